@@ -1,0 +1,8 @@
+"""The commands of ``funfuse.py``: name -> (module, one line of help)."""
+
+COMMANDS = {
+    "demo": ("Headless.commands.demo", "fuse a real MRI-PET pair and write a scene for Slicer"),
+    "fuse": ("Headless.commands.fuse", "fuse your own MRI and PET"),
+    "train": ("Headless.commands.train", "train the fusion network on your own pairs"),
+    "test": ("Headless.commands.test", "run the tests"),
+}
