@@ -1,0 +1,69 @@
+"""Colors that say what the PET contributed, on the brightness of the fused image.
+
+RGB = HSV→RGB(H, Ω·S, V): hue and saturation from a color table read at the functional term, value
+from the fused image (paper, section 2.2). HSV→RGB is V·(1 - S + S·hue) and so linear in S. Hence
+
+    RGB(Ω) = (1 - Ω)·V + Ω·V·chroma,
+
+where ``chroma`` is the table's color at full brightness: one multiply-add a voxel makes every Ω, and
+no voxel is ever converted to HSV.
+"""
+
+import numpy as np
+
+MODES = ("contribution", "uptake", "gradient")
+
+# Below this functional term the saturation fades out, so that skull and background stay gray
+# instead of taking the lowest hue of the table.
+RAMP_END = 0.15
+
+LEVELS = 256
+
+
+def jet_table(levels: int = LEVELS) -> np.ndarray:
+    """The authors' color map: (levels, 3) in [0, 1], dark blue to dark red."""
+    t = np.linspace(0.0, 1.0, levels)[:, None]
+    return np.clip(1.5 - np.abs(4.0 * t - np.array([3.0, 2.0, 1.0])), 0.0, 1.0)
+
+
+def chroma_table(table: np.ndarray, ramp: bool = True) -> np.ndarray:
+    """The hue and saturation of a color table as RGB at full value.
+
+    :param table: (n, 3) in [0, 1], entry 0 for no uptake.
+    :param ramp: fade the saturation to zero where the functional term vanishes.
+    :return: (256, 3) float32; each row has maximum 1, black entries become white (they have no hue).
+    """
+    table = np.asarray(table, dtype=float)
+    position = np.linspace(0.0, len(table) - 1, LEVELS)
+    table = np.stack([np.interp(position, np.arange(len(table)), column) for column in table.T], axis=1)
+    value = table.max(axis=1, keepdims=True)
+    chroma = np.where(value > 0, table / np.maximum(value, 1e-12), 1.0)
+    if ramp:
+        t = np.linspace(0.0, 1.0, LEVELS)[:, None] / RAMP_END
+        t = np.clip(t, 0.0, 1.0)
+        saturation = t * t * (3.0 - 2.0 * t)
+        chroma = 1.0 - saturation * (1.0 - chroma)
+    return chroma.astype(np.float32)
+
+
+def balanced(mri_part: np.ndarray, pet_part: np.ndarray, balance: float) -> np.ndarray:
+    """F_β = 2 (1 - β) C₁ + 2 β C₂: anatomy at β = 0, the fused image at 0.5, function at 1."""
+    return 2.0 * (1.0 - balance) * mri_part + 2.0 * balance * pet_part
+
+
+def colorize(value: np.ndarray, functional: np.ndarray, table: np.ndarray, omega: float = 0.6) -> np.ndarray:
+    """Color a gray image by a functional one.
+
+    :param value: V, any shape, clipped to [0, 1].
+    :param functional: same shape, what the hue shows, clipped to [0, 1].
+    :param table: (n, 3) color table in [0, 1], see :func:`jet_table`.
+    :param omega: Ω in [0, 1]; 0 is gray.
+    :return: uint8 RGB, shape (…, 3); black exactly where V rounds to 0.
+    """
+    mixed = (1.0 - omega) + omega * chroma_table(table)
+    # NaN-free by contract; rounding to 256 levels is finer than the eye and makes one table look-up.
+    index = np.rint(np.clip(functional, 0.0, 1.0) * (LEVELS - 1)).astype(np.uint8)
+    value = np.clip(value, 0.0, 1.0).astype(np.float32, copy=False) * np.float32(255.0)
+    rgb = mixed.astype(np.float32)[index]
+    rgb *= value[..., None]
+    return np.rint(rgb, out=rgb).astype(np.uint8)

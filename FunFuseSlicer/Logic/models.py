@@ -1,0 +1,83 @@
+"""The shipped weights: found, checked against their checksum, and loaded without pickled code."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import torch
+
+from .errors import ModelError
+from .network import TwoLaneNetwork
+
+MODELS_FOLDER = Path(__file__).resolve().parent.parent / "Resources" / "Models"
+DEFAULT_MODEL = "funfuse"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its identity.
+
+    :param trained_lambda: the only λ it was trained for, or None when it serves all of [0, 1].
+    """
+
+    network: TwoLaneNetwork
+    name: str
+    sha256: str
+    trained_lambda: Optional[float]
+
+    def at_lambda(self, lam: float) -> TwoLaneNetwork:
+        """The network for one λ.
+
+        :raises ModelError: the model was trained for another λ only.
+        """
+        if self.trained_lambda is not None and abs(lam - self.trained_lambda) > 1e-6:
+            raise ModelError(
+                f'Model "{self.name}" was trained for λ = {self.trained_lambda} only, not {lam}: '
+                "choose that λ."
+            )
+        return self.network.at_lambda(lam)
+
+
+def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Model:
+    """Load ``<name>.pt``, a plain state dict, after checking it against ``<name>.json``.
+
+    :raises ModelError: files missing or damaged, or not a state dict of the network.
+    """
+    folder = MODELS_FOLDER if folder is None else Path(folder)
+    weights, card = folder / f"{name}.pt", folder / f"{name}.json"
+    try:
+        content, facts = weights.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f'The weights "{name}" cannot be read from {folder}: reinstall the extension.'
+        ) from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != facts.get("sha256"):
+        raise ModelError(f"The weights file {weights} is damaged (wrong checksum): reinstall the extension.")
+    try:
+        # weights_only refuses pickled code.
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        network = TwoLaneNetwork(conditioned=facts["trained_lambda"] is None)
+        network.load_state_dict(state)
+    except Exception as error:
+        raise ModelError(
+            f"{weights} does not hold weights of the fusion network: reinstall the extension."
+        ) from error
+    return Model(network.eval(), name, sha256, facts["trained_lambda"])
+
+
+def save_model(network: TwoLaneNetwork, name: str, folder: Path, trained_lambda: Optional[float]) -> str:
+    """Write ``<name>.pt`` and ``<name>.json``; the inverse of :func:`load_model`.
+
+    :return: the sha256 of the weights file.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{name}.pt"
+    torch.save(network.state_dict(), weights)
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    facts = {"sha256": sha256, "trained_lambda": trained_lambda}
+    (folder / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return sha256

@@ -1,0 +1,65 @@
+"""What the tests share: small synthetic pairs, the folder of real data, and a scene."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from FunFuseSlicer.Logic.volume import Volume
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real images beside the repository; tests that need it skip without it."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real data needed: there is no folder {folder}")
+    return folder
+
+
+def head_phantom(size=(24, 48, 40), spacing=(3.0, 3.0, 4.0), seed=0):
+    """A T1-like and a PET-like volume of one head: (mri, pet), same grid, LPS axes along i, j, k.
+
+    The head is an ellipsoid with a cortex, white matter, two ventricles and one hot spot on the
+    patient's left, so that no axis is symmetric.
+
+    :param size: voxels along k, j, i.
+    :param spacing: millimeters along i, j, k.
+    """
+    k, j, i = np.meshgrid(*[np.linspace(-1, 1, n) for n in size], indexing="ij")
+    radius = np.sqrt((i / 0.8) ** 2 + (j / 0.9) ** 2 + (k / 0.85) ** 2)
+    cortex, white = (radius < 1) & (radius > 0.75), radius <= 0.75
+    ventricle = ((i - 0.15) ** 2 + (j * 0.6) ** 2 + k**2 < 0.03) | (
+        (i + 0.15) ** 2 + (j * 0.6) ** 2 + k**2 < 0.03
+    )
+    front = np.where(j < 0, 1.0, 0.85)
+    mri = (120.0 * cortex + 200.0 * white) * front
+    mri[ventricle] = 30
+    hot = (i - 0.4) ** 2 + (j - 0.2) ** 2 + (k - 0.3) ** 2 < 0.02
+    pet = 4000.0 * cortex + 1000.0 * white
+    pet[ventricle], pet[hot] = 200, 9000
+    noise = np.random.default_rng(seed).normal(0, 1, mri.shape)
+    mri = np.where(radius < 1, np.clip(mri + 3 * noise, 1, None), 0).astype(np.float32)
+    ijk_to_lps = np.diag([*spacing, 1.0])
+    ijk_to_lps[:3, 3] = [-spacing[axis] * (size[2 - axis] - 1) / 2 for axis in range(3)]
+    ijk_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ijk_to_lps
+    return Volume(mri, ijk_to_ras, "T1"), Volume(pet.astype(np.float32), ijk_to_ras, "FDG")
+
+
+@pytest.fixture
+def pair():
+    """See :func:`head_phantom`."""
+    return head_phantom()
+
+
+@pytest.fixture
+def slicer():
+    """Slicer with an empty scene."""
+    from Headless.boot import boot
+
+    slicer = boot()
+    slicer.mrmlScene.Clear(False)
+    return slicer

@@ -1,0 +1,196 @@
+"""The volume engine: every slice as if alone, nothing lost, stops when told."""
+
+import numpy as np
+import pytest
+import torch
+
+from FunFuseSlicer.Logic.color import jet_table
+from FunFuseSlicer.Logic.device import choose_device
+from FunFuseSlicer.Logic.engine import CHECKED_SLICES, fuse_slices, fuse_slices_steps
+from FunFuseSlicer.Logic.errors import Cancelled, InputError
+from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes, value_and_function
+from FunFuseSlicer.Logic.models import load_model
+from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.paper_network import PaperNetwork
+from FunFuseSlicer.Logic.preprocessing import clean
+from FunFuseSlicer.Logic.volume import Volume, resample
+
+from .conftest import head_phantom
+from .test_volume import ORIENTATIONS, reoriented
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    network = TwoLaneNetwork()
+    mri, pet = torch.rand(2, 1, 1, 32, 32)
+    initialize(network, [(mri, pet)])
+    return network.eval()
+
+
+def stack(slices=7, seed=0):
+    mri, pet = np.random.default_rng(seed).random((2, slices, 18, 22), dtype=np.float32)
+    mri[[0, 3]] = 0
+    pet[[0, 3, 5]] = 0
+    return mri, pet
+
+
+def test_equals_the_plain_forward_pass_slice_by_slice(network):
+    mri, pet = stack()
+    result = fuse_slices(network, mri, pet, CPU)
+    for index in range(len(mri)):
+        with torch.no_grad():
+            expected = network.fuse(*(torch.from_numpy(x[index])[None, None] for x in (mri, pet)))
+        np.testing.assert_allclose(result.fused[index], expected[0, 0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(result.mri_part + result.pet_part, result.fused, atol=1e-5)
+
+
+def test_slices_empty_in_both_inputs_are_skipped_and_black(network):
+    mri, pet = stack()
+    result = fuse_slices(network, mri, pet, CPU)
+    assert result.slices == 5
+    for array in (result.fused, result.mri_part, result.pet_part):
+        assert not array[[0, 3]].any()
+    assert result.fused[5].any(), "empty in the PET only: is fused"
+
+
+def test_completeness_is_measured_against_the_one_lane_pass(network, monkeypatch):
+    mri, pet = stack()
+    assert 0 < fuse_slices(network, mri, pet, CPU).completeness <= 1e-5
+    calls = []
+    plain = network.fuse
+    monkeypatch.setattr(network, "fuse", lambda a, b: calls.append(len(a)) or plain(a, b) + 0.5)
+    assert fuse_slices(network, mri, pet, CPU).completeness == pytest.approx(0.5, abs=1e-4)
+    assert 1 <= len(calls) <= CHECKED_SLICES
+
+
+def test_progress_rises_to_one(network):
+    seen = []
+    fuse_slices(network, *stack(), CPU, monitor=Monitor(lambda stage, fraction: seen.append(fraction)))
+    assert seen[0] == 0 and seen[-1] == 1 and seen == sorted(seen)
+
+
+def test_cancels_between_slices(network):
+    mri, pet = stack(slices=12)
+
+    def stop(stage, fraction):
+        if fraction > 0.3:
+            monitor.cancel()
+
+    monitor = Monitor(stop)
+    with pytest.raises(Cancelled):
+        fuse_slices(network, mri, pet, CPU, monitor=monitor)
+
+
+def test_steps_can_be_driven_by_an_event_loop(network):
+    steps = fuse_slices_steps(network, *stack(), CPU)
+    assert next(steps) == 0.0
+    assert 0 < next(steps) < 1
+    steps.close()
+
+
+def test_nothing_to_fuse_is_black(network):
+    zero = np.zeros((3, 8, 8), np.float32)
+    result = fuse_slices(network, zero, zero, CPU)
+    assert result.slices == 0 and not result.fused.any() and result.completeness == 0
+
+
+def test_gradients_are_black_where_both_inputs_are(network):
+    mri, pet = stack()
+    mri[:, :5], pet[:, :5] = 0, 0
+    result = fuse_slices(network, mri, pet, CPU, gradients=True)
+    assert result.mri_gradient[1, 6:].any() and not result.mri_gradient[:, :5].any()
+    assert fuse_slices(network, mri, pet, CPU).pet_gradient is None
+
+
+def test_paper_network_runs_through_the_same_engine():
+    torch.manual_seed(0)
+    result = fuse_slices(PaperNetwork(), *stack(), CPU)
+    assert result.completeness is None and result.fused.any() and result.mri_part.any()
+
+
+@pytest.mark.parametrize("permutation, flips", ORIENTATIONS[7::16])
+def test_storage_of_the_mri_does_not_matter(network, permutation, flips):
+    """A sagittally stored MRI gives the voxels of its axial copy, to the last bit."""
+    mri, pet = (clean(volume)[0] for volume in head_phantom((6, 20, 16), (8.0, 7.0, 15.0)))
+    expected = fuse_volumes(mri, pet, network).fused
+    turned = fuse_volumes(
+        reoriented(mri, permutation, flips), reoriented(pet, permutation, flips), network
+    ).fused
+    original = reoriented(mri.with_array(expected), permutation, flips).array
+    np.testing.assert_array_equal(turned, original)
+
+
+def test_oblique_mri_gives_the_same_anatomy():
+    """Fused on a grid turned by 12°, then brought back, is what fusing on the straight grid gives."""
+    network = load_model().at_lambda(0.8)
+    mri, pet = (clean(volume)[0] for volume in head_phantom((48, 64, 56), (2.5, 2.5, 2.5)))
+    straight = mri.with_array(fuse_volumes(mri, pet, network).fused)
+    angle = np.deg2rad(12)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    grid = Volume(mri.array, turn @ mri.ijk_to_ras)
+    oblique = fuse_volumes(resample(mri, grid), resample(pet, grid), network).fused
+    back = resample(grid.with_array(oblique), mri).array
+    inside = resample(resample(mri.with_array(np.ones_like(mri.array)), grid), mri).array > 0.99
+    inside &= mri.array > 0
+    # Two interpolations cost some agreement; fusing on the turned grid must cost no more.
+    interpolated = resample(resample(straight, grid), mri).array
+    floor = np.corrcoef(interpolated[inside], straight.array[inside])[0, 1]
+    assert np.corrcoef(back[inside], interpolated[inside])[0, 1] > max(0.9, floor - 0.02)
+
+
+def test_mask_is_background(pair, network):
+    mri, pet = (clean(volume)[0] for volume in pair)
+    mask = np.zeros(mri.array.shape, np.uint8)
+    mask[8:16, 10:38, 8:32] = 1
+    fusion = fuse_volumes(mri, pet, network, mask=mask)
+    assert not fusion.fused[mask == 0].any() and fusion.fused[12, 24, 20] != 0
+    np.testing.assert_allclose(fusion.mri_part + fusion.pet_part, fusion.fused, atol=1e-5)
+    with pytest.raises(InputError, match='"T1" is zero all over the mask'):
+        fuse_volumes(mri, pet, network, mask=np.zeros_like(mask))
+
+
+def test_modes_give_brightness_and_hue(pair, network):
+    mri, pet = (clean(volume)[0] for volume in pair)
+    fusion = fuse_volumes(mri, pet, network, FusionOptions(mode="gradient"))
+    for mode in ("contribution", "uptake", "gradient"):
+        value, functional = value_and_function(fusion, mode, 0.5)
+        for image in (value, functional):
+            assert image.shape == mri.array.shape and image.min() >= 0 and image.max() <= 1
+    np.testing.assert_array_equal(value_and_function(fusion, "uptake", 0.5)[1], fusion.uptake)
+    value = value_and_function(fusion, "contribution", 1.0)[0]
+    np.testing.assert_allclose(value, np.clip(2 * fusion.pet_part, 0, 1), atol=1e-6)
+    with pytest.raises(InputError, match="gradient mode"):
+        value_and_function(fuse_volumes(mri, pet, network), "gradient", 0.5)
+    rgb = color_volume(fusion, FusionOptions(mode="gradient"), jet_table())
+    assert rgb.dtype == np.uint8 and rgb.shape == mri.array.shape + (3,)
+
+
+@pytest.mark.parametrize(
+    "wrong, word",
+    [
+        ({"lam": 1.2}, "λ"),
+        ({"omega": -0.1}, "Ω"),
+        ({"balance": 2}, "balance"),
+        ({"mode": "sum"}, "mode"),
+        ({"device": "tpu"}, "device"),
+        ({"normalization": "zscore"}, "normalization"),
+    ],
+)
+def test_wrong_options_are_named(wrong, word):
+    with pytest.raises(InputError, match=word):
+        FusionOptions(**wrong)
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(InputError, match="auto or cpu|choose one of"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match='no "cuda" device'):
+            choose_device("cuda")

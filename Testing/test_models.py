@@ -1,0 +1,85 @@
+"""Weights: what is shipped is intact, and what is not is refused."""
+
+import json
+import pickle
+
+import pytest
+import torch
+
+from FunFuseSlicer.Logic.errors import ModelError
+from FunFuseSlicer.Logic.models import MODELS_FOLDER, load_model, save_model
+from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
+
+
+@pytest.fixture
+def saved(tmp_path):
+    network = TwoLaneNetwork()
+    initialize(network)
+    save_model(network, "some", tmp_path, 0.8)
+    return tmp_path
+
+
+def test_round_trip(saved):
+    model = load_model("some", saved)
+    assert model.trained_lambda == 0.8 and len(model.sha256) == 64
+    assert model.at_lambda(0.8) is model.network
+
+
+def test_a_model_for_one_lambda_refuses_others(saved):
+    with pytest.raises(ModelError, match="λ = 0.8 only"):
+        load_model("some", saved).at_lambda(0.3)
+
+
+def test_changed_weights_are_refused(saved):
+    path = saved / "some.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="damaged"):
+        load_model("some", saved)
+
+
+def test_truncated_and_missing_weights_are_refused(saved):
+    path = saved / "some.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="damaged"):
+        load_model("some", saved)
+    path.unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model("some", saved)
+
+
+class Malicious:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('pickled code ran')",))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(pickle.dumps(Malicious())),
+        lambda path: torch.save(Malicious(), path),
+        lambda path: torch.save({"a": torch.zeros(2)}, path),
+    ],
+)
+def test_pickled_code_and_other_networks_are_refused(saved, write):
+    import hashlib
+
+    path = saved / "some.pt"
+    write(path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    (saved / "some.json").write_text(json.dumps({"sha256": sha256, "trained_lambda": 0.8}))
+    with pytest.raises(ModelError, match="does not hold weights"):
+        load_model("some", saved)
+
+
+def test_shipped_model_is_intact_small_and_fuses():
+    model = load_model()
+    assert (MODELS_FOLDER / "funfuse.pt").stat().st_size <= 2_000_000
+    network = model.at_lambda(0.8)
+    mri, pet = torch.rand(2, 1, 1, 64, 64)
+    with torch.no_grad():
+        parts = network(mri, pet)
+        assert float((parts.mri_part + parts.pet_part - network.fuse(mri, pet)).abs().max()) <= 1e-5
+        assert not network.fuse(0 * mri, 0 * pet).any()
+        assert torch.equal(network.fuse(2 * mri, 2 * pet), 2 * network.fuse(mri, pet))

@@ -1,0 +1,104 @@
+"""Odd voxels are replaced and counted; one robust scale for a whole volume."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.preprocessing import (
+    check_overlap,
+    clean,
+    full_range,
+    mean_over_frames,
+    normalize,
+    robust_scale,
+)
+from FunFuseSlicer.Logic.volume import Volume
+
+
+def volume(values, name="PET 7"):
+    return Volume(np.asarray(values, dtype=np.float32).reshape(1, 1, -1), name=name)
+
+
+def test_odd_voxels_become_zero_and_are_counted():
+    cleaned, replaced = clean(volume([np.nan, np.inf, -np.inf, -5, 0, 3]))
+    assert cleaned.array.ravel().tolist() == [0, 0, 0, 0, 0, 3]
+    assert (replaced.nan, replaced.infinite, replaced.negative) == (1, 2, 1)
+    sentence = replaced.sentence("PET 7")
+    assert '"PET 7"' in sentence and "1 NaN, 2 infinite, 1 negative" in sentence
+
+
+def test_nothing_replaced_says_nothing():
+    assert clean(volume([0, 1]))[1].sentence("x") is None
+
+
+@pytest.mark.parametrize("values", [[0, 0, 0], [7, 7, 7], [np.nan] * 3, [-1, -2, -3], [np.nan, -1, 0]])
+def test_no_contrast_is_refused_by_name(values):
+    with pytest.raises(InputError, match='"PET 7".*no contrast'):
+        clean(volume(values))
+
+
+def test_empty_is_refused():
+    with pytest.raises(InputError, match="no voxels"):
+        clean(Volume(np.zeros((0, 3, 3)), name="PET 7"))
+
+
+def test_input_is_not_changed():
+    original = volume([np.nan, -1, 2])
+    clean(original)
+    assert np.isnan(original.array[0, 0, 0]) and original.array[0, 0, 1] == -1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(1e-7, 1e9))
+def test_robust_normalization_ignores_the_unit(seed, factor):
+    array = np.random.default_rng(seed).gamma(2.0, 1.0, 500).astype(np.float32)
+    once, scaled = normalize(array), normalize(array * np.float32(factor))
+    np.testing.assert_allclose(once, scaled, atol=1e-5)
+
+
+def test_one_hot_voxel_does_not_set_the_scale():
+    array = np.random.default_rng(0).uniform(0.5, 1.0, 20_000).astype(np.float32)
+    scale = robust_scale(array)
+    array[7] = 1e6
+    assert robust_scale(array) == pytest.approx(scale, rel=0.01)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from(["robust", "minmax", "none"]))
+def test_range_is_0_to_1_and_zero_stays_zero(seed, method):
+    array = np.random.default_rng(seed).uniform(0, 300, 200).astype(np.float32)
+    array[:20] = 0
+    result = normalize(array, method, 255.0)
+    assert result.dtype == np.float32 and result.min() >= 0 and result.max() <= 1
+    assert not result[:20].any()
+
+
+def test_none_divides_8_bits_by_255():
+    array = np.array([0, 51, 255], dtype=np.uint8)
+    np.testing.assert_allclose(
+        normalize(array.astype(np.float32), "none", full_range(array.dtype)), [0, 0.2, 1]
+    )
+    assert full_range(np.dtype("float32")) == 1.0 and full_range(np.dtype("uint16")) == 65535
+
+
+def test_unknown_method_is_refused():
+    with pytest.raises(InputError, match="robust, minmax, none"):
+        normalize(np.ones(3), "best")
+
+
+def test_frames():
+    array = np.stack([np.full((2, 2, 2), value, dtype=np.float32) for value in (1, 2, 6)])
+    array[2, 0, 0, 0] = np.nan
+    mean = mean_over_frames(array, "dynamic")
+    assert mean[1, 1, 1] == 3 and mean[0, 0, 0] == 1.5
+    assert (mean_over_frames(array, "dynamic", 1) == 2).all()
+    with pytest.raises(InputError, match="frames 0 to 2"):
+        mean_over_frames(array, "dynamic", 3)
+
+
+def test_overlap():
+    with pytest.raises(InputError, match='"PET" and "PET 7" do not overlap.*register'):
+        check_overlap(np.zeros((1, 1, 3)), volume([1, 2, 3]), "PET", "register them.")
+    check_overlap(np.ones((1, 1, 3)), volume([1, 2, 3]), "PET", "")
