@@ -1,0 +1,1 @@
+"""Training of the fusion network; needs PyTorch only, and is never imported by the Slicer module."""

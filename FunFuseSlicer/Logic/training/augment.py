@@ -1,0 +1,93 @@
+"""Random crops of pairs, changed as scanners, tracers and registrations change them.
+
+The background stays exactly 0 throughout: half of all pixels are background, and the network must map
+them to 0.
+"""
+
+from typing import List, Tuple
+
+import numpy as np
+from scipy import ndimage
+
+from .pairs import Pair, to_unit
+
+MINIMUM_FILLED = 0.25
+
+
+def random_batch(pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: int, rng):
+    """A batch of augmented crops.
+
+    :param pairs: pairs grouped by patient; ``weights`` is the probability of each patient.
+    :return: MRI and PET, each (size, 1, crop, crop) float32 in [0, 1].
+    """
+    crops = [_random_crop(pairs, weights, crop, rng) for _ in range(size)]
+    return tuple(np.stack([pair[modality] for pair in crops])[:, None] for modality in (0, 1))
+
+
+def patient_weights(pairs: List[List[Pair]]) -> np.ndarray:
+    """Probability of each patient: by the root of the number of slices, so that none dominates."""
+    weights = np.sqrt([len(group) for group in pairs])
+    return weights / weights.sum()
+
+
+def _random_crop(pairs, weights, crop, rng) -> Tuple[np.ndarray, np.ndarray]:
+    while True:
+        group = pairs[rng.choice(len(pairs), p=weights)]
+        pair = group[rng.integers(len(group))]
+        rows, columns = pair.mri.shape
+        if rows < crop or columns < crop:
+            continue
+        row, column = rng.integers(rows - crop + 1), rng.integers(columns - crop + 1)
+        window = (slice(row, row + crop), slice(column, column + crop))
+        if ((pair.mri[window] > 0) | (pair.pet[window] > 0)).mean() < MINIMUM_FILLED:
+            continue
+        return augment(to_unit(pair.mri[window]), to_unit(pair.pet[window]), rng)
+
+
+def augment(mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
+    """One random variation of a pair, (rows, columns) in [0, 1] -> the same."""
+    if rng.random() < 0.3:
+        pet = _misregister(pet, rng)
+    if rng.random() < 0.15:
+        pet = _blur(pet, rng.uniform(0.5, 2.0))
+    if rng.random() < 0.1:
+        mri = _blur(mri, rng.uniform(0.3, 0.8))
+    if rng.random() < 0.1:
+        mri, pet = _lesion(mri, rng), _lesion(pet, rng)
+    mri, pet = _intensity(mri, rng), _intensity(pet, rng)
+    turns, mirror = rng.integers(4), rng.random() < 0.5
+    result = []
+    for image in (mri, pet):
+        image = np.rot90(image, turns)
+        image = image[:, ::-1] if mirror else image
+        result.append(np.ascontiguousarray(np.clip(image, 0.0, 1.0), dtype=np.float32))
+    return tuple(result)
+
+
+def _misregister(image: np.ndarray, rng) -> np.ndarray:
+    """A registration error of up to two pixels."""
+    return ndimage.shift(image, rng.uniform(-2.0, 2.0, 2), order=1, mode="constant")
+
+
+def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """What resampling does; inside the head only."""
+    return np.where(image > 0, ndimage.gaussian_filter(image, sigma), 0.0)
+
+
+def _lesion(image: np.ndarray, rng) -> np.ndarray:
+    """A smooth blob, brighter or darker than its surroundings."""
+    rows, columns = np.indices(image.shape)
+    center, radius = rng.uniform(0, image.shape[0], 2), rng.uniform(2.0, 10.0)
+    blob = np.exp(-((rows - center[0]) ** 2 + (columns - center[1]) ** 2) / (2 * radius**2))
+    return np.clip(image * (1.0 + rng.uniform(-0.8, 1.5) * blob), 0.0, 1.0)
+
+
+def _intensity(image: np.ndarray, rng) -> np.ndarray:
+    """Gamma, scale and noise."""
+    if rng.random() < 0.4:
+        image = image ** float(np.exp(rng.uniform(-0.35, 0.35)))
+    if rng.random() < 0.4:
+        image = image * rng.uniform(0.6, 1.0)
+    if rng.random() < 0.1:
+        image = np.where(image > 0, image + rng.normal(0.0, rng.uniform(0.005, 0.02), image.shape), 0.0)
+    return np.clip(image, 0.0, 1.0)
