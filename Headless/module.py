@@ -1,0 +1,115 @@
+"""Importing a scripted module the way Slicer does.
+
+Source: Base/QTGUI/qSlicerScriptedLoadableModule.cxx (setPythonSource) and
+Base/QTCore/qSlicerScriptedUtils.cxx (loadSourceAsModule) of Slicer.
+"""
+
+import importlib.util
+import pathlib
+import sys
+
+from Headless.boot import boot
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+_PROPERTIES = (
+    "title",
+    "categories",
+    "dependencies",
+    "contributors",
+    "helpText",
+    "acknowledgementText",
+    "icon",
+    "path",
+    "hidden",
+    "index",
+    "widgetRepresentationCreationEnabled",
+    "associatedNodeTypes",
+)
+
+
+class ModuleParent:
+    """Receives what a scripted module says about itself, as qSlicerScriptedLoadableModule does.
+
+    It has the properties of a Slicer module; setting any other attribute, such as a misspelled one,
+    raises AttributeError.
+
+    :param name: module name.
+    :param path: path of the module's Python file.
+    """
+
+    __slots__ = ("name", *_PROPERTIES)
+
+    def __init__(self, name, path):
+        self.name = name
+        self.path = str(path)
+        self.icon = None
+        self.hidden = False
+
+
+def load_module(path=None):
+    """Import a scripted module's file, make its description object, and register it in `slicer.modules`.
+
+    The file is loaded by its path, under the file's name as module name, and its folder is appended to
+    `sys.path`. When the folder was imported before as a namespace package, so that modules such as
+    `FunFuseSlicer.Logic.volume` are loaded already, they stay the one copy there is.
+
+    As in Slicer the description object is `slicer.modules.<Name>Instance`.
+
+    :param path: the module's Python file; FunFuseSlicer.py of this repository by default.
+    :return: the Python module. Loading the same file again returns the same module.
+    :raises FileNotFoundError: if there is no such file.
+    :raises RuntimeError: if another file was loaded under the same name, or the file does not have a
+        class of its own name.
+    """
+    slicer = boot()
+    file = pathlib.Path(path or _REPOSITORY / "FunFuseSlicer" / "FunFuseSlicer.py").resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"no module file {file}")
+    name = file.stem
+    module = sys.modules.get(name)
+    loaded_from = getattr(module, "__file__", None)
+    if loaded_from is None:
+        module = _import_file(name, file)
+    elif pathlib.Path(loaded_from).resolve() != file:
+        raise RuntimeError(f"module {name} was loaded from {loaded_from} already")
+    if not hasattr(slicer.modules, f"{name}Instance"):
+        _describe(slicer, module, name, file)
+    return module
+
+
+def _import_file(name, file):
+    """Return the file as the new `sys.modules[name]`, keeping its submodules that are loaded already."""
+    folder = str(file.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    # Submodules loaded under the namespace package are found in sys.modules by an import statement, but
+    # "FunFuseSlicer.Logic" as an expression looks at the attributes of the new parent.
+    for child in [known for known in sys.modules if known.startswith(f"{name}.")]:
+        if child.count(".") == name.count(".") + 1:
+            setattr(module, child.rpartition(".")[2], sys.modules[child])
+    previous = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        # Half a module would hide the error at the next import.
+        if previous is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = previous
+        raise
+    return module
+
+
+def _describe(slicer, module, name, file):
+    description_class = getattr(module, name, None)
+    if not isinstance(description_class, type):
+        raise RuntimeError(f"{file.name} has no class {name}")
+    instance = description_class(ModuleParent(name, file))
+    setattr(slicer.modules, f"{name}Instance", instance)
+    from Headless.application import ScriptedModule
+
+    slicer.app.add_module(ScriptedModule(name, file))
