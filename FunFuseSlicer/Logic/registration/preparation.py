@@ -1,0 +1,255 @@
+"""Turns any usable volume into small, clean, isotropic images that registration can work on.
+
+Everything in this package works in RAS millimeters: the working images carry RAS coordinates where
+ITK expects LPS, which is harmless, since both images do, and spares every matrix two conversions.
+"""
+
+from dataclasses import dataclass
+from typing import Tuple
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..errors import InputError
+from ..volume import Volume
+
+MINIMUM_VOXELS = 5
+MINIMUM_EXTENT_MM = 40.0
+MAXIMUM_EXTENT_MM = 2500.0
+REMEDY = "If the PET already lies on the MRI, choose 'already registered'."
+
+_ROBUST_PERCENTILES = (0.1, 99.9)
+_MASK_SPACING_MM = 4.0
+_CLOSING_MM = 12.0
+
+
+@dataclass(frozen=True)
+class WorkingImage:
+    """An isotropic copy of a volume, with robustly scaled voxels.
+
+    :param image: float32 in [0, 1], coordinates in RAS millimeters; 0 is background.
+    :param mask: uint8 on the same grid, 1 where the head is.
+    :param center: center of the head in RAS millimeters, (3,).
+    :param name: what the user calls the volume.
+    """
+
+    image: sitk.Image
+    mask: sitk.Image
+    center: np.ndarray
+    name: str
+
+    @property
+    def spacing(self) -> float:
+        """Edge of a voxel in millimeters."""
+        return float(self.image.GetSpacing()[0])
+
+
+def check_volume(volume: Volume) -> None:
+    """Refuse what cannot be registered.
+
+    :raises InputError: not 3-D, too few voxels or too small or large in space, a singular geometry,
+        values that are not finite, or no contrast.
+    """
+    array = np.asarray(volume.array)
+    name = f"'{volume.name}'"
+    if array.ndim != 3:
+        raise InputError(f"{name} has {array.ndim} dimensions; registration needs a single 3-D volume.")
+    geometry = np.asarray(volume.ijk_to_ras, dtype=float)
+    if geometry.shape != (4, 4) or not np.isfinite(geometry).all() or _degenerate(geometry):
+        raise InputError(f"{name} has no usable position in space: its voxel axes are not independent.")
+    if min(array.shape) < MINIMUM_VOXELS:
+        raise InputError(
+            f"{name} is too small to be registered: {_times(volume.dimensions)} voxels, but at least "
+            f"{MINIMUM_VOXELS} are needed along each axis. {REMEDY}"
+        )
+    extent = volume.spacing * np.array(volume.dimensions)
+    if extent.min() < MINIMUM_EXTENT_MM:
+        raise InputError(
+            f"{name} is too small to be registered: it covers {_times(np.round(extent).astype(int))} mm, "
+            f"but at least {MINIMUM_EXTENT_MM:g} mm are needed along each axis. {REMEDY}"
+        )
+    if extent.max() > MAXIMUM_EXTENT_MM:
+        raise InputError(
+            f"{name} covers {_times(np.round(extent).astype(int))} mm, which no head does. "
+            "Correct its voxel size and load it again."
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} contains values that are not numbers or infinite; replace them first.")
+    if array.min() == array.max():
+        raise InputError(f"{name} cannot be registered: all its voxels are {array.flat[0]:g}.")
+
+
+def prepare(volume: Volume, spacing: float) -> WorkingImage:
+    """The working image of a checked volume at ``spacing`` millimeters.
+
+    :raises InputError: nearly all voxels have the same value, or no head stands out.
+    """
+    scaled = _scale_intensity(volume)
+    image = _isotropic(scaled, np.asarray(volume.ijk_to_ras, dtype=float), spacing)
+    mask = _head_mask(image, volume.name)
+    return WorkingImage(image, mask, mask_center(mask), volume.name)
+
+
+def coarsen(working: WorkingImage, spacing: float) -> WorkingImage:
+    """The same at a larger voxel size, smoothed against aliasing."""
+    source = working.image
+    factor = spacing / working.spacing
+    size = [max(2, int(np.ceil(n / factor))) for n in source.GetSize()]
+    # Keep the corner of the field of view, not the center of the first voxel, in place.
+    shift = (spacing - working.spacing) / 2.0
+    direction = np.reshape(source.GetDirection(), (3, 3))
+    origin = np.asarray(source.GetOrigin()) + direction @ np.full(3, shift)
+    smooth = _smooth(source, [working.spacing] * 3, spacing)
+    grid = (size, sitk.Transform(), sitk.sitkLinear, origin.tolist(), [spacing] * 3, source.GetDirection())
+    image = sitk.Resample(smooth, *grid, 0.0, sitk.sitkFloat32, True)
+    grid = grid[:2] + (sitk.sitkNearestNeighbor,) + grid[3:]
+    mask = sitk.Resample(working.mask, *grid, 0.0, sitk.sitkUInt8, True)
+    return WorkingImage(image, mask, working.center, working.name)
+
+
+def dilate(mask: sitk.Image, margin_mm: float) -> sitk.Image:
+    """The mask grown by ``margin_mm``, by distance, so that the cost does not depend on the margin."""
+    distance = sitk.SignedMaurerDistanceMap(
+        mask, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
+    )
+    return distance <= margin_mm
+
+
+def mask_center(mask: sitk.Image) -> np.ndarray:
+    """Mean RAS position of the voxels of a mask that are set."""
+    kji = np.argwhere(sitk.GetArrayViewFromImage(mask))
+    return indices_to_ras(mask, kji.mean(axis=0)[None, ::-1])[0]
+
+
+def indices_to_ras(image: sitk.Image, indices: np.ndarray) -> np.ndarray:
+    """(n, 3) indices (i, j, k), fractions allowed, to (n, 3) RAS millimeters."""
+    axes = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
+    return indices @ axes.T + np.asarray(image.GetOrigin())
+
+
+def ras_to_indices(image: sitk.Image, points: np.ndarray) -> np.ndarray:
+    """Inverse of :func:`indices_to_ras`."""
+    axes = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
+    return (points - np.asarray(image.GetOrigin())) @ np.linalg.inv(axes).T
+
+
+def _degenerate(geometry: np.ndarray) -> bool:
+    axes = geometry[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    return bool((lengths <= 0).any() or abs(np.linalg.det(axes / lengths)) < 0.1)
+
+
+def _times(numbers) -> str:
+    return "×".join(str(int(n)) for n in numbers)
+
+
+def _scale_intensity(volume: Volume) -> np.ndarray:
+    """To [0, 1] between robust extremes, so that one hot voxel does not swallow the histogram."""
+    array = np.ascontiguousarray(volume.array, dtype=np.float32)
+    step = max(1, array.size // 1_000_000)
+    low, high = np.percentile(array.ravel()[::step], _ROBUST_PERCENTILES)
+    if not high > low:
+        # A small object in an even background can hide from the percentiles.
+        low, high = float(array.min()), float(array.max())
+    scaled = (array - np.float32(low)) / np.float32(high - low)
+    return np.clip(scaled, 0.0, 1.0, out=scaled)
+
+
+def _isotropic(array: np.ndarray, ijk_to_ras: np.ndarray, spacing: float) -> sitk.Image:
+    """Resample to cubes on a right-handed orthogonal grid along the volume's own axes.
+
+    ITK images cannot be sheared, so the closest rotation replaces the axes, and the grid covers
+    all of the volume.
+    """
+    axes = ijk_to_ras[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    left, _, right = np.linalg.svd(axes / lengths)
+    direction = left @ right
+    if np.linalg.det(direction) < 0:
+        direction[:, 2] *= -1
+    dimensions = np.array(array.shape[::-1], dtype=float)
+    # Corners of the outer voxels, not their centers.
+    bits = np.array([[(n >> axis) & 1 for axis in range(3)] for n in range(8)], dtype=float)
+    corners = (bits * dimensions - 0.5) @ axes.T + ijk_to_ras[:3, 3]
+    along = corners @ direction
+    low, high = along.min(axis=0), along.max(axis=0)
+    size = np.maximum(2, np.round((high - low) / spacing)).astype(int)
+    origin = direction @ ((low + high) / 2.0 - (size - 1) * spacing / 2.0)
+
+    image = _smooth(sitk.GetImageFromArray(array), lengths, spacing)
+    to_index = np.linalg.inv(axes)
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(to_index.ravel().tolist())
+    transform.SetTranslation((-to_index @ ijk_to_ras[:3, 3]).tolist())
+    return sitk.Resample(
+        image,
+        size.tolist(),
+        transform,
+        sitk.sitkLinear,
+        origin.tolist(),
+        [float(spacing)] * 3,
+        direction.ravel().tolist(),
+        0.0,
+        sitk.sitkFloat32,
+        True,
+    )
+
+
+def _smooth(image: sitk.Image, voxel_mm, target_mm: float) -> sitk.Image:
+    """Blur along those axes whose voxels are finer than the target; ``image`` is read by index."""
+    smooth = sitk.Image(image)
+    spacing = [1.0, 1.0, 1.0]
+    smooth.SetSpacing(spacing)
+    for axis in range(3):
+        if target_mm > 1.1 * voxel_mm[axis] and image.GetSize()[axis] >= 4:
+            sigma = 0.5 * np.sqrt((target_mm / voxel_mm[axis]) ** 2 - 1.0)
+            smooth = sitk.RecursiveGaussian(smooth, float(sigma), direction=axis)
+    smooth.SetSpacing(image.GetSpacing())
+    return smooth
+
+
+def _head_mask(image: sitk.Image, name: str) -> sitk.Image:
+    """The head: Otsu threshold, largest part, closed and filled."""
+    spacing = image.GetSpacing()[0]
+    factor = max(1, int(round(_MASK_SPACING_MM / spacing)))
+    coarse = sitk.GetArrayFromImage(sitk.BinShrink(image, [factor] * 3) if factor > 1 else image)
+    voxel = spacing * factor
+    mask = coarse > _otsu(coarse)
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        raise InputError(f"No head stands out from the background of '{name}'. {REMEDY}")
+    mask = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    margin = int(np.ceil(_CLOSING_MM / voxel))
+    padded = np.pad(mask, margin + 1)
+    outside = ndimage.distance_transform_edt(~padded, sampling=voxel)
+    closed = ndimage.distance_transform_edt(outside <= _CLOSING_MM, sampling=voxel) > _CLOSING_MM
+    closed = ndimage.binary_fill_holes(closed | padded)
+    core = (slice(margin + 1, -margin - 1),) * 3
+    small = sitk.GetImageFromArray(closed[core].astype(np.uint8))
+    # BinShrink drops an incomplete last block; its center offset is half a block.
+    small.SetSpacing([voxel] * 3)
+    small.SetDirection(image.GetDirection())
+    offset = indices_to_ras(image, np.full((1, 3), (factor - 1) / 2.0))[0]
+    small.SetOrigin(offset.tolist())
+    return sitk.Resample(small, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, sitk.sitkUInt8, True)
+
+
+def _otsu(array: np.ndarray) -> float:
+    """Threshold between the two classes of values whose means differ most, by Otsu's criterion."""
+    counts, edges = np.histogram(array, bins=128, range=(0.0, 1.0))
+    centers = (edges[:-1] + edges[1:]) / 2.0
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    mean_below = np.cumsum(counts * centers)
+    mean_above = mean_below[-1] - mean_below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (mean_below / below - mean_above / above) ** 2
+    return float(edges[1 + int(np.nanargmax(between))])
+
+
+def bounding_box(mask: sitk.Image) -> Tuple[list, list]:
+    """Start and size, along i, j, k, of the part of a mask that is set."""
+    kji = np.argwhere(sitk.GetArrayViewFromImage(mask))
+    low, high = kji.min(axis=0)[::-1], kji.max(axis=0)[::-1]
+    return low.tolist(), (high - low + 1).tolist()

@@ -1,0 +1,84 @@
+"""Mutual information of two images over a domain that stays the same for all compared transforms.
+
+The metric inside an optimizer counts only the samples that happen to overlap, so its values for two
+transforms are not comparable. Here every candidate is judged on the same points of the fixed image.
+"""
+
+from typing import Optional
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from .preparation import WorkingImage, dilate, indices_to_ras, ras_to_indices
+
+BINS = 32
+# Enough background to show the edge of a skull-stripped brain, not so much that it rules the metric.
+HEAD_MARGIN_MM = 8.0
+
+
+def mutual_information(a: np.ndarray, b: np.ndarray, bins: int = BINS) -> float:
+    """Mutual information in nats of paired samples in [0, 1]; 0 for fewer than two samples.
+
+    Each sample is shared between the two bins nearest to it, so that the value varies smoothly.
+    """
+    if a.size < 2:
+        return 0.0
+    joint = np.zeros(bins * bins)
+    low_a, part_a = _bin(a, bins)
+    low_b, part_b = _bin(b, bins)
+    for step_a, weight_a in ((0, 1.0 - part_a), (1, part_a)):
+        for step_b, weight_b in ((0, 1.0 - part_b), (1, part_b)):
+            index = (low_a + step_a) * bins + (low_b + step_b)
+            joint += np.bincount(index, weights=weight_a * weight_b, minlength=bins * bins)
+    joint = joint.reshape(bins, bins) / joint.sum()
+    expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    some = joint > 0
+    return max(0.0, float(np.sum(joint[some] * np.log(joint[some] / expected[some]))))
+
+
+def _bin(values: np.ndarray, bins: int):
+    position = np.clip(values, 0.0, 1.0) * (bins - 1)
+    low = np.minimum(position.astype(np.intp), bins - 2)
+    return low, position - low
+
+
+class Similarity:
+    """Judges transforms of a moving image by all voxels of the fixed head and a margin around it.
+
+    :param whole: judge by all voxels of the fixed image instead.
+    """
+
+    def __init__(self, fixed: WorkingImage, moving: WorkingImage, whole: bool = False):
+        domain = np.ones(fixed.image.GetSize()[::-1], dtype=bool)
+        if not whole:
+            domain = sitk.GetArrayFromImage(dilate(fixed.mask, HEAD_MARGIN_MM)).astype(bool)
+        kji = np.argwhere(domain)
+        self._points = indices_to_ras(fixed.image, kji[:, ::-1].astype(float))
+        self._fixed = sitk.GetArrayViewFromImage(fixed.image)[domain].astype(np.float64)
+        self._moving_image = moving.image
+        self._moving = sitk.GetArrayFromImage(moving.image)
+
+    def __call__(self, matrix: np.ndarray, inside: Optional[np.ndarray] = None) -> float:
+        """Mutual information, positive, more is better.
+
+        :param matrix: 4×4 RAS, moving to fixed.
+        :param inside: judge by these samples only, as from :meth:`inside`; else by all, where those
+            outside of the moving field of view count as background.
+        """
+        points, fixed = self._points, self._fixed
+        if inside is not None:
+            points, fixed = points[inside], fixed[inside]
+        indices = self._indices(matrix, points)
+        values = ndimage.map_coordinates(self._moving, indices.T[::-1], order=1, mode="constant", cval=0.0)
+        return mutual_information(fixed, values)
+
+    def inside(self, matrix: np.ndarray) -> np.ndarray:
+        """Which samples lie in the moving field of view, as a mask over the samples."""
+        indices = self._indices(matrix, self._points)
+        limit = np.asarray(self._moving_image.GetSize()) - 1
+        return np.all((indices >= 0) & (indices <= limit), axis=1)
+
+    def _indices(self, matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+        inverse = np.linalg.inv(matrix)
+        return ras_to_indices(self._moving_image, points @ inverse[:3, :3].T + inverse[:3, 3])

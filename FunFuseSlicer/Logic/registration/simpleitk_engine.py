@@ -1,0 +1,232 @@
+"""Registration by SimpleITK: Mattes mutual information, coarse to fine, rigid to affine.
+
+Each stage optimizes a small correction that is applied, in fixed space, before the transform found
+so far. So rotations stay far from the singularities of their parametrization, the scales of the
+scale stage lie along the axes of the MRI, and all stages share one form: a 4×4 matrix.
+"""
+
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import RegistrationError
+from ..monitor import Monitor
+from ..volume import Volume
+from .interface import Candidate, RegistrationOptions
+from .preparation import WorkingImage, bounding_box, coarsen, dilate, prepare
+from .similarity import HEAD_MARGIN_MM, Similarity
+from .starts import best_starts, candidates
+
+FINEST_MM = 2.0
+COARSE_MM, MIDDLE_MM = 8.0, 4.0
+# The edge of the head pulls from afar, but a PET is blurred across it: the last word has the inside.
+FINE_MARGIN_MM = 2.0
+STARTS = 5
+STARTS_APART_MM = 8.0
+
+_BINS = 32
+# Radius at which a rotation or stretch is weighed against a shift.
+_LEVER_MM = 60.0
+_FIRST_STRETCH_MM = 0.7
+_STAGE_NAME = "Registering"
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Both images at one resolution, and how an optimizer should walk there.
+
+    :param fixed: the fixed image, cropped to ``mask`` when there is one.
+    :param mask: where to sample the fixed image, or None for everywhere.
+    :param center: RAS millimeters, about which corrections turn and stretch.
+    :param sampling: part of the voxels to sample, in (0, 1].
+    :param first_mm: longest step; :param last_mm: step at which to stop; in millimeters.
+    :param relaxation: factor on the step at each reversal of direction.
+    :param iterations: at most.
+    """
+
+    fixed: sitk.Image
+    moving: sitk.Image
+    mask: Optional[sitk.Image]
+    center: np.ndarray
+    sampling: float
+    first_mm: float
+    last_mm: float
+    relaxation: float
+    iterations: int
+
+
+def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Monitor) -> Sequence[Candidate]:
+    """The result of each stage in ``options.stages``, in that order; an engine as in ``interface``.
+
+    :raises RegistrationError: no start leads anywhere.
+    :raises Cancelled: the monitor says so.
+    """
+    monitor.report(_STAGE_NAME, 0.0)
+    fine_images = [prepare(fixed, FINEST_MM)]
+    monitor.report(_STAGE_NAME, 0.05)
+    fine_images.append(prepare(moving, FINEST_MM))
+    monitor.report(_STAGE_NAME, 0.1)
+    coarse_images = [coarsen(image, COARSE_MM) for image in fine_images]
+    middle_images = [coarsen(image, MIDDLE_MM) for image in fine_images]
+    # Steps are long and tire slowly where an iteration is cheap.
+    coarse = _level(coarse_images, options, HEAD_MARGIN_MM, 4.0, 0.1, 0.9, 100)
+    middle = _level(middle_images, options, HEAD_MARGIN_MM, 2.0, 0.05, 0.8, 60)
+    fine = _level(fine_images, options, FINE_MARGIN_MM, 0.5, 0.01, 0.7, 60)
+    monitor.report(_STAGE_NAME, 0.15)
+
+    matrix = _rough(
+        coarse_images, coarse, options, lambda part: monitor.report(_STAGE_NAME, 0.15 + 0.2 * part)
+    )
+    # The rough pose is settled; what follows refines it. Sizes need no finer level before shear does.
+    levels = {"rigid": (middle, fine), "scale": (middle,), "affine": (middle, fine)}
+    steps = [(stage, level) for stage in options.stages for level in levels[stage]]
+    found: Dict[str, Candidate] = {}
+    for number, (stage, level) in enumerate(steps):
+
+        def progress(part: float, number=number) -> None:
+            monitor.report(_STAGE_NAME, 0.35 + 0.6 * (number + part) / len(steps))
+
+        try:
+            matrix = _optimize(stage, matrix, level, options, progress)
+        except RuntimeError as error:
+            if found:
+                break  # a later stage left the field of view; the earlier ones stand
+            raise RegistrationError(
+                f"Registering '{moving.name}' to '{fixed.name}' failed: they lost each other. "
+                "Align them roughly by hand first, or choose 'already registered'."
+            ) from error
+        found[stage] = Candidate(stage, matrix)
+    return list(found.values())
+
+
+def _level(
+    images: Sequence[WorkingImage],
+    options: RegistrationOptions,
+    margin_mm: float,
+    first_mm: float,
+    last_mm: float,
+    relaxation: float,
+    iterations: int,
+) -> _Level:
+    fixed, moving = images
+    image, mask = fixed.image, None
+    if options.head_masks:
+        mask = dilate(fixed.mask, margin_mm)
+        start, size = bounding_box(mask)
+        image = sitk.RegionOfInterest(image, size, start)
+        mask = sitk.RegionOfInterest(mask, size, start)
+    # As many samples at each level, while there are voxels enough.
+    sampling = min(1.0, options.sampling_fraction * (fixed.spacing / FINEST_MM) ** 3)
+    return _Level(
+        image, moving.image, mask, fixed.center, sampling, first_mm, last_mm, relaxation, iterations
+    )
+
+
+def _rough(
+    images: Sequence[WorkingImage],
+    level: _Level,
+    options: RegistrationOptions,
+    progress: Callable[[float], None],
+) -> np.ndarray:
+    """The best rigid matrix at the coarse level, from several starts."""
+    fixed, moving = images
+    similarity = Similarity(fixed, moving)
+    starts = best_starts(candidates(fixed, moving), similarity, fixed.center, STARTS, STARTS_APART_MM)
+    best, best_value = None, -np.inf
+    for number, start in enumerate(starts):
+
+        def part(fraction: float, number=number) -> None:
+            progress((number + fraction) / len(starts))
+
+        try:
+            matrix = _optimize("rigid", start, level, options, part)
+        except RuntimeError:  # this start left the field of view
+            continue
+        value = similarity(matrix)
+        if value > best_value:
+            best, best_value = matrix, value
+    if best is None:
+        raise RegistrationError(
+            f"No position was found at which '{moving.name}' and '{fixed.name}' overlap. "
+            "Align them roughly by hand first, or choose 'already registered'."
+        )
+    return best
+
+
+def _optimize(
+    stage: str,
+    matrix: np.ndarray,
+    level: _Level,
+    options: RegistrationOptions,
+    progress: Callable[[float], None],
+) -> np.ndarray:
+    """Improve a matrix (RAS, moving to fixed) at one level with the freedom of one stage.
+
+    :raises RuntimeError: from ITK, mostly when too few samples overlap.
+    """
+    correction, weights = _correction(stage, level.center)
+    method = sitk.ImageRegistrationMethod()
+    method.SetNumberOfThreads(options.threads)
+    method.SetNumberOfWorkUnits(options.threads)
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    # Regular sampling is jittered within the voxels, by the seed, against grid artifacts.
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(level.sampling, options.seed)
+    if level.mask is not None:
+        method.SetMetricFixedMask(level.mask)
+    method.SetInterpolator(sitk.sitkLinear)
+    # Sizes start nearly right and are less well determined: a long step could lose the head.
+    first_mm = level.first_mm if stage == "rigid" else min(level.first_mm, _FIRST_STRETCH_MM)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        first_mm, level.last_mm, level.iterations, level.relaxation, 1e-9
+    )
+    method.SetOptimizerScales(weights)
+    method.SetMovingInitialTransform(_to_itk(np.linalg.inv(matrix)))
+    method.SetInitialTransform(correction, inPlace=True)
+
+    stopped: List[BaseException] = []
+
+    def on_iteration() -> None:
+        # An exception must not cross ITK: it would come out as another one.
+        try:
+            progress(min(1.0, method.GetOptimizerIteration() / level.iterations))
+        except BaseException as error:
+            stopped.append(error)
+            method.StopRegistration()
+
+    method.AddCommand(sitk.sitkIterationEvent, on_iteration)
+    method.Execute(level.fixed, level.moving)
+    if stopped:
+        raise stopped[0]
+    return np.linalg.inv(_to_matrix(correction)) @ matrix
+
+
+def _correction(stage: str, center: np.ndarray) -> Tuple[sitk.Transform, List[float]]:
+    """An identity transform with the freedom of a stage, and the weights of its parameters."""
+    turn = _LEVER_MM**2
+    if stage == "rigid":
+        transform, weights = sitk.Euler3DTransform(), [turn] * 3 + [1.0] * 3
+    elif stage == "scale":
+        transform, weights = sitk.ScaleVersor3DTransform(), [turn] * 3 + [1.0] * 3 + [turn] * 3
+    else:
+        transform, weights = sitk.AffineTransform(3), [turn] * 9 + [1.0] * 3
+    transform.SetCenter([float(x) for x in center])
+    return transform, weights
+
+
+def _to_itk(matrix: np.ndarray) -> sitk.AffineTransform:
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
+    transform.SetTranslation(matrix[:3, 3].tolist())
+    return transform
+
+
+def _to_matrix(transform: sitk.Transform) -> np.ndarray:
+    matrix = np.eye(4)
+    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    for axis in range(3):
+        matrix[:3, axis] = np.array(transform.TransformPoint(np.eye(3)[axis].tolist())) - origin
+    matrix[:3, 3] = origin
+    return matrix

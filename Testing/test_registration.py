@@ -1,0 +1,490 @@
+"""Registration of a PET to an MRI: recovery of known displacements, choices, refusals, cancel.
+
+Most tests use a synthetic head. Those on real images read ``../shared/data`` next to the repository
+and skip without it.
+"""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from FunFuseSlicer.Logic.errors import Cancelled, InputError, RegistrationError  # noqa: E402
+from FunFuseSlicer.Logic.monitor import Monitor  # noqa: E402
+from FunFuseSlicer.Logic.registration import (  # noqa: E402
+    Candidate,
+    RegistrationOptions,
+    add_engine,
+    check_volume,
+    compose,
+    conclude,
+    decompose,
+    describe,
+    dispatch,
+    objections,
+    register,
+    register_and_resample,
+)
+from FunFuseSlicer.Logic.registration.plausibility import Decomposition, rotation_matrix  # noqa: E402
+from FunFuseSlicer.Logic.registration.preparation import coarsen, indices_to_ras, prepare  # noqa: E402
+from FunFuseSlicer.Logic.registration.similarity import mutual_information  # noqa: E402
+from FunFuseSlicer.Logic.volume import RAS_TO_LPS, Volume, resample, volume_from_sitk  # noqa: E402
+
+DATA = ROOT.parent / "shared" / "data" / "volumes"
+# Few samples, for speed, where the last half millimeter does not matter.
+RIGID_ONLY = RegistrationOptions(stages=("rigid",), sampling_fraction=0.03)
+FAST = RegistrationOptions(sampling_fraction=0.03)
+
+
+# --- a synthetic head ------------------------------------------------------------------------------
+
+
+def _inside(points, center, radii):
+    return (((points - np.asarray(center)) / np.asarray(radii)) ** 2).sum(axis=-1) <= 1.0
+
+
+def _tissues(points):
+    """0 air, 1 scalp, 2 skull, 3 gray, 4 white, 5 ventricle, 6 deep gray, at RAS points (…, 3)."""
+    tissue = np.zeros(points.shape[:-1], dtype=int)
+    for label, center, radii in (
+        (1, (0, 0, 0), (78, 98, 86)),
+        (2, (0, 0, 2), (72, 92, 80)),
+        (3, (0, 0, 5), (66, 85, 72)),
+        (4, (-30, 8, 8), (27, 66, 50)),
+        (4, (30, 4, 8), (27, 70, 52)),
+        (3, (38, 30, 20), (10, 14, 10)),
+        (3, (-40, -28, 25), (9, 16, 9)),
+        (5, (-9, -6, 14), (6, 28, 10)),
+        (5, (9, -2, 14), (6, 26, 10)),
+        (6, (-20, 10, 2), (9, 16, 8)),
+        (6, (20, 10, 2), (9, 16, 8)),
+        (6, (0, -48, -38), (38, 24, 18)),
+    ):
+        tissue[_inside(points, center, radii)] = label
+    return tissue
+
+
+MRI_VALUES = np.array([0.0, 650.0, 60.0, 420.0, 700.0, 150.0, 500.0])
+PET_VALUES = np.array([0.0, 900.0, 300.0, 9000.0, 3200.0, 500.0, 8000.0])
+
+
+def _head(values, shape, spacing, pose, blur, noise, name, axes=None):
+    """The head at ``pose`` (4×4 RAS, from where it was made to where it is) on a grid."""
+    axes = np.eye(3) if axes is None else axes
+    geometry = np.eye(4)
+    geometry[:3, :3] = axes * np.asarray(spacing, dtype=float)
+    geometry[:3, 3] = -geometry[:3, :3] @ ((np.array(shape) - 1) / 2.0)
+    kji = np.moveaxis(np.indices(shape[::-1]), 0, -1)
+    points = kji[..., ::-1] @ geometry[:3, :3].T + geometry[:3, 3]
+    back = np.linalg.inv(pose)
+    array = values[_tissues(points @ back[:3, :3].T + back[:3, 3])]
+    if blur:
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing([float(s) for s in spacing])
+        array = sitk.GetArrayFromImage(sitk.DiscreteGaussian(image, float(blur) ** 2))
+    rng = np.random.default_rng(3)
+    array = array + noise * rng.standard_normal(array.shape)
+    return Volume(array.astype(np.float32), geometry, name)
+
+
+def _rigid(degrees, shift):
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation_matrix(degrees)
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def _moved(volume, matrix):
+    """The volume put where ``matrix`` (RAS) takes it, by its header alone."""
+    return replace(volume, ijk_to_ras=matrix @ volume.ijk_to_ras)
+
+
+@pytest.fixture(scope="module")
+def mri():
+    return _head(MRI_VALUES, (68, 84, 72), (2.6, 2.6, 2.6), np.eye(4), 0, 8.0, "head MRI")
+
+
+@pytest.fixture(scope="module")
+def pet():
+    return _head(PET_VALUES, (64, 72, 56), (3.0, 3.0, 3.6), np.eye(4), 3.0, 250.0, "head PET")
+
+
+_kji = np.argwhere(np.ones((20, 20, 20)))[:, ::-1] * 10.0 - 95.0
+BRAIN = _kji[_tissues(_kji) >= 3]  # RAS millimeters
+
+
+def _distance(found, true, points):
+    """Mean distance in millimeters of where two matrices take the same points."""
+    difference = found - true
+    return float(np.linalg.norm(points @ difference[:3, :3].T + difference[:3, 3], axis=1).mean())
+
+
+def _transformed(matrix, points):
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+# --- recovery --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "degrees, shift, options",
+    [
+        ((8, -6, 12), (25, -18, 30), RegistrationOptions()),
+        ((-15, 4, -14), (-50, 12, 8), FAST),
+        ((3, 18, -9), (10, 40, -30), FAST),
+    ],
+)
+def test_recovers_centimeters_and_turns(mri, pet, degrees, shift, options):
+    displacement = _rigid(degrees, shift)
+    result = register(mri, _moved(pet, displacement), options)
+    true = np.linalg.inv(displacement)
+    assert _distance(result.matrix, true, _transformed(displacement, BRAIN)) < 1.5
+    assert result.method == "SimpleITK rigid" and result.stage == "rigid"
+    assert result.similarity_after > result.similarity_before + 0.05
+    assert np.allclose(result.matrix[:3, :3] @ result.matrix[:3, :3].T, np.eye(3), atol=1e-6)
+    assert result.seconds > 0 and result.description.endswith("size unchanged.")
+
+
+def test_aligned_pair_stays_and_direction_is_moving_to_fixed(mri, pet):
+    assert _distance(register(mri, pet, RIGID_ONLY).matrix, np.eye(4), BRAIN) < 1.0
+    # The PET lies 30 mm too far right, so its transform to parent must carry it left.
+    result, resampled = register_and_resample(mri, _moved(pet, _rigid((0, 0, 0), (30, 0, 0))), RIGID_ONLY)
+    assert result.matrix[0, 3] == pytest.approx(-30.0, abs=1.5)
+    assert resampled.same_grid(mri) and resampled.name == pet.name
+    reference = resample(pet, mri).array
+    assert np.corrcoef(resampled.array.ravel(), reference.ravel())[0, 1] > 0.97
+
+
+def test_head_of_other_size_gets_affine(mri, pet):
+    pose = np.diag([0.9, 0.88, 0.93, 1.0])
+    result = register(mri, _moved(pet, pose), FAST)
+    assert result.stage in ("scale", "affine")
+    assert _distance(result.matrix, np.linalg.inv(pose), _transformed(pose, BRAIN)) < 2.0
+    assert "size" in " ".join(result.notes)
+
+
+def test_oblique_left_handed_and_sheared_axes(mri, pet):
+    axes = rotation_matrix((20, -10, 35)) @ np.diag([1.0, 1.0, -1.0])
+    displacement = _rigid((5, 5, -8), (15, -20, 12))
+    turned = _head(PET_VALUES, (72, 72, 60), (3, 3, 3.4), displacement, 3.0, 250.0, "oblique PET", axes)
+    result = register(mri, turned, RIGID_ONLY)
+    true, where = np.linalg.inv(displacement), _transformed(displacement, BRAIN)
+    assert _distance(result.matrix, true, where) < 1.5
+
+    # A gantry tilt: slices do not stack at right angles. The head itself is not sheared.
+    tilted = np.eye(3)
+    tilted[1, 2] = 0.2
+    sheared = _head(PET_VALUES, (64, 80, 56), (3, 3, 3.6), displacement, 0, 250.0, "tilted PET", tilted)
+    result = register(mri, sheared, RIGID_ONLY)
+    assert _distance(result.matrix, true, where) < 1.5
+
+
+def test_working_images_lie_where_the_volume_does():
+    rng = np.random.default_rng(0)
+    geometry = np.eye(4)
+    geometry[:3, :3] = rotation_matrix((10, 20, 30)) @ np.diag([2.0, -3.0, 2.5])
+    geometry[1, 2] += 0.3
+    geometry[:3, 3] = rng.uniform(-50, 50, 3)
+    array = np.zeros((40, 36, 44), np.float32)
+    array[12:28, 10:26, 14:30] = 1.0
+    volume = Volume(array, geometry, "block")
+    middle = (geometry @ [21.5, 17.5, 19.5, 1.0])[:3]
+    fine = prepare(volume, 2.0)
+    for working in (fine, coarsen(fine, 4.0), coarsen(fine, 8.0)):
+        values = sitk.GetArrayFromImage(working.image)
+        kji = np.argwhere(values > 0)
+        points = indices_to_ras(working.image, kji[:, ::-1].astype(float))
+        weights = values[values > 0]
+        assert np.allclose((points * weights[:, None]).sum(0) / weights.sum(), middle, atol=0.15)
+        assert np.linalg.det(np.reshape(working.image.GetDirection(), (3, 3))) == pytest.approx(1.0)
+    assert np.allclose(fine.center, middle, atol=2.0)
+
+
+# --- reproducibility, progress, cancel -------------------------------------------------------------
+
+
+def test_same_seed_gives_same_bits(mri, pet):
+    moving = _moved(pet, _rigid((4, 2, -6), (12, -9, 14)))
+    first, second = register(mri, moving, FAST), register(mri, moving, FAST)
+    assert first.matrix.tobytes() == second.matrix.tobytes()
+    assert first.similarity_after == second.similarity_after
+
+
+def test_progress_never_goes_back(mri, pet):
+    seen = []
+    register(mri, pet, RIGID_ONLY, Monitor(lambda stage, fraction: seen.append((stage, fraction))))
+    fractions = [fraction for _, fraction in seen]
+    assert {stage for stage, _ in seen} == {"Registering"}
+    assert fractions[0] == 0.0 and fractions[-1] == 1.0 and len(fractions) > 20
+    assert all(later >= earlier for earlier, later in zip(fractions, fractions[1:]))
+
+
+@pytest.mark.parametrize("when", [0.0, 0.15, 0.6])
+def test_cancel_stops_soon(mri, pet, when):
+    asked = []
+
+    def on_progress(stage, fraction):
+        if fraction >= when and not asked:
+            asked.append(time.monotonic())
+            monitor.cancel()
+
+    monitor = Monitor(on_progress)
+    with pytest.raises(Cancelled):
+        register(mri, pet, monitor=monitor)
+    assert time.monotonic() - asked[0] < 2.0
+
+
+def test_error_in_progress_callback_comes_out_unchanged(mri, pet):
+    def on_progress(stage, fraction):
+        if fraction > 0.2:
+            raise KeyError("from the callback")
+
+    with pytest.raises(KeyError, match="from the callback"):
+        register(mri, pet, RIGID_ONLY, Monitor(on_progress))
+
+
+# --- choice among the stages -----------------------------------------------------------------------
+
+
+def _conclude(mri, pet, candidates, **options):
+    return conclude(mri, pet, candidates, RegistrationOptions(**options), time.monotonic())
+
+
+def test_careless_affine_is_set_aside(mri, pet):
+    careless = np.diag([1.4, 1.2, 1.2, 1.0])
+    result = _conclude(mri, pet, [Candidate("rigid", np.eye(4)), Candidate("affine", careless)])
+    assert result.stage == "rigid"
+    assert any("affine" in note and "set aside" in note for note in result.notes)
+
+
+def test_small_gain_keeps_rigid_and_option_decides(mri, pet):
+    displacement = _rigid((0, 0, 9), (9, 0, 0))
+    back = np.linalg.inv(displacement)
+    slightly_off = _rigid((0, 0, 0), (2.0, 0, 0)) @ back
+    candidates = [Candidate("rigid", slightly_off), Candidate("affine", np.diag([1.001, 1, 1, 1]) @ back)]
+    moving = _moved(pet, displacement)
+    assert _conclude(mri, moving, candidates, minimum_gain=5.0).stage == "rigid"
+    result = _conclude(mri, moving, candidates, minimum_gain=0.0)
+    assert result.stage == "affine" and result.method == "SimpleITK affine"
+
+
+def test_given_position_is_kept_when_nothing_is_better(mri, pet):
+    result = _conclude(mri, pet, [Candidate("rigid", _rigid((0, 0, 10), (8, 0, 0)))])
+    assert result.stage == "none" and np.array_equal(result.matrix, np.eye(4))
+    assert result.similarity_after == result.similarity_before
+    assert "given" in result.notes[0]
+
+
+def test_nothing_plausible_is_an_error_with_both_names_and_a_remedy(mri, pet):
+    with pytest.raises(RegistrationError) as caught:
+        _conclude(mri, pet, [Candidate("rigid", _rigid((0, 0, 0), (150, 0, 0)))])
+    text = str(caught.value)
+    assert "head MRI" in text and "head PET" in text and "already registered" in text and "overlap" in text
+
+
+def test_another_engine_joins_behind_the_same_interface(mri, pet, monkeypatch):
+    monkeypatch.setattr(dispatch, "_engines", dict(dispatch._engines))
+    displacement = _rigid((0, 0, 5), (20, 0, 0))
+
+    def oracle(fixed, moving, options, monitor):
+        return [Candidate("rigid", np.linalg.inv(displacement))]
+
+    add_engine("Oracle", oracle)
+    result = register(mri, _moved(pet, displacement), RegistrationOptions(engine="Oracle"))
+    assert result.method == "Oracle rigid"
+    with pytest.raises(InputError, match="'Nobody'.*'SimpleITK'.*'Oracle'"):
+        register(mri, pet, RegistrationOptions(engine="Nobody"))
+
+
+# --- plausibility ----------------------------------------------------------------------------------
+
+angles = st.tuples(st.floats(-180, 180), st.floats(-89, 89), st.floats(-180, 180))
+threes = st.tuples(*[st.floats(-80, 80)] * 3)
+scales = st.tuples(*[st.floats(0.5, 2.0)] * 3)
+shears = st.tuples(*[st.floats(-0.4, 0.4)] * 3)
+
+
+@given(angles, threes, scales, shears, threes)
+@settings(max_examples=200, deadline=None)
+def test_decomposition_round_trip(rotation, translation, scale, shear, center):
+    matrix = compose(Decomposition(rotation, translation, scale, shear, center))
+    parts = decompose(matrix, center)
+    assert np.allclose(compose(parts), matrix, atol=1e-8)
+    assert np.allclose(parts.scale, scale) and np.allclose(parts.shear, shear, atol=1e-9)
+    assert np.allclose(parts.translation, translation, atol=1e-7)
+    assert np.allclose(rotation_matrix(parts.rotation), rotation_matrix(rotation), atol=1e-8)
+
+
+@given(st.tuples(st.floats(-180, 180), st.sampled_from([-90.0, 90.0]), st.floats(-180, 180)), scales)
+@settings(max_examples=50, deadline=None)
+def test_decomposition_survives_gimbal_lock_and_mirrors(rotation, scale):
+    for sign in (1.0, -1.0):
+        mirrored = (scale[0], scale[1], sign * scale[2])
+        matrix = compose(Decomposition(rotation, (0, 0, 0), mirrored, (0, 0, 0)))
+        assert np.allclose(compose(decompose(matrix)), matrix, atol=1e-6)
+
+
+@given(angles, threes, st.floats(0.6, 1.0))
+@settings(max_examples=50, deadline=None)
+def test_any_rigid_motion_with_overlap_is_plausible(rotation, translation, overlap):
+    assert objections(_rigid(rotation, translation), overlap) == ()
+
+
+@pytest.mark.parametrize(
+    "matrix, overlap, words",
+    [
+        (np.diag([-1.0, 1, 1, 1]), 1.0, "mirrors"),
+        (np.diag([1.0, 0, 1, 1]), 1.0, "mirrors or flattens"),
+        (np.diag([1.3, 1, 1, 1]), 1.0, "enlarges the head to 130 %"),
+        (np.diag([1.0, 0.7, 1, 1]), 1.0, "shrinks the head to 70 %"),
+        (np.eye(4) + 0.2 * np.eye(4, k=1) * [1, 1, 0, 0], 1.0, "skews"),
+        (np.eye(4), 0.3, "only 30 % of the heads overlap"),
+        (np.full((4, 4), np.nan), 1.0, "not a finite"),
+    ],
+)
+def test_objections(matrix, overlap, words):
+    assert words in " and ".join(objections(matrix, overlap))
+
+
+def test_decompose_refuses_singular_matrices():
+    with pytest.raises(ValueError):
+        decompose(np.diag([1.0, 1.0, 0.0, 1.0]))
+
+
+def test_description_in_words():
+    text = describe(compose(Decomposition((0, 0, 10), (3, 0, 4), (1, 1, 1), (0, 0, 0))), (0, 0, 0))
+    assert "10.0°" in text and "5.0 mm" in text and text.endswith("size unchanged.") and "-0.0" not in text
+    text = describe(np.diag([1.1, 1.0, 1.0, 1.0]), (0, 0, 0))
+    assert "scaled by 1.100, 1.000, 1.000" in text
+
+
+# --- similarity ------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_mutual_information_properties(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.uniform(size=(2, 20000))
+    same, none = mutual_information(a, a), mutual_information(a, b)
+    assert same > 2.0 and 0.0 <= none < 0.05
+    assert mutual_information(a, b) == pytest.approx(mutual_information(b, a))
+    assert mutual_information(a, 1.0 - a) == pytest.approx(same, rel=1e-6)
+    assert mutual_information(a, np.zeros_like(a)) == pytest.approx(0.0, abs=1e-9)
+    assert mutual_information(a[:1], b[:1]) == 0.0
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+
+def test_refuses_what_cannot_be_registered(mri, pet):
+    def refused(volume, *words):
+        with pytest.raises(InputError) as caught:
+            register(mri, volume)
+        for word in ("my PET",) + words:
+            assert word in str(caught.value)
+
+    pet = replace(pet, name="my PET")
+    refused(pet.with_array(pet.array[:1]), "64×72×1 voxels", "already registered")
+    refused(pet.with_array(pet.array[:8, :8, :8]), "24×24×29 mm", "already registered")
+    refused(replace(pet, ijk_to_ras=pet.ijk_to_ras @ np.diag([100.0, 100, 100, 1])), "no head")
+    refused(pet.with_array(np.zeros_like(pet.array)), "all its voxels are 0")
+    refused(pet.with_array(np.full_like(pet.array, 7)), "all its voxels are 7")
+    holes = pet.array.copy()
+    holes[3, 4, 5] = np.nan
+    refused(pet.with_array(holes), "not numbers or infinite")
+    refused(pet.with_array(np.stack([pet.array] * 2)), "4 dimensions")
+    refused(replace(pet, ijk_to_ras=np.diag([1.0, 1.0, 0.0, 1.0])), "voxel axes")
+    with pytest.raises(InputError, match="other MRI"):
+        register(replace(mri.with_array(np.zeros_like(mri.array)), name="other MRI"), pet)
+    check_volume(pet)
+
+
+def test_one_hot_voxel_and_negative_values_do_no_harm(mri, pet):
+    array = pet.array - 500.0
+    array[10, 10, 10] = 1e7
+    displacement = _rigid((5, 0, -8), (20, 15, -10))
+    result = register(mri, _moved(pet.with_array(array), displacement), RIGID_ONLY)
+    true = np.linalg.inv(displacement)
+    assert _distance(result.matrix, true, _transformed(displacement, BRAIN)) < 1.5
+
+
+def test_far_away_head_is_found(mri, pet):
+    far = _rigid((0, 0, 0), (400, 400, 400))
+    result = register(mri, _moved(pet, far), RIGID_ONLY)
+    assert _distance(result.matrix, np.linalg.inv(far), _transformed(far, BRAIN)) < 1.5
+    assert result.similarity_before == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stages": ()},
+        {"stages": ("affine",)},
+        {"stages": ("rigid", "affine", "scale")},
+        {"stages": ("rigid", "bspline")},
+        {"sampling_fraction": 0.0},
+        {"sampling_fraction": 1.5},
+        {"sampling_fraction": float("nan")},
+        {"seed": 0},
+        {"threads": 0},
+        {"minimum_gain": -0.1},
+        {"minimum_gain": float("nan")},
+    ],
+)
+def test_options_out_of_range(options):
+    with pytest.raises(InputError):
+        RegistrationOptions(**options)
+
+
+# --- real images -----------------------------------------------------------------------------------
+
+
+def _read(path):
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    return volume_from_sitk(sitk.ReadImage(str(path)), path.name)
+
+
+def _uptake(volume):
+    """RAS points of voxels above 40 % of a robust maximum."""
+    array = np.asarray(volume.array, dtype=float)
+    indices = np.argwhere(array > 0.4 * np.percentile(array, 99.9))[::11, ::-1]
+    return _transformed(volume.ijk_to_ras, indices)
+
+
+def test_real_fdg_displaced_from_its_t1():
+    folder = DATA / "patient_fdg"
+    t1, displaced = _read(folder / "T1.nii.gz"), _read(folder / "FDG_displaced.nii.gz")
+    transform = sitk.ReadTransform(str(folder / "FDG_displaced_to_T1.tfm"))
+    nominal = np.eye(4)
+    nominal[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
+    for axis in range(3):
+        nominal[:3, axis] = np.array(transform.TransformPoint(np.eye(3)[axis].tolist())) - nominal[:3, 3]
+    nominal = RAS_TO_LPS @ nominal @ RAS_TO_LPS
+    points = _uptake(displaced)
+    assert _distance(np.eye(4), nominal, points) > 15.0
+    # The nominal alignment of this pair is itself good to about 2 mm.
+    result = register(t1, displaced)
+    assert result.stage == "rigid"
+    assert _distance(result.matrix, nominal, points) < 3.0
+
+
+def test_real_spect_displaced_by_header():
+    folder = DATA / "patients_spect"
+    t2, spect = _read(folder / "spect_case09_T2.nii.gz"), _read(folder / "spect_case09_SPECT.nii.gz")
+    displacement = _rigid((-9, 7, 11), (20, -25, 18))
+    moving = _moved(spect, displacement)
+    result = register(t2, moving)
+    assert result.stage == "rigid"
+    assert _distance(result.matrix, np.linalg.inv(displacement), _uptake(moving)) < 2.5
