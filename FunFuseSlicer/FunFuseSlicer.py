@@ -1,0 +1,202 @@
+"""FunFuseSlicer: fuses an MRI with a PET volume and shows in color what each contributed.
+
+All that Slicer loads; the work is done by the library in the folder Logic.
+"""
+
+import logging
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import List, Optional
+
+# Slicer adds the folder of every module to sys.path, so a bare "import Logic" could find another
+# extension's. With this line the module is a package, too, and its library has a name of its own.
+__path__ = [os.path.dirname(os.path.abspath(__file__))]
+
+import numpy as np  # noqa: E402
+from slicer.i18n import tr as _  # noqa: E402
+from slicer.i18n import translate  # noqa: E402
+from slicer.ScriptedLoadableModule import (  # noqa: E402
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+)
+
+from FunFuseSlicer.Logic import preprocessing, scene  # noqa: E402
+from FunFuseSlicer.Logic.errors import InputError  # noqa: E402
+from FunFuseSlicer.Logic.monitor import Monitor  # noqa: E402
+from FunFuseSlicer.Logic.registration import (  # noqa: E402
+    RegistrationOptions,
+    RegistrationResult,
+    register,
+)
+from FunFuseSlicer.Logic.version import VERSION  # noqa: E402
+from FunFuseSlicer.Logic.volume import Volume, resample  # noqa: E402
+
+
+class FunFuseSlicer(ScriptedLoadableModule):
+    """What Slicer's module list shows."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("FunFuse")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
+        parent.dependencies = []
+        # There is no panel yet: the logic is used from Python, as the README shows.
+        parent.hidden = True
+        parent.contributors = ["The FunFuseSlicer developers"]
+        parent.helpText = _(
+            "Registers a PET (or SPECT) volume of a brain to an MRI, fuses both with a neural network, and "
+            "shows in color what the PET contributed. For research use, not for diagnosis."
+        )
+        parent.acknowledgementText = _(
+            "The method follows N. Kumar, N. Hoffmann, M. Oelschlägel, E. Koch, M. Kirsch and S. Gumhold, "
+            "Structural Similarity based Anatomical and Functional Brain Imaging Fusion, 2019."
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of :meth:`FunFuseSlicerLogic.process` made and found.
+
+    :param nodes: the output nodes in the scene.
+    :param registration: None when the pair was registered already.
+    :param fusion: arrays and facts, see :class:`Logic.fusion.Fusion`.
+    :param notes: sentences for the log: what was replaced, what was chosen.
+    """
+
+    nodes: scene.OutputNodes
+    registration: Optional[RegistrationResult]
+    fusion: object
+    model_name: str
+    model_sha256: str
+    options: object
+    notes: List[str]
+    seconds: float
+
+
+class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
+    """Registration, fusion and coloring of MRML volumes, without any user interface."""
+
+    def process(
+        self,
+        mriNode,
+        petNode,
+        options=None,
+        registration: Optional[RegistrationOptions] = RegistrationOptions(),  # noqa: B008 (frozen)
+        maskNode=None,
+        model=None,
+        monitor: Optional[Monitor] = None,
+        show: bool = True,
+    ) -> Run:
+        """Register, fuse, color, and put the results into the scene beside the MRI.
+
+        All is computed before the first node is made: after an error or a cancel the scene is as before.
+
+        :param mriNode: scalar volume, the fixed image; all outputs lie on its grid.
+        :param petNode: scalar volume, the moving image; it is not changed.
+        :param options: :class:`Logic.fusion.FusionOptions`.
+        :param registration: None when the PET lies on the MRI already.
+        :param maskNode: voxels where this volume is 0 become background; any grid.
+        :param model: :class:`Logic.models.Model`; the shipped one when None.
+        :param monitor: progress and cancel.
+        :raises Logic.errors.FunFuseError: with a sentence for the user.
+        """
+        from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes
+        from FunFuseSlicer.Logic.models import load_model
+
+        start = time.perf_counter()
+        options, monitor = options or FusionOptions(), monitor or Monitor()
+        if mriNode is not None and mriNode is petNode:
+            raise InputError(f'"{mriNode.GetName()}" is chosen as MRI and as PET: choose two volumes.')
+        mriRaw, petRaw = scene.volume_from_node(mriNode), scene.volume_from_node(petNode)
+        ranges = (mriRaw.array.dtype, petRaw.array.dtype)
+        (mri, mriCounts), (pet, petCounts) = preprocessing.clean(mriRaw), preprocessing.clean(petRaw)
+        notes = preprocessing.replaced_sentences([(mri.name, mriCounts), (pet.name, petCounts)])
+        model = model or load_model()
+        network = model.at_lambda(options.lam)
+        colorTable = scene.color_table(options.colormap)
+
+        result = register(mri, pet, registration, monitor) if registration is not None else None
+        matrix = None if result is None else result.matrix
+        petOnGrid = self._onGrid(pet, mri, matrix)
+        preprocessing.check_overlap(
+            petOnGrid.array,
+            mri,
+            pet.name,
+            "register them, or check the choice of volumes."
+            if result is None
+            else "check the choice of volumes.",
+        )
+        mask = None
+        if maskNode is not None:
+            mask = resample(scene.volume_from_node(maskNode), mri, nearest=True).array
+        fusion = fuse_volumes(mri, petOnGrid, network, options, ranges, mask, monitor)
+        monitor.report("Coloring", 0.0)
+        colored = color_volume(fusion, options, colorTable)
+        monitor.report("Coloring", 1.0)
+
+        nodes = scene.push_outputs(
+            mriNode,
+            petNode,
+            {
+                "pet_registered": petOnGrid.array,
+                "fused": fusion.fused,
+                "mri_part": fusion.mri_part,
+                "pet_part": fusion.pet_part,
+                "colored": colored,
+            },
+            matrix,
+            self._display(petOnGrid.array),
+            self._provenance(mri, pet, options, model, result, fusion),
+            options.colormap,
+        )
+        if show:
+            scene.show_overlay(mriNode, nodes.colored)
+        run = Run(
+            nodes,
+            result,
+            fusion,
+            model.name,
+            model.sha256,
+            options,
+            notes,
+            time.perf_counter() - start,
+        )
+        logging.info("FunFuse: fused %s with %s in %.1f s", mri.name, pet.name, run.seconds)
+        return run
+
+    def _onGrid(self, pet: Volume, mri: Volume, matrix: Optional[np.ndarray]) -> Volume:
+        """The PET on the MRI's grid; voxels are copied, not interpolated, when they coincide."""
+        if matrix is None and pet.same_grid(mri):
+            return pet
+        return resample(pet, mri, matrix)
+
+    def _display(self, pet: np.ndarray) -> dict:
+        """Black and white level of each scalar output."""
+        unit = (0.0, 1.0)
+        return {
+            "pet_registered": (0.0, preprocessing.robust_scale(pet)),
+            "fused": unit,
+            "mri_part": (0.0, 0.5),
+            "pet_part": (0.0, 0.5),
+        }
+
+    def _provenance(self, mri, pet, options, model, registration, fusion) -> dict:
+        """The attributes by which a saved scene explains itself; all text, as MRML wants it."""
+        facts = {"MRIName": mri.name, "PETName": pet.name, "Version": VERSION}
+        facts.update({_camel(name): str(value) for name, value in asdict(options).items()})
+        facts.update(
+            {
+                "Model": model.name,
+                "ModelSHA256": model.sha256,
+                "UsedDevice": fusion.slices.device,
+                "Registration": "none" if registration is None else registration.method,
+            }
+        )
+        if registration is not None:
+            facts["RegistrationMatrix"] = " ".join(f"{x:.17g}" for x in registration.matrix.ravel())
+        return facts
+
+
+def _camel(name: str) -> str:
+    return {"lam": "Lambda"}.get(name, name.capitalize())

@@ -1,0 +1,284 @@
+"""Between MRML nodes and arrays: reads the inputs, and puts results into the scene.
+
+Slicer is imported inside the functions, so that this module can be imported anywhere.
+"""
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from .color import jet_table
+from .errors import InputError
+from .volume import Volume
+
+# Every node that FunFuse makes says with this attribute what it is.
+ROLE_ATTRIBUTE = "FunFuse.Role"
+MRI_REFERENCE, PET_REFERENCE, TRANSFORM_REFERENCE = "FunFuse.MRI", "FunFuse.PET", "FunFuse.Transform"
+
+JET_NAME = "Jet"
+
+# role -> how the node is called, from the names of the inputs
+OUTPUT_NAMES = {
+    "transform": "{pet} to {mri}",
+    "pet_registered": "{pet} registered to {mri}",
+    "fused": "{mri} + {pet} fused",
+    "mri_part": "{mri} + {pet} MRI part",
+    "pet_part": "{mri} + {pet} PET part",
+    "colored": "{mri} + {pet} colored",
+}
+
+
+@dataclass
+class OutputNodes:
+    """The nodes of one fused pair; ``transform`` is None when no registration was run."""
+
+    pet_registered: object
+    fused: object
+    mri_part: object
+    pet_part: object
+    colored: object
+    transform: Optional[object] = None
+
+
+def volume_from_node(node) -> Volume:
+    """A scalar volume node as a :class:`Volume` in world (RAS) coordinates.
+
+    Linear parent transforms are honored: the registration and the overlap are those the user sees.
+
+    :raises InputError: no voxels, a color image, or a non-linear parent transform.
+    """
+    import slicer
+    import vtk
+
+    if node is None:
+        raise InputError("Choose an MRI and a PET volume first.")
+    name = node.GetName()
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0:
+        raise InputError(f'"{name}" has no voxels: choose another volume.')
+    components = image.GetNumberOfScalarComponents()
+    if components > 1:
+        raise InputError(
+            f'"{name}" has {components} values a voxel (a color image?): choose a volume with one value '
+            "a voxel. A color PET must be converted to uptake first."
+        )
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    parent = node.GetParentTransformNode()
+    if parent is not None:
+        to_world = vtk.vtkMatrix4x4()
+        if not parent.GetMatrixTransformToWorld(to_world):
+            raise InputError(f'"{name}" is under a non-linear transform: harden that transform first.')
+        vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
+    return Volume(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVTKMatrix(matrix), name)
+
+
+def add_volume_node(volume: Volume):
+    """A new scalar volume node in the scene, with its display node."""
+    import slicer
+
+    return slicer.util.addVolumeFromArray(
+        volume.array, np.asarray(volume.ijk_to_ras), volume.name, "vtkMRMLScalarVolumeNode"
+    )
+
+
+def color_table(name: str) -> np.ndarray:
+    """The colors of a color map, (256, 3) in [0, 1]; the scene is not changed.
+
+    :param name: a color node of the scene, ignoring case, or "Jet", the authors' map.
+    :raises InputError: there is none; the message lists some that there are.
+    """
+    import slicer
+
+    node = _find_color_node(name)
+    if node is not None:
+        return _table_of(node)
+    if name.lower() == JET_NAME.lower():
+        return jet_table()
+    names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLColorNode")}
+    known = [JET_NAME] + sorted(name for name in names if name.startswith(("PET-", "Inferno")))
+    raise InputError(f'There is no color map "{name}": choose {", ".join(known)} or another of Slicer\'s.')
+
+
+def _find_color_node(name: str):
+    import slicer
+
+    for node in slicer.util.getNodesByClass("vtkMRMLColorNode"):
+        if node.GetName() and node.GetName().lower() == name.lower() and node.GetNumberOfColors() > 1:
+            return node
+    return None
+
+
+def _add_jet_node():
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", JET_NAME)
+    node.SetTypeToUser()
+    node.SetHideFromEditors(False)
+    table = jet_table()
+    node.SetNumberOfColors(len(table))
+    for index, (red, green, blue) in enumerate(table):
+        node.SetColor(index, str(index), red, green, blue, 1.0)
+    node.SetAttribute("Category", "FunFuse")
+    return node
+
+
+def _table_of(node) -> np.ndarray:
+    """The colors of a color node (tables and procedural ones alike) as (256, 3) in [0, 1]."""
+    table = node.GetLookupTable() or node.GetScalarsToColors()
+    low, high = table.GetRange()
+    color = [0.0, 0.0, 0.0]
+    rows = []
+    for value in np.linspace(low, high, 256):
+        table.GetColor(value, color)
+        rows.append(list(color))
+    return np.array(rows)
+
+
+def find_outputs(mri_node, pet_node) -> Dict[str, object]:
+    """The nodes an earlier run made of this pair, by role."""
+    import slicer
+
+    found = {}
+    for node in slicer.util.getNodesByClass("vtkMRMLNode"):
+        role = node.GetAttribute(ROLE_ATTRIBUTE)
+        if (
+            role in OUTPUT_NAMES
+            and node.GetNodeReferenceID(MRI_REFERENCE) == mri_node.GetID()
+            and node.GetNodeReferenceID(PET_REFERENCE) == pet_node.GetID()
+        ):
+            found[role] = node
+    return found
+
+
+def push_outputs(
+    mri_node,
+    pet_node,
+    arrays: Dict[str, np.ndarray],
+    matrix: Optional[np.ndarray],
+    display: Dict[str, Tuple[float, float]],
+    provenance: Dict[str, str],
+    colormap: str,
+) -> OutputNodes:
+    """Put one fused pair into the scene; a rerun updates the nodes of the run before.
+
+    :param arrays: by role, (k, j, i) or (k, j, i, 3) uint8, on the grid of the MRI node.
+    :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
+    :param display: by role, the intensities shown black and white.
+    :param provenance: attributes that every node gets.
+    :param colormap: the PET part is shown in these colors, so that their legend explains the overlay.
+    """
+    old = find_outputs(mri_node, pet_node)
+    nodes = {}
+    for role, array in arrays.items():
+        color = array.ndim == 4
+        kind = "vtkMRMLVectorVolumeNode" if color else "vtkMRMLScalarVolumeNode"
+        node = old.get(role) or _new_node(kind, role, mri_node, pet_node)
+        _fill(node, array, mri_node)
+        _describe(node, role, mri_node, pet_node, provenance)
+        if color:
+            _display_as_color(node)
+        else:
+            _display_as_gray(node, *display[role])
+        nodes[role] = node
+    color_node = _find_color_node(colormap) or _add_jet_node()
+    nodes["pet_part"].GetDisplayNode().SetAndObserveColorNodeID(color_node.GetID())
+    nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
+    if nodes["transform"] is not None:
+        for role in arrays:
+            nodes[role].SetNodeReferenceID(TRANSFORM_REFERENCE, nodes["transform"].GetID())
+    _place_in_subject_hierarchy([nodes[role] for role in arrays], mri_node)
+    return OutputNodes(**nodes)
+
+
+def show_overlay(mri_node, colored_node) -> None:
+    """MRI in the background of all slice views, the colored volume over it.
+
+    The views are fitted to the MRI when it is new in one of them; afterwards the user's zoom is kept.
+    """
+    import slicer
+
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    is_new = any(node.GetBackgroundVolumeID() != mri_node.GetID() for node in composites)
+    slicer.util.setSliceViewerLayers(
+        background=mri_node, foreground=colored_node, label=None, foregroundOpacity=1.0
+    )
+    if is_new:
+        # setSliceViewerLayers(fit=True) needs a layout manager; the application logic is always there.
+        slicer.app.applicationLogic().FitSliceToBackground(False, False)
+
+
+def _new_node(kind: str, role: str, mri_node, pet_node):
+    import slicer
+
+    name = OUTPUT_NAMES[role].format(mri=mri_node.GetName(), pet=pet_node.GetName())
+    return slicer.mrmlScene.AddNewNodeByClass(kind, slicer.mrmlScene.GenerateUniqueName(name))
+
+
+def _fill(node, array: np.ndarray, mri_node) -> None:
+    """Voxels and place: the MRI's own grid, under the MRI's own parent transform."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    mri_node.GetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(matrix)
+    node.SetAndObserveTransformNodeID(mri_node.GetTransformNodeID())
+    slicer.util.updateVolumeFromArray(node, array)
+    node.CreateDefaultDisplayNodes()
+
+
+def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -> None:
+    node.SetAttribute(ROLE_ATTRIBUTE, role)
+    for name, value in provenance.items():
+        node.SetAttribute(f"FunFuse.{name}", value)
+    node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
+    node.SetNodeReferenceID(PET_REFERENCE, pet_node.GetID())
+
+
+def _display_as_gray(node, black: float, white: float) -> None:
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(black, white)
+
+
+def _display_as_color(node) -> None:
+    """uint8 RGB shown as it is; black is transparent, so that the MRI's surroundings stay black.
+
+    The threshold acts on the mean of red, green and blue (vtkMRMLVectorVolumeDisplayNode).
+    """
+    node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB)
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(255.0, 127.5)
+    display.SetAutoThreshold(0)
+    display.SetThreshold(1.0, 255.0)
+    display.SetApplyThreshold(1)
+
+
+def _push_transform(node, matrix, mri_node, pet_node, provenance):
+    """The PET-to-MRI transform as a node of its own; the PET itself is not moved."""
+    import slicer
+
+    if matrix is None:
+        if node is not None:
+            slicer.mrmlScene.RemoveNode(node)
+        return None
+    node = node or _new_node("vtkMRMLLinearTransformNode", "transform", mri_node, pet_node)
+    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.asarray(matrix, dtype=float)))
+    _describe(node, "transform", mri_node, pet_node, provenance)
+    return node
+
+
+def _place_in_subject_hierarchy(nodes: List[object], mri_node) -> None:
+    """Beside the MRI: in its study, if it has one."""
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if hierarchy is None:
+        return
+    parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(mri_node))
+    for node in nodes:
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), parent)
