@@ -1,0 +1,91 @@
+"""``funfuse.py fuse``: fuse a user's own MRI and PET."""
+
+import argparse
+from pathlib import Path
+from typing import List
+
+from FunFuseSlicer.Logic.errors import InputError
+
+from ..files import FORMATS, is_flat, read_volume
+from ..output_folder import all_or_nothing
+from ..progress import ProgressBars
+
+
+def main(arguments: List[str]) -> int:
+    """Parse, run, and say where the results are."""
+    options = parser().parse_args(arguments)
+    with all_or_nothing(options.out) as folder, ProgressBars() as monitor:
+        report = _run(options, folder, monitor)
+    _summary(report, Path(options.out))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = argparse.ArgumentParser(
+        prog="funfuse.py fuse",
+        description="Register a PET to an MRI, fuse both, and write volumes, a scene for 3D Slicer, a "
+        "preview and a report. For research use, not for diagnosis.",
+        epilog=f"MRI, PET and mask may be: {FORMATS}.",
+    )
+    files = result.add_argument_group("files")
+    files.add_argument("--mri", required=True, metavar="M", help="anatomical image (fixed)")
+    files.add_argument("--pet", required=True, metavar="P", help="functional image (moving): PET or SPECT")
+    files.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    files.add_argument("--mask", metavar="FILE", help="image on any grid; where it is 0 is background")
+    files.add_argument("--frame", type=int, metavar="N", help="frame of a 4-D PET, from 0 (default: mean)")
+    files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
+    look = result.add_argument_group("fusion and color")
+    look.add_argument(
+        "--lambda", dest="lam", type=float, default=0.8, help="structure against intensity, 0-1"
+    )
+    look.add_argument("--omega", type=float, default=0.6, help="strength of color, 0-1")
+    look.add_argument("--balance", type=float, default=0.5, help="anatomy (0) against function (1)")
+    look.add_argument("--mode", default="contribution", choices=("contribution", "uptake", "gradient"))
+    look.add_argument("--colormap", default="Jet", metavar="NAME", help='"Jet" or a color map of Slicer')
+    look.add_argument(
+        "--normalize",
+        choices=("robust", "minmax", "none"),
+        help="intensities to [0, 1]: robust (default for volumes), minmax, or none, that is /255 for 8 bits "
+        "(default for 8-bit pictures)",
+    )
+    look.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    return result
+
+
+def _run(options, folder: Path, monitor) -> dict:
+    from FunFuseSlicer.Logic.fusion import FusionOptions
+    from FunFuseSlicer.Logic.registration import RegistrationOptions
+
+    from ..workflow import Request, run_request
+
+    mri, pet = read_volume(options.mri), read_volume(options.pet, options.frame)
+    mask = read_volume(options.mask) if options.mask else None
+    if is_flat(mri) and not options.no_register:
+        raise InputError(f"{options.mri} is a single slice and cannot be registered: add --no-register.")
+    picture = is_flat(mri) and mri.array.dtype.itemsize == 1 and pet.array.dtype.itemsize == 1
+    fusion = FusionOptions(
+        lam=options.lam,
+        omega=options.omega,
+        balance=options.balance,
+        mode=options.mode,
+        colormap=options.colormap,
+        device=options.device,
+        normalization=options.normalize or ("none" if picture else "robust"),
+    )
+    inputs = {"mri": str(options.mri), "pet": str(options.pet)}
+    if options.mask:
+        inputs["mask"] = str(options.mask)
+    if options.frame is not None:
+        inputs["frame"] = options.frame
+    registration = None if options.no_register else RegistrationOptions()
+    return run_request(Request(mri, pet, fusion, registration, inputs, mask), folder, monitor)
+
+
+def _summary(report: dict, out: Path) -> None:
+    registration, fusion = report["registration"], report["fusion"]
+    for note in report["notes"] + registration.get("notes", []):
+        print(f"  note: {note}")
+    print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
+    print(f"fusion        {fusion['slices']} slices on {fusion['device']}, {fusion['seconds']:.1f} s")
+    print(f"results       {out.resolve()}")

@@ -1,0 +1,68 @@
+"""Writes results so that a folder never holds half of them."""
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from FunFuseSlicer.Logic.errors import OutputError
+
+
+def check_writable(folder) -> Path:
+    """Make the folder and prove that a file can be written in it; to be called before any work.
+
+    :raises OutputError: it cannot; names the folder.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=str(folder)):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: results cannot be written there ({error.strerror}). Choose another --out."
+        ) from error
+    return folder
+
+
+# What runs have ever written; a rerun removes what it does not write again.
+RESULTS = (
+    "report.json",
+    "preview.png",
+    "scene.mrb",
+    "pet_to_mri.tfm",
+    *(f"{name}.nrrd" for name in ("pet_registered", "fused", "mri_part", "pet_part", "colored")),
+    *(f"{name}.png" for name in ("fused", "mri_part", "pet_part", "colored")),
+)
+
+
+@contextmanager
+def all_or_nothing(folder) -> Iterator[Path]:
+    """A temporary folder whose files move into ``folder`` when the block ends well.
+
+    After an error ``folder`` is as it was; one that did not exist is gone again.
+
+    :raises OutputError: the folder cannot be written; also for a full disk.
+    """
+    existed = Path(folder).exists()
+    folder = check_writable(folder)
+    work = None
+    try:
+        work = Path(tempfile.mkdtemp(prefix=".funfuse-", dir=str(folder)))
+        yield work
+        # The old report goes first and the new one comes last: where there is one, all belongs to it.
+        for name in RESULTS:
+            if name == "report.json" or not (work / name).exists():
+                (folder / name).unlink(missing_ok=True)
+        for path in sorted(work.iterdir(), key=lambda path: (path.name == "report.json", path.name)):
+            path.replace(folder / path.name)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the results could not be written ({error.strerror or error})."
+        ) from error
+    finally:
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()

