@@ -220,3 +220,49 @@ def test_awkward_volumes_are_refused_by_name(shared_data, tmp_path, capsys, name
     out = tmp_path / "out"
     assert name in refused(capsys, "fuse", "--mri", mri, "--pet", pet, "--no-register", "--out", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "name, note",
+    [
+        ("fdg_dynamic_4d.nii.gz", "negative"),
+        # The NIfTI reader itself turns NaN and infinite voxels into 0, and says nothing.
+        ("fdg_nan_background.nii.gz", None),
+        ("fdg_inf_hotvoxel.nii.gz", "negative"),
+        ("fdg_oblique_int16_slope_suv.nii.gz", None),
+        ("dicom_PT", None),
+    ],
+)
+def test_awkward_volumes_are_fused(shared_data, tmp_path, name, note):
+    """On a coarse copy of the oblique T1, so that each takes seconds."""
+    awkward = shared_data / "volumes" / "awkward"
+    oblique = sitk.ReadImage(str(awkward / "t1_oblique_same_frame.nii.gz"))
+    coarse = sitk.BinShrink(sitk.Cast(oblique, sitk.sitkFloat32), [2, 2, 4])
+    sitk.WriteImage(coarse, str(tmp_path / "T1.nii.gz"))
+    arguments = ["fuse", "--mri", str(tmp_path / "T1.nii.gz"), "--pet", str(awkward / name), "--no-register"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["completeness"] <= 1e-5
+    assert len(report["notes"]) == (note is not None)
+    assert note is None or note in report["notes"][0]
+    fused = sitk.ReadImage(str(tmp_path / "out" / "fused.nrrd"))
+    np.testing.assert_allclose(fused.GetDirection(), coarse.GetDirection(), atol=1e-6)
+    array = sitk.GetArrayFromImage(fused)
+    assert np.isfinite(array).all() and array.std() > 0.05
+    colored = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "colored.nrrd"))).astype(int)
+    assert (colored.max(axis=-1) - colored.min(axis=-1) > 30).mean() > 0.01, "the PET's color shows"
+
+
+def test_dicom_mri_with_dicom_pet(shared_data, tmp_path):
+    awkward = shared_data / "volumes" / "awkward"
+    arguments = ["fuse", "--mri", str(awkward / "dicom_MR"), "--pet", str(awkward / "dicom_PT")]
+    assert main([*arguments, "--no-register", "--out", str(tmp_path / "out")]) == 0
+    fused = sitk.ReadImage(str(tmp_path / "out" / "fused.nrrd"))
+    assert sitk.GetArrayViewFromImage(fused).max() > 0.5
+
+
+def test_color_pet_is_refused_by_name(shared_data, tmp_path, capsys):
+    volumes = shared_data / "volumes"
+    mri, pet = volumes / "patient_fdg" / "T1.nii.gz", volumes / "awkward" / "fdg_pseudocolour_rgb.nrrd"
+    line = refused(capsys, "fuse", "--mri", mri, "--pet", pet, "--no-register", "--out", tmp_path / "out")
+    assert "fdg_pseudocolour_rgb.nrrd is a color image" in line

@@ -73,7 +73,8 @@ def fuse_slices_steps(
     :return: yields the fraction done, in [0, 1]; returns a :class:`FusedSlices`.
     """
     start = time.perf_counter()
-    network = network.to(device).eval()
+    # Channels-last convolutions are the faster ones on CPUs and CUDA alike.
+    network = network.to(device=device, memory_format=torch.channels_last).eval()
     outputs = [np.zeros(mri.shape, np.float32) for _ in range(5 if gradients else 3)]
     filled = [index for index in range(mri.shape[0]) if mri[index].any() or pet[index].any()]
     checked = set(filled[len(filled) // 6 :: max(1, len(filled) // CHECKED_SLICES)][:CHECKED_SLICES])
