@@ -1,0 +1,12 @@
+"""Simple fusion methods to compare the network with, all behind one interface.
+
+:data:`METHODS` holds them by name; each is called with two images in [0, 1].
+"""
+
+from .interface import Method
+from .laplacian_pyramid import LAPLACIAN_PYRAMID
+from .pointwise import AVERAGE, MAXIMUM
+
+METHODS = {method.name: method for method in (AVERAGE, MAXIMUM, LAPLACIAN_PYRAMID)}
+
+__all__ = ["METHODS", "Method"]
