@@ -49,6 +49,7 @@ commands:
   demo       fuse a real MRI-PET pair and write a scene for Slicer
   fuse       fuse your own MRI and PET
   train      train the fusion network on your own pairs
+  uptake     turn a pseudo-colored PET back into uptake
   test       run the tests
 
 "python3 funfuse.py fuse --help" tells more about fuse, and so for each command; what follows "test"

@@ -92,5 +92,5 @@ def _gray_of_color(image: sitk.Image, path: Path) -> sitk.Image:
         return sitk.VectorIndexSelectionCast(image, 0)
     raise InputError(
         f"{path} is a color image ({array.shape[-1]} values a pixel): give an image with one value a "
-        "pixel. A pseudo-colored PET must be converted to uptake first."
+        'pixel. "funfuse.py uptake" turns a pseudo-colored PET back into uptake.'
     )

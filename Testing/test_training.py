@@ -1,6 +1,8 @@
-"""Loss and training on small pictures made here."""
+"""Loss, objectives, data and training on small pictures made here."""
 
 import csv
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +10,38 @@ import SimpleITK as sitk
 import torch
 from torch.nn import functional
 
-from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.training.augment import augment
+from FunFuseSlicer.Logic.errors import InputError, ModelError
+from FunFuseSlicer.Logic.models import load_model
+from FunFuseSlicer.Logic.network import TwoLaneNetwork
+from FunFuseSlicer.Logic.paper_network import Architecture, PaperNetwork, ResearchNetwork
+from FunFuseSlicer.Logic.training import checkpoint, trainer
+from FunFuseSlicer.Logic.training.augment import augment, random_batch, whole_batch
 from FunFuseSlicer.Logic.training.loss import fusion_loss, mean_square, ssim
-from FunFuseSlicer.Logic.training.pairs import Pair, read_pairs, split_by_patient
-from FunFuseSlicer.Logic.training.trainer import TrainingOptions, average_losses, losses, train
+from FunFuseSlicer.Logic.training.objective import (
+    detail,
+    faithful,
+    gradient_loss,
+    low_frequency_loss,
+    make_objective,
+)
+from FunFuseSlicer.Logic.training.options import preset
+from FunFuseSlicer.Logic.training.pairs import (
+    Pair,
+    choose_held_out,
+    fingerprint,
+    read_pairs,
+    split_by_patient,
+)
+from FunFuseSlicer.Logic.training.trainer import (
+    Callbacks,
+    Diverged,
+    TrainingOptions,
+    losses,
+    train,
+)
+from FunFuseSlicer.Logic.training.variants import load_network
+from FunFuseSlicer.Logic.volume import Volume, volume_to_sitk
+from Headless.commands.__main__ import main
 
 from .conftest import head_phantom
 
@@ -30,9 +59,9 @@ def pairs():
 
 def conv_ssim(a, b):
     """SSIM by two-dimensional convolution with the full 11×11 window."""
-    taps = torch.exp(-((torch.arange(11.0) - 5) ** 2) / 4.5)
+    taps = torch.exp(-((torch.arange(11, dtype=torch.float64) - 5) ** 2) / 4.5)
     window = torch.outer(taps, taps)
-    window = (window / window.sum())[None, None].double()
+    window = (window / window.sum())[None, None]
 
     def blur(x):
         return functional.conv2d(x, window)
@@ -64,7 +93,7 @@ def test_loss_is_the_papers():
 def test_a_background_that_is_not_black_is_a_cliff():
     """Why the network has no bias: a gray level of 0.01 in the background costs more than fusing badly."""
     image = torch.zeros(1, 1, 64, 64)
-    image[..., 16:48, 16:48] = torch.rand(32, 32)
+    image[..., 22:42, 22:42] = torch.rand(20, 20, generator=torch.Generator().manual_seed(0))
     assert float(ssim(image, image)) - float(ssim(image, image + 0.01)) > 0.3
 
 
@@ -80,20 +109,249 @@ def test_training_learns_resumes_and_logs(pairs, tmp_path):
     assert int(rows[-1]["step"]) == 60 and float(rows[-1]["held λ=0.8"]) < 1.0
 
 
-def test_an_interrupted_training_ends_as_an_uninterrupted_one(pairs, tmp_path):
-    options = TrainingOptions(steps=20, batch=1, crop=32, seed=3)
-    whole = train(pairs, options, tmp_path / "whole")
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch):
+    """Rows, and with them checkpoints and pictures, cost more than the steps of a test."""
+    monkeypatch.setattr(trainer, "ROWS", 4)
+
+
+SHORT = TrainingOptions(steps=12, batch=1, crop=24, seed=3)
+
+# The paper's recipe at the size of a test: whole slices, batch 1, constant rate, its network.
+PAPER = replace(preset("paper"), epochs=2, seed=3)
+
+RECIPES = {
+    "default": SHORT,
+    "paper": PAPER,
+    "running": replace(SHORT, architecture=Architecture("sum", "running", bias=True), objective="detail"),
+}
+
+
+def small(pairs):
+    """Corners with the rim of the head: whole slices cost time."""
+    return [Pair(pair.patient, pair.mri[:32, 10:46], pair.pet[:32, 10:46]) for pair in pairs]
+
+
+def read_rows(folder):
+    with (folder / "log.csv").open(encoding="utf-8", newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def same_weights(a, b) -> bool:
+    states = a.state_dict(), b.state_dict()
+    return states[0].keys() == states[1].keys() and all(
+        torch.equal(states[0][name], states[1][name]) for name in states[0]
+    )
+
+
+class Killed(BaseException):
+    """As good as pulling the plug: nothing in the program catches it."""
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_killed_training_ends_as_an_uninterrupted_one(pairs, tmp_path, monkeypatch, name):
+    pairs, options = small(pairs), RECIPES[name]
+    unseen = {"held": pairs[:1]}
+    whole = train(pairs, options, tmp_path / "whole", unseen)
+
+    def attempt(kill):
+        def on_step(step, loss):
+            if kill == f"step {step}":
+                raise Killed
+
+        def on_row(rows):
+            if kill == "after the log":
+                raise Killed
+
+        def write_log(folder, rows):
+            if len(rows) == 2:  # the row of step 6, whose checkpoint is there
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            if kill == "before the log":
+                patch.setattr(checkpoint, "write_log", write_log)
+            if kill == "step 11":  # as when much time has passed since the last row
+                patch.setattr(trainer, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+            return train(
+                pairs,
+                options,
+                tmp_path / "parts",
+                unseen,
+                callbacks=Callbacks(on_step=on_step, on_row=on_row),
+            )
+
+    for kill in ("step 5", "before the log", "after the log", "step 11", None):
+        try:
+            resumed = attempt(kill)
+        except Killed:
+            continue
+    assert same_weights(whole, resumed)
+    assert read_rows(tmp_path / "parts") == read_rows(tmp_path / "whole")
+    steps = [int(row["step"]) for row in read_rows(tmp_path / "parts")]
+    assert steps == sorted(set(steps)) and len(steps) == 4
+
+
+def test_a_finished_training_is_not_trained_again(pairs, tmp_path):
+    first = train(pairs, SHORT, tmp_path)
+    steps = []
+    again = train(pairs, SHORT, tmp_path, on_step=lambda step, loss: steps.append(step))
+    assert same_weights(first, again) and not steps
+
+
+def test_the_default_recipe_is_the_one_the_shipped_weights_were_made_with():
+    """Its checkpoint goes on after updates of this code: its parts and its schedule must not change."""
+    options = preset("default")
+    assert options == TrainingOptions(5000, 4, 96, 2e-3, 0, None)
+    assert (options.schedule, options.objective, options.initialization) == ("one-cycle", "faithful", "he")
+    assert options.architecture == Architecture()
+
+
+def test_a_checkpoint_without_options_goes_on(pairs, tmp_path):
+    """As earlier versions wrote them."""
+    whole = train(pairs, SHORT, tmp_path / "whole")
 
     def stop(step, loss):
-        if step == 13:
-            raise KeyboardInterrupt
+        if step == 8:
+            raise Killed
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
+        train(pairs, SHORT, tmp_path / "old", on_step=stop)
+    state = torch.load(tmp_path / "old" / "checkpoint.pt", weights_only=True)
+    old = {name: state[name] for name in ("step", "network", "optimizer", "schedule")}
+    torch.save(old, tmp_path / "old" / "checkpoint.pt")
+    assert same_weights(whole, train(pairs, SHORT, tmp_path / "old"))
+    assert [int(row["step"]) for row in read_rows(tmp_path / "old")] == [3, 6, 9, 12]
+
+
+def test_other_options_are_told_apart(pairs, tmp_path):
+    short = replace(SHORT, steps=2)
+    train(pairs, short, tmp_path)
+    for other, sentence in (
+        (replace(short, batch=2), "batch 1 there and 2 here"),
+        (replace(short, lam=0.8), "lambda not given there and 0.8 here"),
+        (replace(short, architecture=Architecture("sum")), "rule max-average there and sum here"),
+        (replace(short, steps=3, seed=4), "seed 3 there and 4 here; steps 2 there and 3 here"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            train(pairs, other, tmp_path)
+    with pytest.raises(InputError, match="data [0-9a-f]+ there"):
+        train(pairs[1:], short, tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match="cannot be read: delete it"):
+        train(pairs, short, tmp_path)
+
+
+def test_a_run_with_a_constant_rate_can_be_made_longer(pairs, tmp_path):
+    pairs = small(pairs)
+    whole = train(pairs, PAPER, tmp_path / "whole")
+    train(pairs, replace(PAPER, epochs=1), tmp_path / "longer")
+    assert same_weights(whole, train(pairs, PAPER, tmp_path / "longer"))
+
+
+def test_minutes_become_steps_once_and_for_all(pairs, tmp_path, monkeypatch):
+    options = replace(SHORT, minutes=0.02)
+    monkeypatch.setattr(trainer, "_affordable", lambda *_: (7, 2))
+    whole = train(pairs, options, tmp_path / "whole", {"held": pairs[:1]})
+    assert same_weights(whole, train(pairs, replace(SHORT, steps=7), tmp_path / "steps"))
+    measured = [row["step"] for row in read_rows(tmp_path / "whole") if row["held λ=0.8"]]
+    assert measured == ["4", "7"]
+
+    def stop(step, loss):
+        raise Killed
+
+    with pytest.raises(Killed):
         train(pairs, options, tmp_path / "parts", on_step=stop)
-    resumed = train(pairs, options, tmp_path / "parts")
-    for a, b in zip(whole.parameters(), resumed.parameters()):
-        assert torch.equal(a, b)
-    assert whole.conditioned and len(average_losses(pairs, 0.5)) == len(pairs)
+    # A faster computer changes nothing any more.
+    monkeypatch.setattr(trainer, "_affordable", lambda *_: (999, 2))
+    assert same_weights(whole, train(pairs, options, tmp_path / "parts"))
+
+
+def test_minutes_are_measured_without_touching_the_network(pairs):
+    options = replace(SHORT, minutes=0.05)
+    network = TwoLaneNetwork(conditioned=True)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    steps, measurements = trainer._affordable(network, trainer._Data(pairs, options), {"held": pairs[:1]})
+    assert 1 <= steps < 3000 and 1 <= measurements <= trainer.MEASUREMENTS
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_divergence_stops_the_training_and_keeps_the_last_good_checkpoint(pairs, tmp_path):
+    with pytest.raises(Diverged, match=r"no longer finite at step \d+.*learning rate 1e\+18 is too high"):
+        train(pairs, replace(SHORT, rate=1e18, schedule="constant"), tmp_path)
+    spoiled = replace(PAPER, rate=float("inf"))
+    with pytest.raises(Diverged, match="ratio divides by features near zero"):
+        train(small(pairs), spoiled, tmp_path / "paper")
+    for folder in (tmp_path, tmp_path / "paper"):
+        path = folder / "checkpoint.pt"
+        if path.exists():
+            state = torch.load(path, weights_only=True)
+            assert all(bool(value.isfinite().all()) for value in state["network"].values())
+
+
+def test_images_that_are_not_finite_stop_the_training(pairs, tmp_path):
+    broken = [Pair("a", np.full((40, 40), np.nan, np.float32), np.ones((40, 40), np.float32))]
+    with pytest.raises(Diverged, match="step 1"):
+        train(broken, replace(SHORT, crop=0), tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_options_that_cannot_be_trained_with_are_refused(pairs, tmp_path):
+    for options, sentence in (
+        (replace(SHORT, steps=0), "--steps must be positive"),
+        (replace(SHORT, rate=-1.0), "--rate must be positive"),
+        (replace(SHORT, lam=1.5), "λ must lie in"),
+        (replace(SHORT, crop=8), "at least 11"),
+        (replace(SHORT, crop=500), "smaller than the crop"),
+        (replace(SHORT, objective="prettier"), 'no objective "prettier"'),
+        (replace(SHORT, objective="detail", detail_weight=-1.0), "must not be negative"),
+        (replace(SHORT, schedule="weekly"), 'no "weekly"'),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            train(pairs, options, tmp_path)
+    with pytest.raises(InputError, match="different sizes"):
+        train(pairs + small(pairs), replace(SHORT, crop=0, batch=2), tmp_path)
+    with pytest.raises(InputError, match="a quarter filled"):
+        empty = Pair("a", np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint8))
+        random_batch([[empty]], np.ones(1), 1, 12, np.random.default_rng(0))
+
+
+def test_whole_slices_come_once_an_epoch_in_a_new_order_each_time(pairs):
+    epochs = []
+    for epoch in range(2):
+        images = [whole_batch(pairs, 1, step, 7)[0][0, 0] for step in range(6 * epoch, 6 * epoch + 6)]
+        order = [
+            next(k for k, p in enumerate(pairs) if np.array_equal(np.rint(image * 255), p.mri))
+            for image in images
+        ]
+        assert sorted(order) == list(range(6))
+        epochs.append(order)
+    assert epochs[0] != epochs[1]
+
+
+def test_detail_objective_is_the_papers_at_lambda_zero_and_without_weights():
+    fused, mri, pet = torch.rand(3, 2, 1, 24, 24, generator=torch.Generator().manual_seed(2))
+    lam = torch.tensor([0.0, 1.0])
+    plain, more = faithful(fused, mri, pet, lam), detail(3.0, 1.0)(fused, mri, pet, lam)
+    torch.testing.assert_close(plain.loss, fusion_loss(fused, mri, pet, lam))
+    assert float(more.loss[0]) == float(plain.loss[0]) and float(more.loss[1]) > float(plain.loss[1])
+    torch.testing.assert_close(detail(0.0)(fused, mri, pet, lam).loss, plain.loss)
+    torch.testing.assert_close(more.structure, plain.structure)
+    assert make_objective() is faithful
+
+
+def test_detail_terms_vanish_for_the_image_they_ask_for():
+    mri = torch.zeros(1, 1, 32, 32)
+    mri[..., 8:16, 8:24] = 0.9
+    pet = torch.zeros(1, 1, 32, 32)
+    pet[..., 20:28, 6:26] = 0.4
+    # Edges of both sources that do not meet: their sum has them all, the average has half of each.
+    assert float(gradient_loss(mri + pet, mri, pet)) == pytest.approx(0, abs=1e-6)
+    assert float(gradient_loss((mri + pet) / 2, mri, pet)) > 0.01
+    # The sign counts: SSIM's blind spot is not theirs.
+    assert float(gradient_loss(-mri - pet, mri, pet)) > float(gradient_loss(0 * mri, mri, pet))
+    assert float(low_frequency_loss((mri + pet) / 2, mri, pet)) == 0
+    assert float(low_frequency_loss(0.6 * mri + 0.4 * pet, mri, pet, 0.4)) == pytest.approx(0, abs=1e-7)
+    assert float(low_frequency_loss(mri, mri, pet)) > 0.01
 
 
 def test_augmentation_keeps_the_background_black(pairs):
@@ -132,3 +390,148 @@ def test_pairs_are_found_and_split_by_patient(tmp_path, pairs):
         split_by_patient(found, ["anna", "ben", "07"])
     with pytest.raises(InputError, match="no MRI-PET pairs"):
         read_pairs([tmp_path / "data" / "ben" / "mri"])
+
+
+def write_volume(path, array, matrix=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    volume = Volume(array) if matrix is None else Volume(array, matrix)
+    sitk.WriteImage(volume_to_sitk(volume), str(path))
+
+
+def test_volumes_become_axial_slices_of_their_patient(tmp_path):
+    mri, pet = head_phantom((20, 40, 32))
+    pet_array = pet.array * 7.5
+    write_volume(tmp_path / "anna" / "T1.nii.gz", mri.array, mri.ijk_to_ras)
+    write_volume(tmp_path / "anna" / "FDG.nrrd", pet_array, pet.ijk_to_ras)
+    write_volume(tmp_path / "anna" / "FDG_displaced.nrrd", pet_array, pet.ijk_to_ras)
+    # The same head stored sagittally, from head to feet.
+    matrix = mri.ijk_to_ras[:, [1, 2, 0, 3]] @ np.diag([1.0, -1.0, 1.0, 1.0])
+    matrix[:3, 3] += 19 * mri.ijk_to_ras[:3, 2]
+    for name, volume in (("T2", mri.array), ("SPECT", pet_array)):
+        turned = np.ascontiguousarray(volume.transpose(2, 0, 1)[:, ::-1])
+        write_volume(tmp_path / f"ben_{name}.nii.gz", turned, matrix)
+    pairs = read_pairs([tmp_path])
+    anna = [pair for pair in pairs if pair.patient == "anna"]
+    ben = [pair for pair in pairs if pair.patient == "ben"]
+    assert len(anna) + len(ben) == len(pairs) and 8 < len(anna) < 20, "empty slices are left out"
+    assert len(anna) == len(ben)
+    for a, b in zip(anna, ben):
+        assert np.array_equal(a.mri, b.mri) and np.array_equal(a.pet, b.pet)
+    assert anna[0].mri.dtype == np.uint16 and max(pair.mri.max() for pair in anna) == 65535
+    assert anna[0].mri.shape == (40, 32)
+    assert fingerprint(anna) != fingerprint(ben)
+
+
+def test_volumes_that_are_no_pair_are_refused(tmp_path):
+    mri, pet = head_phantom((8, 20, 16))
+    write_volume(tmp_path / "a" / "T1.nrrd", mri.array, mri.ijk_to_ras)
+    with pytest.raises(InputError, match="no MRI-PET pairs"):
+        read_pairs([tmp_path])
+    write_volume(tmp_path / "a" / "PET.nrrd", pet.array[:-1], pet.ijk_to_ras)
+    with pytest.raises(InputError, match="different grids: register them first"):
+        read_pairs([tmp_path])
+    write_volume(tmp_path / "a" / "PET.nrrd", np.zeros_like(pet.array), pet.ijk_to_ras)
+    with pytest.raises(InputError, match="zero everywhere"):
+        read_pairs([tmp_path])
+    (tmp_path / "a" / "PET.nrrd").write_text("nothing")
+    with pytest.raises(InputError, match="cannot be read as an image"):
+        read_pairs([tmp_path])
+
+
+def test_a_share_of_the_patients_is_held_out_by_seed(pairs):
+    crowd = [replace(pairs[k % 6], patient=f"p{k % 10}") for k in range(40)]
+    chosen = choose_held_out(crowd, 0.2, seed=1)
+    assert len(chosen) == 2 and chosen == choose_held_out(crowd[::-1], 0.2, seed=1)
+    assert len({tuple(choose_held_out(crowd, 0.2, seed)) for seed in range(20)}) > 5
+    training, held_out = split_by_patient(crowd, chosen)
+    assert not {p.patient for p in training} & {p.patient for p in held_out}
+    with pytest.raises(InputError, match="between 0 and 1"):
+        choose_held_out(crowd, 1.2, 0)
+    with pytest.raises(InputError, match="leaves nobody"):
+        choose_held_out(pairs[:3], 0.5, 0)
+
+
+def test_real_volumes_are_found(shared_data):
+    folder = shared_data / "volumes"
+    pairs = read_pairs([folder / "patients_spect"])
+    assert len({pair.patient for pair in pairs}) == 5
+    assert all(pair.mri.shape == (256, 256) for pair in pairs)
+
+
+# --- The command --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path, pairs):
+    """A folder of three patients with three pairs of pictures each."""
+    for number, pair in enumerate(pairs + pairs[:3]):
+        for name, image in (("mri", pair.mri), ("pet", pair.pet)):
+            write(tmp_path / "data" / f"p{number // 3}" / name / f"{number}.png", image)
+    return tmp_path / "data"
+
+
+def command(*arguments) -> int:
+    return main(["train", *map(str, arguments)])
+
+
+def check_picture(path):
+    array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    assert array.shape[0] > 400 and array.shape[1] > 900 and array.std() > 5, "a picture with curves"
+
+
+def test_command_trains_draws_and_continues(data, tmp_path, capsys):
+    arguments = ("--data", data, "--hold-out-share", 0.3, "--steps", 4, "--crop", 32, "--batch", 1)
+    run = tmp_path / "run"
+    assert command(*arguments, "--out", run) == 0
+    output = capsys.readouterr().out
+    assert "training on 6 pairs of 2 patients" in output and "held-out 3 pairs of 1 patients" in output
+    check_picture(run / "loss.png")
+    assert list(read_rows(run)[0])[:4] == ["step", "loss", "L_SSIM", "L_l2"]
+    assert load_model(folder=run).network.conditioned
+    assert not list(run.glob("*.part"))
+    assert command(*arguments, "--out", run) == 0
+    assert "going on after step 4 of 4" in capsys.readouterr().out
+    assert command(*arguments, "--out", run, "--rule", "sum") == 2
+    assert "rule max-average there and sum here" in capsys.readouterr().err
+
+
+def test_command_trains_the_papers_recipe(data, tmp_path):
+    run = tmp_path / "run"
+    assert command("--data", data, "--hold-out", "p1", "--out", run, "--preset", "paper", "--epochs", 1) == 0
+    assert len(read_rows(run)) == 3 and "held-out λ=0.8 L_SSIM" in read_rows(run)[0]
+    check_picture(run / "loss.png")
+    network = load_network("funfuse", run)
+    assert isinstance(network, ResearchNetwork) and not network.conditioned
+    assert network.architecture == Architecture("guarded-ratio", "batch", bias=True, tanh=True)
+    PaperNetwork("batch").load_state_dict(network.state_dict())
+    assert json.loads((run / "funfuse.json").read_text())["trained_lambda"] == 0.8
+    (run / "funfuse.pt").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="wrong checksum"):
+        load_network("funfuse", run)
+
+
+def test_command_trains_variants_for_every_lambda(data, tmp_path):
+    run = tmp_path / "run"
+    options = "--steps 2 --crop 32 --batch 2 --rule sum --bias --batch-norm running --objective detail"
+    assert command("--data", data, "--out", run, *options.split()) == 0
+    network = load_network("funfuse", run)
+    assert network.conditioned and network.architecture == Architecture("sum", "running", bias=True)
+
+
+def test_command_stops_with_a_sentence_when_the_training_diverges(data, tmp_path, capsys):
+    options = "--preset paper --rule max-average --steps 30 --rate 1e30"
+    assert command("--data", data, "--out", tmp_path / "run", *options.split()) == 1
+    error = capsys.readouterr().err
+    assert "no longer finite at step" in error and "too high: try a lower --rate" in error
+    assert "Traceback" not in error and not (tmp_path / "run" / "funfuse.pt").exists()
+
+
+def test_command_refuses_what_it_cannot_use(data, tmp_path, capsys):
+    for arguments, sentence in (
+        (("--hold-out", "nobody"), "no patient nobody"),
+        (("--lambda", "2"), "λ must lie in"),
+        (("--lambda", "much"), "a number from 0 to 1"),
+        (("--minutes", "0"), "--minutes must be positive"),
+    ):
+        assert command("--data", data, "--out", tmp_path / "run", *arguments) == 2
+        assert sentence in capsys.readouterr().err

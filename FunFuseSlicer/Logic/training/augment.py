@@ -9,9 +9,13 @@ from typing import List, Tuple
 import numpy as np
 from scipy import ndimage
 
+from ..errors import InputError
 from .pairs import Pair, to_unit
 
 MINIMUM_FILLED = 0.25
+
+# So many windows are tried before the data are called unfit; one in three is good enough as a rule.
+MAXIMUM_TRIES = 10_000
 
 
 def random_batch(pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: int, rng):
@@ -19,9 +23,27 @@ def random_batch(pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: 
 
     :param pairs: pairs grouped by patient; ``weights`` is the probability of each patient.
     :return: MRI and PET, each (size, 1, crop, crop) float32 in [0, 1].
+    :raises InputError: the slices are smaller than the crop, or nearly empty.
     """
     crops = [_random_crop(pairs, weights, crop, rng) for _ in range(size)]
     return tuple(np.stack([pair[modality] for pair in crops])[:, None] for modality in (0, 1))
+
+
+def whole_batch(pairs: List[Pair], size: int, step: int, seed: int):
+    """The slices whose turn it is, whole and unchanged: each once an epoch, in an order of its own.
+
+    :return: MRI and PET, each (size, 1, rows, columns) float32 in [0, 1].
+    """
+    chosen = []
+    for number in range(step * size, (step + 1) * size):
+        epoch, position = divmod(number, len(pairs))
+        # The third number keeps this generator apart from those of the steps.
+        order = np.random.default_rng([seed, epoch, 1]).permutation(len(pairs))
+        chosen.append(pairs[order[position]])
+    return tuple(
+        np.stack([to_unit(getattr(pair, modality)) for pair in chosen])[:, None]
+        for modality in ("mri", "pet")
+    )
 
 
 def patient_weights(pairs: List[List[Pair]]) -> np.ndarray:
@@ -31,7 +53,7 @@ def patient_weights(pairs: List[List[Pair]]) -> np.ndarray:
 
 
 def _random_crop(pairs, weights, crop, rng) -> Tuple[np.ndarray, np.ndarray]:
-    while True:
+    for _ in range(MAXIMUM_TRIES):
         group = pairs[rng.choice(len(pairs), p=weights)]
         pair = group[rng.integers(len(group))]
         rows, columns = pair.mri.shape
@@ -42,6 +64,10 @@ def _random_crop(pairs, weights, crop, rng) -> Tuple[np.ndarray, np.ndarray]:
         if ((pair.mri[window] > 0) | (pair.pet[window] > 0)).mean() < MINIMUM_FILLED:
             continue
         return augment(to_unit(pair.mri[window]), to_unit(pair.pet[window]), rng)
+    raise InputError(
+        f"The slices have no windows of {crop} × {crop} pixels that are a quarter filled: "
+        "choose a smaller --crop."
+    )
 
 
 def augment(mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ Equation (4) prints norms; the authors' program, and this, take mean squares.
 """
 
 from functools import lru_cache
+from typing import Tuple
 
 import torch
 from torch import Tensor
@@ -54,13 +55,23 @@ def mean_square(a: Tensor, b: Tensor) -> Tensor:
     return ((a - b) ** 2).mean(dim=(1, 2, 3))
 
 
-def fusion_loss(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Tensor:
-    """Equation (4): λ [(1-SSIM(I1,F)) + (1-SSIM(I2,F))] + (1-λ) [MSE(F,I1) + MSE(F,I2)].
+def fusion_terms(fused: Tensor, mri: Tensor, pet: Tensor) -> Tuple[Tensor, Tensor]:
+    """The two halves of equation (4): L_SSIM and L_l2, each (N,).
+
+    L_SSIM = (1-SSIM(I1,F)) + (1-SSIM(I2,F)); L_l2 = MSE(F,I1) + MSE(F,I2).
 
     :param fused: (N, 1, H, W); ``mri`` and ``pet`` likewise, all on the range [0, 1].
-    :param lam: λ in [0, 1], a number or (N,).
-    :return: (N,).
     """
     structure = 2.0 - ssim(mri, fused) - ssim(pet, fused)
     intensity = mean_square(fused, mri) + mean_square(fused, pet)
+    return structure, intensity
+
+
+def fusion_loss(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Tensor:
+    """Equation (4): λ L_SSIM + (1-λ) L_l2, see :func:`fusion_terms`.
+
+    :param lam: λ in [0, 1], a number or (N,).
+    :return: (N,).
+    """
+    structure, intensity = fusion_terms(fused, mri, pet)
     return lam * structure + (1 - lam) * intensity

@@ -1,5 +1,6 @@
 """Finds and reads training pairs, and splits them by patient, never by slice."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, List, Tuple
@@ -22,7 +23,7 @@ MINIMUM_FILLED = 0.02
 
 @dataclass(frozen=True)
 class Pair:
-    """Two registered images of one slice: (rows, columns), uint8 or float32 in [0, 1]."""
+    """Two registered images of one slice: (rows, columns), uint8, uint16 or float32 in [0, 1]."""
 
     patient: str
     mri: np.ndarray
@@ -32,15 +33,19 @@ class Pair:
 def read_pairs(folders: Iterable) -> List[Pair]:
     """All pairs below some folders.
 
-    Two layouts are understood: sibling folders ``mri`` and ``pet`` (or ``spect``) with equally named
-    pictures, whose parent is the patient; and pictures ``X_mri.png``, ``X_pet.png``, each a patient.
+    Three layouts are understood: sibling folders ``mri`` and ``pet`` (or ``spect``) with equally named
+    pictures, whose parent is the patient; pictures ``X_mri.png``, ``X_pet.png``, each a patient; and
+    volumes on one grid, see :func:`volumes.volume_paths`.
 
-    :raises InputError: a folder holds no pair, or the pictures of a pair differ in size.
+    :raises InputError: a folder holds no pair, or the images of a pair differ in size or place.
     """
+    from .volumes import read_slices, volume_paths  # which builds on this module
+
     pairs = []
     for folder in folders:
         folder = Path(folder)
         found = [pair for paths in _pair_paths(folder) for pair in _read(*paths)]
+        found += [pair for paths in volume_paths(folder) for pair in read_slices(*paths)]
         if not found:
             raise InputError(f"{folder} holds no MRI-PET pairs: see the README for how to lay them out.")
         pairs += found
@@ -60,6 +65,33 @@ def split_by_patient(pairs: List[Pair], held_out: Iterable[str]) -> Tuple[List[P
     if not training:
         raise InputError("All patients are held out: nobody is left to train on.")
     return training, [pair for pair in pairs if pair.patient in held_out]
+
+
+def choose_held_out(pairs: List[Pair], share: float, seed: int) -> List[str]:
+    """A share of the patients, at least one, drawn by a seed.
+
+    :raises InputError: the share is not between 0 and 1, or would leave nobody to train on.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"The share of patients to hold out must lie between 0 and 1, not {share}.")
+    patients = sorted({pair.patient for pair in pairs})
+    count = max(1, round(share * len(patients)))
+    if count >= len(patients):
+        raise InputError(
+            f"Holding out {count} of {len(patients)} patients leaves nobody to train on: give data of more "
+            "patients, or a smaller share."
+        )
+    return sorted(np.random.default_rng(seed).choice(patients, count, replace=False).tolist())
+
+
+def fingerprint(pairs: Iterable[Pair]) -> str:
+    """Tells one set of pairs from another: of whom they are, and all their pixels, in order."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(f"{pair.patient} {pair.mri.shape} {pair.mri.dtype} {pair.pet.dtype} ".encode())
+        digest.update(np.ascontiguousarray(pair.mri))
+        digest.update(np.ascontiguousarray(pair.pet))
+    return digest.hexdigest()[:16]
 
 
 def _pair_paths(folder: Path):

@@ -1,0 +1,73 @@
+"""Builds the network that a recipe asks for, and keeps the weights of those that are not shipped."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import List, Optional, Union
+
+import torch
+
+from ..errors import ModelError
+from ..models import save_model
+from ..network import TwoLaneNetwork, initialize
+from ..paper_network import Architecture, ResearchNetwork, initialize_as_paper
+from .options import TrainingOptions
+
+Network = Union[TwoLaneNetwork, ResearchNetwork]
+
+
+def build_network(options: TrainingOptions, pairs: List) -> Network:
+    """A freshly initialized network; torch's generator decides its weights.
+
+    :param pairs: some (mri, pet) tensors (1, 1, H, W), against the sign trap, see
+        :func:`network.initialize`; the paper's initialization does without.
+    """
+    conditioned = options.lam is None
+    if options.architecture == Architecture():
+        network = TwoLaneNetwork(conditioned)
+    else:
+        network = ResearchNetwork(options.architecture, conditioned)
+    if options.initialization == "he":
+        initialize(network, pairs)
+    else:
+        initialize_as_paper(network)
+    return network
+
+
+def save_network(network: Network, name: str, folder: Path, trained_lambda: Optional[float]) -> str:
+    """:func:`models.save_model`, with the architecture in ``<name>.json`` where it is not the shipped one.
+
+    :return: the sha256 of the weights file.
+    """
+    sha256 = save_model(network, name, folder, trained_lambda)
+    if isinstance(network, ResearchNetwork):
+        card = Path(folder) / f"{name}.json"
+        facts = json.loads(card.read_text(encoding="utf-8"))
+        facts["architecture"] = asdict(network.architecture)
+        card.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return sha256
+
+
+def load_network(name: str, folder: Path) -> Network:
+    """Inverse of :func:`save_network`, for either kind of network.
+
+    :raises ModelError: files missing or damaged, or weights of another network.
+    """
+    weights, card = Path(folder) / f"{name}.pt", Path(folder) / f"{name}.json"
+    try:
+        content, facts = weights.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
+        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            raise ModelError(f"{weights} is damaged (wrong checksum): train again.")
+        conditioned = facts["trained_lambda"] is None
+        if "architecture" in facts:
+            network = ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
+        else:
+            network = TwoLaneNetwork(conditioned)
+        # weights_only refuses pickled code.
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f'{folder} does not hold the weights "{name}" of a trained network.') from error
+    return network.eval()
