@@ -10,6 +10,7 @@ from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.preprocessing import mean_over_frames
 from FunFuseSlicer.Logic.volume import Volume, volume_from_sitk
 
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 FORMATS = "NIfTI, NRRD, MHA, PNG or a folder with one DICOM series"
 
 
@@ -41,8 +42,13 @@ def read_volume(path, frame: Optional[int] = None) -> Volume:
 
 
 def is_flat(volume: Volume) -> bool:
-    """Whether the volume is a single slice, such as a PNG picture."""
-    return volume.array.shape[0] == 1
+    """Whether the volume is a single slice."""
+    return min(volume.array.shape) == 1
+
+
+def is_picture(path) -> bool:
+    """Whether a file is a picture by its ending, rather than a volume that happens to have one slice."""
+    return Path(path).suffix.lower() in PICTURES
 
 
 def _plain_name(path: Path) -> str:

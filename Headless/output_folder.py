@@ -45,7 +45,7 @@ def all_or_nothing(folder) -> Iterator[Path]:
 
     :raises OutputError: the folder cannot be written; also for a full disk.
     """
-    existed = Path(folder).exists()
+    made = [path for path in (Path(folder), *Path(folder).parents) if not path.exists()]
     folder = check_writable(folder)
     work = None
     try:
@@ -64,5 +64,6 @@ def all_or_nothing(folder) -> Iterator[Path]:
     finally:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
-        if not existed and not any(folder.iterdir()):
-            folder.rmdir()
+        for path in made:
+            if not any(path.iterdir()):
+                path.rmdir()

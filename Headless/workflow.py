@@ -18,7 +18,6 @@ from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volume import Volume
 
 from .boot import boot
-from .files import is_flat
 from .module import load_module
 from .preview import write_preview
 from .scene_files import save_mrb, save_node
@@ -39,6 +38,7 @@ class Request:
 
     :param registration: options of the registration, or None when the pair is registered already.
     :param inputs: what report.json says about where the volumes came from.
+    :param pictures: write PNG pictures instead of volumes and a scene; the pair is a single slice.
     """
 
     mri: Volume
@@ -47,12 +47,11 @@ class Request:
     registration: Optional[object]
     inputs: Dict[str, object]
     mask: Optional[Volume] = None
+    pictures: bool = False
 
 
 def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optional[dict] = None) -> dict:
     """Fuse and write everything into ``folder``: volumes, transform, scene, preview, report.
-
-    A pair of single slices gives PNG pictures instead of volumes and scene.
 
     :param extra: entries to add to the report, a function of the run: ``extra(run) -> dict``.
     :return: the report, as written to report.json.
@@ -71,7 +70,7 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
         mri_node, pet_node, request.options, request.registration, mask_node, monitor=monitor
     )
     start = time.perf_counter()
-    if is_flat(request.mri):
+    if request.pictures:
         _write_pictures(run, folder)
     else:
         _write_volumes(run, mri_node, request.options, folder, monitor)

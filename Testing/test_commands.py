@@ -170,12 +170,29 @@ def test_bad_input_is_one_line_and_leaves_nothing(files, tmp_path, capsys):
     assert "file" in refused(capsys, "fuse", "--mri", mri, "--pet", pet, "--out", tmp_path / "file" / "x")
 
 
-def test_single_slices_cannot_be_registered(tmp_path, capsys):
-    sitk.WriteImage(sitk.GetImageFromArray(np.eye(20, dtype=np.uint8)), str(tmp_path / "a.png"))
-    line = refused(
-        capsys, "fuse", "--mri", tmp_path / "a.png", "--pet", tmp_path / "a.png", "--out", tmp_path / "o"
-    )
-    assert "--no-register" in line
+def test_pictures_that_do_not_fit_are_refused(tmp_path, capsys):
+    for name, size in (("a", 20), ("b", 20), ("c", 30)):
+        sitk.WriteImage(sitk.GetImageFromArray(np.eye(size, dtype=np.uint8)), str(tmp_path / f"{name}.png"))
+    common = ["--mri", tmp_path / "a.png", "--out", tmp_path / "o"]
+    assert "--no-register" in refused(capsys, "fuse", *common, "--pet", tmp_path / "b.png")
+    line = refused(capsys, "fuse", *common, "--pet", tmp_path / "c.png", "--no-register")
+    assert "20 × 20" in line and "30 × 30" in line
+    assert "as MRI and as PET" in refused(capsys, "fuse", *common, "--pet", tmp_path / "a.png")
+    assert not (tmp_path / "o").exists()
+
+
+def test_volumes_of_one_slice_stay_volumes(shared_data, tmp_path):
+    awkward = shared_data / "volumes" / "awkward"
+    files = [
+        "--mri",
+        str(awkward / "t1_single_slice.nii.gz"),
+        "--pet",
+        str(awkward / "fdg_single_slice.nii.gz"),
+    ]
+    assert main(["fuse", *files, "--no-register", "--out", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == VOLUME_RESULTS
+    fused = sitk.ReadImage(str(tmp_path / "out" / "fused.nrrd"))
+    assert fused.GetSize() == (256, 256, 1) and sitk.GetArrayViewFromImage(fused).std() > 0.1
 
 
 def test_demo_reports_its_registration_error(files, tmp_path, monkeypatch, capsys):

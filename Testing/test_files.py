@@ -76,6 +76,9 @@ def test_results_appear_all_at_once_or_not_at_all(tmp_path):
         (folder / "half.nrrd").write_text("half")
         raise ValueError
     assert not out.exists()
+    with pytest.raises(ValueError), all_or_nothing(tmp_path / "new" / "deep"):
+        raise ValueError
+    assert not (tmp_path / "new").exists()
     with all_or_nothing(out) as folder:
         (folder / "fused.nrrd").write_text("whole")
         assert not (out / "fused.nrrd").exists()

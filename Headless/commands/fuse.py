@@ -6,7 +6,7 @@ from typing import List
 
 from FunFuseSlicer.Logic.errors import InputError
 
-from ..files import FORMATS, is_flat, read_volume
+from ..files import FORMATS, is_flat, is_picture, read_volume
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
 
@@ -59,11 +59,20 @@ def _run(options, folder: Path, monitor) -> dict:
 
     from ..workflow import Request, run_request
 
+    if Path(options.mri).resolve() == Path(options.pet).resolve():
+        raise InputError(f"{options.mri} is given as MRI and as PET: give two different images.")
     mri, pet = read_volume(options.mri), read_volume(options.pet, options.frame)
     mask = read_volume(options.mask) if options.mask else None
-    if is_flat(mri) and not options.no_register:
-        raise InputError(f"{options.mri} is a single slice and cannot be registered: add --no-register.")
-    picture = is_flat(mri) and mri.array.dtype.itemsize == 1 and pet.array.dtype.itemsize == 1
+    for path, volume in ((options.mri, mri), (options.pet, pet)):
+        if is_flat(volume) and not options.no_register:
+            raise InputError(f"{path} is a single slice and cannot be registered: add --no-register.")
+    pictures = is_picture(options.mri) and is_flat(mri)
+    if pictures and mri.array.shape != pet.array.shape:
+        raise InputError(
+            f"{options.mri} has {_size(mri)} pixels and {options.pet} {_size(pet)}: "
+            "give pictures of one size."
+        )
+    eight_bits = pictures and mri.array.dtype.itemsize == 1 and pet.array.dtype.itemsize == 1
     fusion = FusionOptions(
         lam=options.lam,
         omega=options.omega,
@@ -71,7 +80,7 @@ def _run(options, folder: Path, monitor) -> dict:
         mode=options.mode,
         colormap=options.colormap,
         device=options.device,
-        normalization=options.normalize or ("none" if picture else "robust"),
+        normalization=options.normalize or ("none" if eight_bits else "robust"),
     )
     inputs = {"mri": str(options.mri), "pet": str(options.pet)}
     if options.mask:
@@ -79,7 +88,11 @@ def _run(options, folder: Path, monitor) -> dict:
     if options.frame is not None:
         inputs["frame"] = options.frame
     registration = None if options.no_register else RegistrationOptions()
-    return run_request(Request(mri, pet, fusion, registration, inputs, mask), folder, monitor)
+    return run_request(Request(mri, pet, fusion, registration, inputs, mask, pictures), folder, monitor)
+
+
+def _size(volume) -> str:
+    return " × ".join(str(n) for n in volume.dimensions[:2])
 
 
 def _summary(report: dict, out: Path) -> None:
