@@ -48,6 +48,7 @@ FunFuse fuses an MRI and a PET (or SPECT) volume of the same brain.
 commands:
   demo       fuse a real MRI-PET pair and write a scene for Slicer
   fuse       fuse your own MRI and PET
+  evaluate   measure fused images, or compare methods
   train      train the fusion network on your own pairs
   uptake     turn a pseudo-colored PET back into uptake
   test       run the tests

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from FunFuseSlicer.Logic.errors import OutputError
 
@@ -26,7 +26,7 @@ def check_writable(folder) -> Path:
     return folder
 
 
-# What runs have ever written; a rerun removes what it does not write again.
+# What demo and fuse have ever written.
 RESULTS = (
     "report.json",
     "preview.png",
@@ -38,11 +38,12 @@ RESULTS = (
 
 
 @contextmanager
-def all_or_nothing(folder) -> Iterator[Path]:
+def all_or_nothing(folder, owned: Sequence[str] = RESULTS) -> Iterator[Path]:
     """A temporary folder whose files move into ``folder`` when the block ends well.
 
     After an error ``folder`` is as it was; one that did not exist is gone again.
 
+    :param owned: files of an earlier run, which go when this one does not write them again; others stay.
     :raises OutputError: the folder cannot be written; also for a full disk.
     """
     made = [path for path in (Path(folder), *Path(folder).parents) if not path.exists()]
@@ -52,7 +53,7 @@ def all_or_nothing(folder) -> Iterator[Path]:
         work = Path(tempfile.mkdtemp(prefix=".funfuse-", dir=str(folder)))
         yield work
         # The old report goes first and the new one comes last: where there is one, all belongs to it.
-        for name in RESULTS:
+        for name in owned:
             if name == "report.json" or not (work / name).exists():
                 (folder / name).unlink(missing_ok=True)
         for path in sorted(work.iterdir(), key=lambda path: (path.name == "report.json", path.name)):

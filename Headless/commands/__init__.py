@@ -3,6 +3,7 @@
 COMMANDS = {
     "demo": ("Headless.commands.demo", "fuse a real MRI-PET pair and write a scene for Slicer"),
     "fuse": ("Headless.commands.fuse", "fuse your own MRI and PET"),
+    "evaluate": ("Headless.commands.evaluate", "measure fused images, or compare methods"),
     "train": ("Headless.commands.train", "train the fusion network on your own pairs"),
     "uptake": ("Headless.commands.uptake", "turn a pseudo-colored PET back into uptake"),
     "test": ("Headless.commands.test", "run the tests"),
