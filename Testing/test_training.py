@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional
 
 from FunFuseSlicer.Logic.errors import InputError, ModelError
-from FunFuseSlicer.Logic.models import load_model
+from FunFuseSlicer.Logic.metrics import q_ssim, q_viff
+from FunFuseSlicer.Logic.models import load_model, save_model
 from FunFuseSlicer.Logic.network import TwoLaneNetwork
 from FunFuseSlicer.Logic.paper_network import Architecture, PaperNetwork, ResearchNetwork
 from FunFuseSlicer.Logic.training import checkpoint, trainer
@@ -20,9 +21,10 @@ from FunFuseSlicer.Logic.training.loss import fusion_loss, mean_square, ssim
 from FunFuseSlicer.Logic.training.objective import (
     detail,
     faithful,
-    gradient_loss,
-    low_frequency_loss,
+    livelier_structure_loss,
     make_objective,
+    range_loss,
+    visual_information_loss,
 )
 from FunFuseSlicer.Logic.training.options import preset
 from FunFuseSlicer.Logic.training.pairs import (
@@ -31,6 +33,7 @@ from FunFuseSlicer.Logic.training.pairs import (
     fingerprint,
     read_pairs,
     split_by_patient,
+    to_unit,
 )
 from FunFuseSlicer.Logic.training.trainer import (
     Callbacks,
@@ -123,7 +126,7 @@ PAPER = replace(preset("paper"), epochs=2, seed=3)
 RECIPES = {
     "default": SHORT,
     "paper": PAPER,
-    "running": replace(SHORT, architecture=Architecture("sum", "running", bias=True), objective="detail"),
+    "running": replace(SHORT, architecture=Architecture("sum", "running", bias=True)),
 }
 
 
@@ -303,7 +306,9 @@ def test_options_that_cannot_be_trained_with_are_refused(pairs, tmp_path):
         (replace(SHORT, crop=8), "at least 11"),
         (replace(SHORT, crop=500), "smaller than the crop"),
         (replace(SHORT, objective="prettier"), 'no objective "prettier"'),
-        (replace(SHORT, objective="detail", detail_weight=-1.0), "must not be negative"),
+        (replace(SHORT, objective="detail", crop=48, structure_weight=-1.0), "must not be negative"),
+        (replace(SHORT, objective="detail", crop=32), "needs a --crop of at least 41"),
+        (replace(SHORT, start_from=str(tmp_path / "none.pt")), "holds no weights to start from"),
         (replace(SHORT, schedule="weekly"), 'no "weekly"'),
     ):
         with pytest.raises(InputError, match=sentence):
@@ -329,29 +334,59 @@ def test_whole_slices_come_once_an_epoch_in_a_new_order_each_time(pairs):
 
 
 def test_detail_objective_is_the_papers_at_lambda_zero_and_without_weights():
-    fused, mri, pet = torch.rand(3, 2, 1, 24, 24, generator=torch.Generator().manual_seed(2))
+    fused, mri, pet = torch.rand(3, 2, 1, 44, 44, generator=torch.Generator().manual_seed(2))
     lam = torch.tensor([0.0, 1.0])
-    plain, more = faithful(fused, mri, pet, lam), detail(3.0, 1.0)(fused, mri, pet, lam)
+    plain, more = faithful(fused, mri, pet, lam), detail(0.6, 0.4)(fused, mri, pet, lam)
     torch.testing.assert_close(plain.loss, fusion_loss(fused, mri, pet, lam))
     assert float(more.loss[0]) == float(plain.loss[0]) and float(more.loss[1]) > float(plain.loss[1])
-    torch.testing.assert_close(detail(0.0)(fused, mri, pet, lam).loss, plain.loss)
+    torch.testing.assert_close(detail(0.0, 0.0)(fused, mri, pet, lam).loss, plain.loss)
     torch.testing.assert_close(more.structure, plain.structure)
     assert make_objective() is faithful
 
 
-def test_detail_terms_vanish_for_the_image_they_ask_for():
-    mri = torch.zeros(1, 1, 32, 32)
-    mri[..., 8:16, 8:24] = 0.9
-    pet = torch.zeros(1, 1, 32, 32)
-    pet[..., 20:28, 6:26] = 0.4
-    # Edges of both sources that do not meet: their sum has them all, the average has half of each.
-    assert float(gradient_loss(mri + pet, mri, pet)) == pytest.approx(0, abs=1e-6)
-    assert float(gradient_loss((mri + pet) / 2, mri, pet)) > 0.01
-    # The sign counts: SSIM's blind spot is not theirs.
-    assert float(gradient_loss(-mri - pet, mri, pet)) > float(gradient_loss(0 * mri, mri, pet))
-    assert float(low_frequency_loss((mri + pet) / 2, mri, pet)) == 0
-    assert float(low_frequency_loss(0.6 * mri + 0.4 * pet, mri, pet, 0.4)) == pytest.approx(0, abs=1e-7)
-    assert float(low_frequency_loss(mri, mri, pet)) > 0.01
+def test_leaving_the_range_has_a_price():
+    image = torch.full((1, 1, 20, 20), 0.5)
+    assert float(range_loss(image)) == 0
+    image[..., :5, :], image[..., 5:10, :] = -0.1, 1.2
+    assert float(range_loss(image)) == pytest.approx(0.25 * 0.1 + 0.25 * 0.2)
+    mri = pet = torch.rand(1, 1, 20, 20)
+    assert float(faithful(image, mri, pet, 0.5).loss) > float(fusion_loss(image, mri, pet, 0.5)) + 0.5
+
+
+def test_detail_terms_are_those_of_the_metrics(pairs):
+    for pair in pairs[::3]:
+        mri, pet = (torch.from_numpy(to_unit(image))[None, None] for image in (pair.mri, pair.pet))
+        for fused in ((mri + pet) / 2, torch.maximum(mri, pet), mri, 1.2 * pet):
+            gray = [255.0 * image[0, 0].double().numpy() for image in (mri, pet, fused)]
+            structure = float(livelier_structure_loss(fused, mri, pet))
+            assert structure == pytest.approx(1 - q_ssim(*gray), abs=1e-3)
+            information = float(visual_information_loss(fused, mri, pet))
+            assert information == pytest.approx(1 - q_viff(*gray), abs=0.03), "smoothed in the flat parts"
+
+
+def test_detail_terms_prefer_what_they_ask_for(pairs):
+    """Both sources at once: more contrast is better, an inverted or blurred image worse."""
+    mri, pet = (torch.from_numpy(to_unit(image))[None, None] for image in (pairs[0].mri, pairs[0].pet))
+    average = (mri + pet) / 2
+    blurred = functional.avg_pool2d(average, 5, stride=1, padding=2)
+    for term in (livelier_structure_loss, visual_information_loss):
+        value = float(term(average, mri, pet))
+        assert float(term(blurred, mri, pet)) > value and float(term(-average, mri, pet)) > value
+    assert float(visual_information_loss(1.3 * average, mri, pet)) < float(
+        visual_information_loss(average, mri, pet)
+    )
+
+
+def test_a_training_can_start_from_another(pairs, tmp_path):
+    first = train(pairs, SHORT, tmp_path / "first")
+    save_model(first, "first", tmp_path, None)
+    options = replace(SHORT, steps=1, rate=1e-9, start_from=str(tmp_path / "first.pt"))
+    for a, b in zip(train(pairs, options, tmp_path / "second").parameters(), first.parameters()):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+    with pytest.raises(InputError, match="same network"):
+        train(pairs, replace(options, lam=0.8), tmp_path / "third")
+    with pytest.raises(InputError, match="start-from"):
+        train(pairs, replace(options, start_from=None), tmp_path / "second")
 
 
 def test_augmentation_keeps_the_background_black(pairs):
@@ -512,7 +547,7 @@ def test_command_trains_the_papers_recipe(data, tmp_path):
 
 def test_command_trains_variants_for_every_lambda(data, tmp_path):
     run = tmp_path / "run"
-    options = "--steps 2 --crop 32 --batch 2 --rule sum --bias --batch-norm running --objective detail"
+    options = "--steps 2 --crop 44 --batch 2 --rule sum --bias --batch-norm running --objective detail"
     assert command("--data", data, "--out", run, *options.split()) == 0
     network = load_network("funfuse", run)
     assert network.conditioned and network.architecture == Architecture("sum", "running", bias=True)

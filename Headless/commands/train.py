@@ -152,13 +152,13 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument("--crop", type=int, help="side of the crops; 0 for whole slices, each once an epoch")
     recipe.add_argument("--rate", type=float, help="(peak) learning rate")
     recipe.add_argument("--seed", type=int)
+    recipe.add_argument("--start-from", metavar="PT", help="weights of an earlier run to start from")
     objective = result.add_argument_group("objective")
     objective.add_argument(
         "--objective", choices=("faithful", "detail"), help="the paper's loss, or more detail"
     )
-    objective.add_argument("--detail-weight", type=float, metavar="W", help="of the gradient term")
-    objective.add_argument("--low-weight", type=float, metavar="W", help="of the low-frequency term")
-    objective.add_argument("--pet-share", type=float, metavar="S", help="of the PET in the low frequencies")
+    objective.add_argument("--structure-weight", type=float, metavar="W", help="of livelier structure")
+    objective.add_argument("--information-weight", type=float, metavar="W", help="of visual information")
     network = result.add_argument_group("network (other than the shipped one: for research)")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
     network.add_argument("--batch-norm", choices=("none", "running", "batch"))
@@ -178,7 +178,8 @@ def _recipe(options):
     recipe = with_length(preset(options.preset), options.steps, options.epochs, options.minutes)
     if options.lam is not None:
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
-    names = ("batch", "crop", "rate", "seed", "objective", "detail_weight", "low_weight", "pet_share")
+    names = ("batch", "crop", "rate", "seed", "start_from")
+    names += ("objective", "structure_weight", "information_weight")
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
     return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))

@@ -40,6 +40,11 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     :param b: same shape.
     :return: (N,), mean over the valid windows.
     """
+    return structure_maps(a, b)[0].mean(dim=(1, 2, 3))
+
+
+def structure_maps(a: Tensor, b: Tensor) -> Tuple[Tensor, Tensor]:
+    """SSIM of every window, and the variance of ``a`` in it; each (N, 1, H-10, W-10)."""
     # One batch of five blurs: each is a small matrix product, so calls cost as much as work.
     mean_a, mean_b, aa, bb, ab = _blur(torch.stack([a, b, a * a, b * b, a * b]))
     variance_a, variance_b = aa - mean_a**2, bb - mean_b**2
@@ -47,7 +52,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     c1, c2 = K1**2, K2**2
     numerator = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     denominator = (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
-    return (numerator / denominator).mean(dim=(1, 2, 3))
+    return numerator / denominator, variance_a.clamp_min(0)
 
 
 def mean_square(a: Tensor, b: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 from ..errors import InputError
 from ..paper_network import Architecture
 from .loss import WINDOW
-from .objective import make_objective
+from .objective import SMALLEST, make_objective
 
 SCHEDULES = ("one-cycle", "constant")
 INITIALIZATIONS = ("he", "paper")
@@ -26,7 +26,8 @@ class TrainingOptions:
     :param epochs: as many steps as show each slice so often.
     :param minutes: a time budget, turned into a number of steps by measuring the first ones.
     :param initialization: "he" (see :func:`network.initialize`) or "paper" (truncated normal).
-    :param objective: see :mod:`objective`; likewise the three weights after it.
+    :param objective: see :mod:`objective`; likewise the two weights after it.
+    :param start_from: a weights file of an earlier run, instead of an initialization.
     """
 
     steps: int = 5000
@@ -42,9 +43,9 @@ class TrainingOptions:
     initialization: str = "he"
     architecture: Architecture = field(default_factory=Architecture)
     objective: str = "faithful"
-    detail_weight: float = 2.0
-    low_weight: float = 0.0
-    pet_share: float = 0.5
+    structure_weight: float = 0.6
+    information_weight: float = 0.4
+    start_from: Optional[str] = None
 
     def check(self) -> None:
         """:raises InputError: a value that cannot be trained with."""
@@ -61,12 +62,14 @@ class TrainingOptions:
             raise InputError(f"λ must lie in [0, 1], not {self.lam}.")
         if self.crop and self.crop < WINDOW:
             raise InputError(f"--crop must be at least {WINDOW}, the window of SSIM, or 0 for whole slices.")
+        if self.objective == "detail" and 0 < self.crop < SMALLEST:
+            raise InputError(f"The objective detail needs a --crop of at least {SMALLEST}.")
         if self.seed < 0:
             raise InputError("--seed must not be negative.")
         for value, known in ((self.schedule, SCHEDULES), (self.initialization, INITIALIZATIONS)):
             if value not in known:
                 raise InputError(f'There is no "{value}": choose one of {", ".join(known)}.')
-        make_objective(self.objective, self.detail_weight, self.low_weight, self.pet_share)
+        make_objective(self.objective, self.structure_weight, self.information_weight)
 
     def steps_for(self, pairs: int) -> Optional[int]:
         """The number of steps with so many pairs; None when it has to be measured."""

@@ -287,7 +287,7 @@ def expected_loss(lam):
 
 
 def _objective(options: TrainingOptions) -> Objective:
-    return make_objective(options.objective, options.detail_weight, options.low_weight, options.pet_share)
+    return make_objective(options.objective, options.structure_weight, options.information_weight)
 
 
 def _train_step(network, optimizer, objective: Objective, mri, pet, lam) -> List[float]:

@@ -8,7 +8,7 @@ from typing import List, Optional, Union
 
 import torch
 
-from ..errors import ModelError
+from ..errors import InputError, ModelError
 from ..models import save_model
 from ..network import TwoLaneNetwork, initialize
 from ..paper_network import Architecture, ResearchNetwork, initialize_as_paper
@@ -28,11 +28,26 @@ def build_network(options: TrainingOptions, pairs: List) -> Network:
         network = TwoLaneNetwork(conditioned)
     else:
         network = ResearchNetwork(options.architecture, conditioned)
-    if options.initialization == "he":
+    if options.start_from is not None:
+        _start_from(network, Path(options.start_from))
+    elif options.initialization == "he":
         initialize(network, pairs)
     else:
         initialize_as_paper(network)
     return network
+
+
+def _start_from(network: Network, weights: Path) -> None:
+    """Take over the weights of an earlier run.
+
+    :raises InputError: they cannot be read, or belong to another network.
+    """
+    try:
+        network.load_state_dict(load_network(weights.stem, weights.parent).state_dict())
+    except (ModelError, RuntimeError) as error:
+        raise InputError(
+            f"{weights} holds no weights to start from: give the .pt file of a run with the same network."
+        ) from error
 
 
 def save_network(network: Network, name: str, folder: Path, trained_lambda: Optional[float]) -> str:
