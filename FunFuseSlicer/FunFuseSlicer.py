@@ -84,7 +84,6 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         options=None,
         registration: Optional[RegistrationOptions] = RegistrationOptions(),  # noqa: B008 (frozen)
         maskNode=None,
-        model=None,
         monitor: Optional[Monitor] = None,
         show: bool = True,
     ) -> Run:
@@ -97,7 +96,6 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         :param options: :class:`Logic.fusion.FusionOptions`.
         :param registration: None when the PET lies on the MRI already.
         :param maskNode: voxels where this volume is 0 become background; any grid.
-        :param model: :class:`Logic.models.Model`; the shipped one when None.
         :param monitor: progress and cancel.
         :raises Logic.errors.FunFuseError: with a sentence for the user.
         """
@@ -112,7 +110,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         ranges = (mriRaw.array.dtype, petRaw.array.dtype)
         (mri, mriCounts), (pet, petCounts) = preprocessing.clean(mriRaw), preprocessing.clean(petRaw)
         notes = preprocessing.replaced_sentences([(mri.name, mriCounts), (pet.name, petCounts)])
-        model = model or load_model()
+        model = load_model(options.model)
         network = model.at_lambda(options.lam)
         colorTable = scene.color_table(options.colormap)
 

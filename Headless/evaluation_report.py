@@ -131,8 +131,12 @@ def write_bars(rows: List[Row], path: Path, title: Optional[str] = None) -> None
 
 def _bars(panel, column: str, names: List[str], values: List[float]) -> None:
     colors = [
-        COPY_COLOR if name.startswith("copy") else REFERENCE_COLOR if index else MODEL_COLOR
-        for index, name in enumerate(names)
+        COPY_COLOR
+        if name.startswith("copy")
+        else MODEL_COLOR
+        if name.startswith("FunFuse")
+        else REFERENCE_COLOR
+        for name in names
     ]
     # Bars begin at the metric's lowest value where that is above 0: Q_IE's would all look the same.
     base = max(0.0, METRICS[column].low) if column in METRICS else 0.0
@@ -149,6 +153,12 @@ def _bars(panel, column: str, names: List[str], values: List[float]) -> None:
     panel.set_xticks([])
     panel.tick_params(axis="y", length=0, labelsize="small")
     panel.spines[:].set_visible(False)
+
+
+def _color(name: str) -> str:
+    if name.startswith("copy"):
+        return COPY_COLOR
+    return MODEL_COLOR if name.startswith("FunFuse") else REFERENCE_COLOR
 
 
 def _arrow(name: str) -> str:

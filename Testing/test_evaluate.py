@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
+from FunFuseSlicer.Logic.models import model_names
 from FunFuseSlicer.Logic.preprocessing import clean, normalize
 from FunFuseSlicer.Logic.volume import Volume, axial_order, to_axial, volume_to_sitk
 from Headless import evaluation_report as report
@@ -27,7 +28,8 @@ KEYS = [
     "loss",
     "rank_fused",
 ]
-METHODS = ["FunFuse", "average", "maximum", "Laplacian pyramid", "copy of the MRI", "copy of the PET"]
+METHODS = [f"FunFuse {name}" for name in model_names()]
+METHODS += ["average", "maximum", "Laplacian pyramid", "copy of the MRI", "copy of the PET"]
 
 
 def gray_levels(volume, k):
@@ -270,7 +272,7 @@ def test_folder_of_pairs(tmp_path, capsys):
     assert copy["SSIM_MRI"] == pytest.approx(1) and copy["MSE_MRI"] == 0
     assert float(table["copy of the PET"]["rank_fused"]) == pytest.approx(1)
     assert float(table["average"]["b_P"]) == pytest.approx(0.5, abs=0.02)
-    assert float(table["FunFuse"]["ms"]) > 0 and table["copy of the MRI"]["ms"] == ""
+    assert float(table["FunFuse faithful"]["ms"]) > 0 and table["copy of the MRI"]["ms"] == ""
     markdown = (out / "table.md").read_text(encoding="utf-8")
     assert all(f"| {name} |" in markdown for name in METHODS) and "| – |" in markdown
     from PIL import Image

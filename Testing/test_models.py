@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from FunFuseSlicer.Logic.errors import ModelError
-from FunFuseSlicer.Logic.models import MODELS_FOLDER, load_model, save_model
+from FunFuseSlicer.Logic.models import DEFAULT_MODEL, MODELS_FOLDER, load_model, model_names, save_model
 from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
 
 
@@ -73,9 +73,16 @@ def test_pickled_code_and_other_networks_are_refused(saved, write):
         load_model("some", saved)
 
 
-def test_shipped_model_is_intact_small_and_fuses():
-    model = load_model()
-    assert (MODELS_FOLDER / "funfuse.pt").stat().st_size <= 2_000_000
+def test_unknown_models_are_named_with_those_that_there_are(saved):
+    with pytest.raises(ModelError, match='no model "other": choose one of some'):
+        load_model("other", saved)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_shipped_models_are_intact_small_and_fuse(name):
+    model = load_model(name)
+    assert (MODELS_FOLDER / f"{name}.pt").stat().st_size <= 2_000_000
+    assert model.trained_lambda is None, "serves every λ"
     network = model.at_lambda(0.8)
     mri, pet = torch.rand(2, 1, 1, 64, 64)
     with torch.no_grad():
@@ -83,3 +90,7 @@ def test_shipped_model_is_intact_small_and_fuses():
         assert float((parts.mri_part + parts.pet_part - network.fuse(mri, pet)).abs().max()) <= 1e-5
         assert not network.fuse(0 * mri, 0 * pet).any()
         assert torch.equal(network.fuse(2 * mri, 2 * pet), 2 * network.fuse(mri, pet))
+
+
+def test_the_default_model_is_shipped():
+    assert model_names()[0] == DEFAULT_MODEL

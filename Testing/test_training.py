@@ -535,21 +535,21 @@ def test_command_trains_the_papers_recipe(data, tmp_path):
     assert command("--data", data, "--hold-out", "p1", "--out", run, "--preset", "paper", "--epochs", 1) == 0
     assert len(read_rows(run)) == 3 and "held-out λ=0.8 L_SSIM" in read_rows(run)[0]
     check_picture(run / "loss.png")
-    network = load_network("funfuse", run)
+    network = load_network("faithful", run)
     assert isinstance(network, ResearchNetwork) and not network.conditioned
     assert network.architecture == Architecture("guarded-ratio", "batch", bias=True, tanh=True)
     PaperNetwork("batch").load_state_dict(network.state_dict())
-    assert json.loads((run / "funfuse.json").read_text())["trained_lambda"] == 0.8
-    (run / "funfuse.pt").write_bytes(b"damaged")
+    assert json.loads((run / "faithful.json").read_text())["trained_lambda"] == 0.8
+    (run / "faithful.pt").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="wrong checksum"):
-        load_network("funfuse", run)
+        load_network("faithful", run)
 
 
 def test_command_trains_variants_for_every_lambda(data, tmp_path):
     run = tmp_path / "run"
     options = "--steps 2 --crop 44 --batch 2 --rule sum --bias --batch-norm running --objective detail"
     assert command("--data", data, "--out", run, *options.split()) == 0
-    network = load_network("funfuse", run)
+    network = load_network("faithful", run)
     assert network.conditioned and network.architecture == Architecture("sum", "running", bias=True)
 
 
@@ -558,7 +558,7 @@ def test_command_stops_with_a_sentence_when_the_training_diverges(data, tmp_path
     assert command("--data", data, "--out", tmp_path / "run", *options.split()) == 1
     error = capsys.readouterr().err
     assert "no longer finite at step" in error and "too high: try a lower --rate" in error
-    assert "Traceback" not in error and not (tmp_path / "run" / "funfuse.pt").exists()
+    assert "Traceback" not in error and not (tmp_path / "run" / "faithful.pt").exists()
 
 
 def test_command_refuses_what_it_cannot_use(data, tmp_path, capsys):

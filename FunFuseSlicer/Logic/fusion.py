@@ -9,6 +9,7 @@ from .color import MODES, balanced, colorize
 from .device import DEVICES, choose_device
 from .engine import FusedSlices, fuse_slices
 from .errors import InputError
+from .models import DEFAULT_MODEL
 from .monitor import Monitor
 from .preprocessing import NORMALIZATIONS, full_range, normalize, robust_scale
 from .volume import Volume, axial_order, from_axial, to_axial
@@ -26,6 +27,7 @@ class FusionOptions:
     :param colormap: name of a color map.
     :param device: "auto", "cpu", "cuda" or "mps".
     :param normalization: see :func:`preprocessing.normalize`.
+    :param model: name of the weights, see :func:`models.model_names`.
     :raises InputError: a value outside its range, naming the option.
     """
 
@@ -36,6 +38,7 @@ class FusionOptions:
     colormap: str = "Jet"
     device: str = "auto"
     normalization: str = "robust"
+    model: str = DEFAULT_MODEL
 
     def __post_init__(self):
         for what, value in (("λ", self.lam), ("Ω", self.omega), ("balance", self.balance)):

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
 import torch
 
@@ -12,7 +12,7 @@ from .errors import ModelError
 from .network import TwoLaneNetwork
 
 MODELS_FOLDER = Path(__file__).resolve().parent.parent / "Resources" / "Models"
-DEFAULT_MODEL = "funfuse"
+DEFAULT_MODEL = "faithful"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ class Model:
         return self.network.at_lambda(lam)
 
 
+def model_names(folder: Optional[Path] = None) -> Tuple[str, ...]:
+    """The models that there are, the default one first."""
+    folder = MODELS_FOLDER if folder is None else Path(folder)
+    names = sorted(path.stem for path in folder.glob("*.json"))
+    return tuple(sorted(names, key=lambda name: name != DEFAULT_MODEL))
+
+
 def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Model:
     """Load ``<name>.pt``, a plain state dict, after checking it against ``<name>.json``.
 
@@ -47,6 +54,9 @@ def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Mode
     """
     folder = MODELS_FOLDER if folder is None else Path(folder)
     weights, card = folder / f"{name}.pt", folder / f"{name}.json"
+    if not card.exists() and model_names(folder):
+        known = ", ".join(model_names(folder))
+        raise ModelError(f'There is no model "{name}": choose one of {known}.')
     try:
         content, facts = weights.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

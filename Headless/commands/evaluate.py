@@ -234,12 +234,13 @@ def _fused_levels(fused: Volume) -> np.ndarray:
 def _evaluate_methods(options) -> None:
     if not options.pairs.is_dir():
         raise InputError(f"{options.pairs}: there is no such folder. Check the path.")
-    from FunFuseSlicer.Logic.models import load_model
+    from FunFuseSlicer.Logic.models import load_model, model_names
     from FunFuseSlicer.Logic.training.pairs import read_pairs
 
     with all_or_nothing(options.out, owned=()) as folder, ProgressBars() as monitor:
-        model = load_model()
-        methods = _methods(model.at_lambda(options.lam), options.device)
+        models = [load_model(name) for name in model_names()]
+        networks = {f"{MODEL_LABEL} {model.name}": model.at_lambda(options.lam) for model in models}
+        methods = _methods(networks, options.device)
         pairs = read_pairs([options.pairs])
         for pair in pairs:
             _check_size(f"{options.pairs}, {pair.patient}", pair.mri.shape)
@@ -253,7 +254,8 @@ def _evaluate_methods(options) -> None:
         report.write_csv(rows, folder / "per_pair.csv")
         report.write_csv(table, folder / "table.csv")
         facts = [
-            f'{said}; model "{model.name}", sha256 {model.sha256[:16]}….',
+            f"{said}.",
+            *(f'Model "{model.name}": sha256 {model.sha256[:16]}….' for model in models),
             "All images are rounded to 8 bits before they are measured.",
         ]
         report.write_markdown(table, folder / "table.md", facts)
@@ -267,14 +269,14 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _methods(network, device: str) -> Dict[str, Optional[Fuse]]:
-    """The methods by their name in the tables. None marks those that do no work."""
+def _methods(networks: dict, device: str) -> Dict[str, Optional[Fuse]]:
+    """The methods by their name in the tables, the given networks first. None marks those that do no work."""
     from FunFuseSlicer.Logic.device import choose_device
     from FunFuseSlicer.Logic.methods import METHODS
 
     references = {name.replace("_", " ").replace("laplacian", "Laplacian"): METHODS[name] for name in METHODS}
     return {
-        MODEL_LABEL: _fuse_with(network, choose_device(device)),
+        **{name: _fuse_with(network, choose_device(device)) for name, network in networks.items()},
         **references,
         MRI_COPY: None,
         PET_COPY: None,

@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument(
         "--lambda", dest="lam", type=float, default=0.8, help="structure against intensity, 0-1"
     )
+    look.add_argument(
+        "--model", default="faithful", metavar="NAME", help="faithful (the paper's objective) or detail"
+    )
     look.add_argument("--omega", type=float, default=0.6, help="strength of color, 0-1")
     look.add_argument("--balance", type=float, default=0.5, help="anatomy (0) against function (1)")
     look.add_argument("--mode", default="contribution", choices=("contribution", "uptake", "gradient"))
@@ -81,6 +84,7 @@ def _run(options, folder: Path, monitor) -> dict:
         colormap=options.colormap,
         device=options.device,
         normalization=options.normalize or ("none" if eight_bits else "robust"),
+        model=options.model,
     )
     inputs = {"mri": str(options.mri), "pet": str(options.pet)}
     if options.mask:

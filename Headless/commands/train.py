@@ -136,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     split.add_argument("--hold-out", nargs="*", default=[], metavar="PATIENT", help="not trained on")
     split.add_argument("--hold-out-share", type=float, metavar="S", help="hold out a share of the patients")
     data.add_argument("--test", nargs="*", metavar="DIR", help="more pairs to measure only")
-    data.add_argument("--name", default="funfuse", help="file name of the weights")
+    data.add_argument("--name", default="faithful", help="file name of the weights")
     recipe = result.add_argument_group("recipe (the preset says what is not given)")
     recipe.add_argument("--preset", default="default", choices=("default", "paper"))
     recipe.add_argument(
