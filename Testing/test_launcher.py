@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -255,10 +256,10 @@ def test_failing_pip_is_explained_and_a_rerun_recovers(project, output, advice):
 def test_interrupted_installation_leaves_no_stamp_and_a_rerun_recovers(project):
     (project / "slow").touch()
     command = [sys.executable, str(project / "start.py"), "demo"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child = start_interruptible(command)
     wait_for(lambda: calls(project, "pip"))
     time.sleep(0.3)
-    child.send_signal(subprocess.signal.SIGINT)
+    child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=120)
     assert child.returncode == 130
     assert b"Traceback" not in err and b"interrupted" in err
@@ -271,18 +272,28 @@ def test_interrupted_installation_leaves_no_stamp_and_a_rerun_recovers(project):
 def test_second_launcher_waits_for_the_first(project):
     (project / "slow").touch()
     command = [sys.executable, str(project / "start.py"), "demo"]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = start_interruptible(command)
     wait_for(lambda: calls(project, "pip"))
     (project / "slow").unlink()
-    second = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    second = start_interruptible(command)
     time.sleep(1)
     assert second.poll() is None
-    first.send_signal(subprocess.signal.SIGINT)
+    first.send_signal(signal.SIGINT)
     first.communicate(timeout=120)
     _, err = second.communicate(timeout=120)
     assert second.returncode == 7
     assert b"waiting" in err
     assert len(calls(project, "pip")) == 2
+
+
+def start_interruptible(command):
+    """A process that hears Ctrl-C even where the tests run in the background, which ignores it."""
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def wait_for(condition, seconds=120):
