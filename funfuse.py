@@ -51,6 +51,7 @@ commands:
   evaluate   measure fused images, or compare methods
   train      train the fusion network on your own pairs
   uptake     turn a pseudo-colored PET back into uptake
+  study      compute the figures of the pages in docs
   test       run the tests
 
 "python3 funfuse.py fuse --help" tells more about fuse, and so for each command; what follows "test"

@@ -67,7 +67,6 @@ class Run:
     nodes: scene.OutputNodes
     registration: Optional[RegistrationResult]
     fusion: object
-    model_name: str
     model_sha256: str
     options: object
     notes: List[str]
@@ -154,7 +153,6 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             nodes,
             result,
             fusion,
-            model.name,
             model.sha256,
             options,
             notes,
@@ -185,7 +183,6 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         facts.update({_camel(name): str(value) for name, value in asdict(options).items()})
         facts.update(
             {
-                "Model": model.name,
                 "ModelSHA256": model.sha256,
                 "UsedDevice": fusion.slices.device,
                 "Registration": "none" if registration is None else registration.method,

@@ -130,14 +130,7 @@ def write_bars(rows: List[Row], path: Path, title: Optional[str] = None) -> None
 
 
 def _bars(panel, column: str, names: List[str], values: List[float]) -> None:
-    colors = [
-        COPY_COLOR
-        if name.startswith("copy")
-        else MODEL_COLOR
-        if name.startswith("FunFuse")
-        else REFERENCE_COLOR
-        for name in names
-    ]
+    colors = [_color(name) for name in names]
     # Bars begin at the metric's lowest value where that is above 0: Q_IE's would all look the same.
     base = max(0.0, METRICS[column].low) if column in METRICS else 0.0
     lengths = np.round(np.nan_to_num(values, nan=base) - base, 6) + 0.0

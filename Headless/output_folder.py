@@ -26,14 +26,18 @@ def check_writable(folder) -> Path:
     return folder
 
 
+# Roles of output nodes that become files of the same name: volumes, or pictures of a single slice.
+VOLUME_ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
+PICTURE_ROLES = VOLUME_ROLES[1:]
+
 # What demo and fuse have ever written.
 RESULTS = (
     "report.json",
     "preview.png",
     "scene.mrb",
     "pet_to_mri.tfm",
-    *(f"{name}.nrrd" for name in ("pet_registered", "fused", "mri_part", "pet_part", "colored")),
-    *(f"{name}.png" for name in ("fused", "mri_part", "pet_part", "colored")),
+    *(f"{name}.nrrd" for name in VOLUME_ROLES),
+    *(f"{name}.png" for name in PICTURE_ROLES),
 )
 
 

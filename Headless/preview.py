@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from FunFuseSlicer.Logic import scene
-from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume
+from FunFuseSlicer.Logic.color import colorize
+from FunFuseSlicer.Logic.fusion import FusionOptions, value_and_function
 
 from .rendering import compose, render_slice
 
@@ -21,9 +22,10 @@ def write_preview(run, mri_node, options: FusionOptions, path: Path) -> None:
 
     table = scene.color_table(options.colormap)
     columns = [("MRI", mri_node), ("PET", run.nodes.pet_registered), ("Fused", run.nodes.fused)]
+    value, functional = value_and_function(run.fusion, options.mode, options.balance)
     temporary = []
     for omega in OMEGAS:
-        colored = color_volume(run.fusion, _with_omega(options, omega), table)
+        colored = colorize(value, functional, table, omega)
         temporary.append(_copy_with_voxels(run.nodes.colored, colored))
         columns.append((f"Colored, Ω = {omega:g}", temporary[-1]))
     center = _center_of_uptake(run.nodes.fused, run.fusion.uptake)
@@ -39,12 +41,6 @@ def write_preview(run, mri_node, options: FusionOptions, path: Path) -> None:
         slicer.mrmlScene.RemoveNode(node)
     sheet = compose(tiles, row_labels=PLANES, column_labels=[title for title, _ in columns])
     Image.fromarray(sheet).save(path)
-
-
-def _with_omega(options: FusionOptions, omega: float) -> FusionOptions:
-    from dataclasses import replace
-
-    return replace(options, omega=omega)
 
 
 def _copy_with_voxels(node, array: np.ndarray):

@@ -1,6 +1,7 @@
 """Progress bars on the terminal, one for each stage."""
 
 import sys
+from typing import Optional
 
 from tqdm import tqdm
 
@@ -20,7 +21,7 @@ class ProgressBars:
     def __exit__(self, *exception):
         self._close()
 
-    def _on_progress(self, stage: str, fraction: float) -> None:
+    def _on_progress(self, stage: str, fraction: Optional[float]) -> None:
         if stage != self._stage:
             self._close()
             self._stage = stage
@@ -32,7 +33,8 @@ class ProgressBars:
                 mininterval=interval,
                 bar_format="{desc}{percentage:3.0f}% |{bar:30}| {elapsed} (left {remaining})",
             )
-        self._bar.update(100.0 * fraction - self._bar.n)
+        # Of unknown length: the clock goes on, the bar stands still.
+        self._bar.update(0.0 if fraction is None else 100.0 * fraction - self._bar.n)
 
     def _close(self) -> None:
         if self._bar is not None:

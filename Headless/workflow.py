@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Callable, Dict, Optional
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,17 +19,9 @@ from FunFuseSlicer.Logic.volume import Volume
 
 from .boot import boot
 from .module import load_module
+from .output_folder import PICTURE_ROLES, VOLUME_ROLES
 from .preview import write_preview
 from .scene_files import save_mrb, save_node
-
-# role of an output node -> file name without ending
-FILES = {
-    "pet_registered": "pet_registered",
-    "fused": "fused",
-    "mri_part": "mri_part",
-    "pet_part": "pet_part",
-    "colored": "colored",
-}
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Request:
     pictures: bool = False
 
 
-def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optional[dict] = None) -> dict:
+def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optional[Callable] = None) -> dict:
     """Fuse and write everything into ``folder``: volumes, transform, scene, preview, report.
 
     :param extra: entries to add to the report, a function of the run: ``extra(run) -> dict``.
@@ -85,10 +77,10 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
 
 
 def _write_volumes(run, mri_node, options, folder: Path, monitor: Monitor) -> None:
-    steps = len(FILES) + 3
-    for step, (role, name) in enumerate(FILES.items()):
+    steps = len(VOLUME_ROLES) + 3
+    for step, role in enumerate(VOLUME_ROLES):
         monitor.report("Writing", step / steps)
-        save_node(getattr(run.nodes, role), folder / f"{name}.nrrd")
+        save_node(getattr(run.nodes, role), folder / f"{role}.nrrd")
     if run.nodes.transform is not None:
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
     monitor.report("Writing", (steps - 2) / steps)
@@ -102,21 +94,18 @@ def _write_pictures(run, folder: Path) -> None:
     """8-bit PNG files: round(255 · F) and likewise the parts; the colored image as RGB."""
     import slicer
 
-    for role, name in FILES.items():
-        if role == "pet_registered":
-            continue
+    for role in PICTURE_ROLES:
         array = slicer.util.arrayFromVolume(getattr(run.nodes, role))[0]
         if role != "colored":
             array = np.rint(255.0 * np.clip(array, 0.0, 1.0)).astype(np.uint8)
         image = sitk.GetImageFromArray(array, isVector=role == "colored")
-        sitk.WriteImage(image, str(folder / f"{name}.png"))
+        sitk.WriteImage(image, str(folder / f"{role}.png"))
 
 
 def _report(request: Request, run) -> dict:
     options, slices = request.options, run.fusion.slices
     fusion = {("lambda" if name == "lam" else name): value for name, value in asdict(options).items()}
     fusion.update(
-        model=run.model_name,
         model_sha256=run.model_sha256,
         device=slices.device,
         slices=slices.slices,

@@ -1,12 +1,14 @@
 """The shipped weights: found, checked against their checksum, and loaded without pickled code."""
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import torch
+from torch import nn
 
 from .errors import ModelError
 from .network import TwoLaneNetwork
@@ -53,29 +55,36 @@ def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Mode
     :raises ModelError: files missing or damaged, or not a state dict of the network.
     """
     folder = MODELS_FOLDER if folder is None else Path(folder)
-    weights, card = folder / f"{name}.pt", folder / f"{name}.json"
-    if not card.exists() and model_names(folder):
+    if not (folder / f"{name}.json").exists() and model_names(folder):
         known = ", ".join(model_names(folder))
         raise ModelError(f'There is no model "{name}": choose one of {known}.')
+    network, facts = read_network(
+        name, folder, lambda facts: TwoLaneNetwork(facts["trained_lambda"] is None), "reinstall the extension"
+    )
+    return Model(network, name, facts["sha256"], facts["trained_lambda"])
+
+
+def read_network(name: str, folder: Path, build: Callable[[dict], nn.Module], remedy: str):
+    """Read ``<name>.pt`` into the network that ``build`` makes from the facts in ``<name>.json``.
+
+    :param remedy: what the user can do about a file that cannot be used, as the end of a sentence.
+    :return: the network, ready to fuse, and the facts.
+    :raises ModelError: files missing or damaged, or weights of another network.
+    """
+    weights, card = folder / f"{name}.pt", folder / f"{name}.json"
     try:
         content, facts = weights.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f'The weights "{name}" cannot be read from {folder}: reinstall the extension.'
-        ) from error
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 != facts.get("sha256"):
-        raise ModelError(f"The weights file {weights} is damaged (wrong checksum): reinstall the extension.")
+        raise ModelError(f'The weights "{name}" cannot be read from {folder}: {remedy}.') from error
+    if hashlib.sha256(content).hexdigest() != facts.get("sha256"):
+        raise ModelError(f"The weights file {weights} is damaged (wrong checksum): {remedy}.")
     try:
-        # weights_only refuses pickled code.
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        network = TwoLaneNetwork(conditioned=facts["trained_lambda"] is None)
-        network.load_state_dict(state)
+        network = build(facts)
+        # The very bytes that were checked; weights_only refuses pickled code.
+        network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except Exception as error:
-        raise ModelError(
-            f"{weights} does not hold weights of the fusion network: reinstall the extension."
-        ) from error
-    return Model(network.eval(), name, sha256, facts["trained_lambda"])
+        raise ModelError(f"{weights} does not hold weights of the fusion network: {remedy}.") from error
+    return network.eval(), facts
 
 
 def save_model(network: TwoLaneNetwork, name: str, folder: Path, trained_lambda: Optional[float]) -> str:

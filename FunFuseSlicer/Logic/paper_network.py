@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .errors import InputError
-from .network import CONDITIONED_LAYERS, LAYERS, NEGATIVE_SLOPE, FusionParts, LambdaScales
+from .network import (
+    CONDITIONED_LAYERS,
+    LAYERS,
+    NEGATIVE_SLOPE,
+    ConditionableNetwork,
+    FusionParts,
+    LambdaScales,
+)
 from .sensitivity import input_gradients
 
 RULES = ("max-average", "sum", "guarded-ratio")
@@ -48,7 +55,7 @@ class Architecture:
                 raise InputError(f'There is no "{value}" in a network: choose one of {", ".join(known)}.')
 
 
-class ResearchNetwork(nn.Module):
+class ResearchNetwork(ConditionableNetwork):
     """Same interface as :class:`network.TwoLaneNetwork`; its "parts" are the gradients of eq. (5).
 
     :param architecture: what to vary.
@@ -71,11 +78,6 @@ class ResearchNetwork(nn.Module):
                 self.normalizations[name] = nn.BatchNorm2d(outputs, track_running_stats=running)
         initialize_as_paper(self)
         self.scales = LambdaScales() if conditioned else None
-
-    @property
-    def conditioned(self) -> bool:
-        """Whether the network needs a λ."""
-        return self.scales is not None
 
     def forward(self, mri: Tensor, pet: Tensor, lam: Union[float, Tensor, None] = None) -> FusionParts:
         """Fused image, ∇F_I1 and ∇F_I2, each (N, 1, H, W); λ is ignored unless conditioned."""
@@ -125,14 +127,6 @@ class ResearchNetwork(nn.Module):
                 if last.bias is not None:
                     last.bias.mul_(scale)
         return folded.eval()
-
-    def _scales(self, lam, like: Tensor) -> Dict[str, Tensor]:
-        if self.scales is None:
-            return {}
-        if lam is None:
-            raise ValueError("A λ-conditioned network needs a λ in [0, 1].")
-        lam = torch.as_tensor(lam, dtype=like.dtype, device=like.device)
-        return self.scales(lam.expand(like.shape[0]) if lam.ndim == 0 else lam)
 
     def _layer(self, name: str, x: Tensor, scales: Dict[str, Tensor]) -> Tensor:
         x = self.convolutions[name](x)

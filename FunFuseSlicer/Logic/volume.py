@@ -141,8 +141,3 @@ def from_axial(array: np.ndarray, order) -> np.ndarray:
     axes, flips = order
     array = array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
     return np.transpose(array, tuple(np.argsort(axes)) + tuple(range(3, array.ndim)))
-
-
-def to_axial_vector(vector: Tuple[float, float, float], order) -> Tuple[float, ...]:
-    """Per-axis values given along i, j, k (a spacing, say), reordered to (S, P, L)."""
-    return tuple(tuple(reversed(vector))[axis] for axis in order[0])

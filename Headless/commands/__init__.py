@@ -6,5 +6,6 @@ COMMANDS = {
     "evaluate": ("Headless.commands.evaluate", "measure fused images, or compare methods"),
     "train": ("Headless.commands.train", "train the fusion network on your own pairs"),
     "uptake": ("Headless.commands.uptake", "turn a pseudo-colored PET back into uptake"),
+    "study": ("Headless.commands.study", "compute the figures of the pages in docs"),
     "test": ("Headless.commands.test", "run the tests"),
 }

@@ -44,15 +44,10 @@ def _bin(values: np.ndarray, bins: int):
 
 
 class Similarity:
-    """Judges transforms of a moving image by all voxels of the fixed head and a margin around it.
+    """Judges transforms of a moving image by all voxels of the fixed head and a margin around it."""
 
-    :param whole: judge by all voxels of the fixed image instead.
-    """
-
-    def __init__(self, fixed: WorkingImage, moving: WorkingImage, whole: bool = False):
-        domain = np.ones(fixed.image.GetSize()[::-1], dtype=bool)
-        if not whole:
-            domain = sitk.GetArrayFromImage(dilate(fixed.mask, HEAD_MARGIN_MM)).astype(bool)
+    def __init__(self, fixed: WorkingImage, moving: WorkingImage):
+        domain = sitk.GetArrayFromImage(dilate(fixed.mask, HEAD_MARGIN_MM)).astype(bool)
         kji = np.argwhere(domain)
         self._points = indices_to_ras(fixed.image, kji[:, ::-1].astype(float))
         self._fixed = sitk.GetArrayViewFromImage(fixed.image)[domain].astype(np.float64)

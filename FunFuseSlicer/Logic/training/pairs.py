@@ -111,7 +111,7 @@ def _pair_paths(folder: Path):
 
 def _read(patient: str, mri_path: Path, pet_path: Path) -> List[Pair]:
     """No pair for slices that are nearly empty."""
-    mri, pet = (_read_picture(path) for path in (mri_path, pet_path))
+    mri, pet = (sitk.GetArrayFromImage(read_image(path)) for path in (mri_path, pet_path))
     if mri.shape != pet.shape or mri.ndim != 2:
         raise InputError(f"{mri_path} and {pet_path} must be gray pictures of one size.")
     if ((mri > 0) & (pet > 0)).mean() < MINIMUM_FILLED:
@@ -119,11 +119,12 @@ def _read(patient: str, mri_path: Path, pet_path: Path) -> List[Pair]:
     return [Pair(patient, mri, pet)]
 
 
-def _read_picture(path: Path) -> np.ndarray:
+def read_image(path: Path) -> sitk.Image:
+    """:raises InputError: the file is no image, or damaged."""
     try:
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        return sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as a picture: remove or replace it.") from error
+        raise InputError(f"{path} cannot be read as an image: remove or replace it.") from error
 
 
 def to_unit(array: np.ndarray) -> np.ndarray:

@@ -1,15 +1,12 @@
 """Builds the network that a recipe asks for, and keeps the weights of those that are not shipped."""
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import List, Optional, Union
 
-import torch
-
 from ..errors import InputError, ModelError
-from ..models import save_model
+from ..models import read_network, save_model
 from ..network import TwoLaneNetwork, initialize
 from ..paper_network import Architecture, ResearchNetwork, initialize_as_paper
 from .options import TrainingOptions
@@ -69,20 +66,11 @@ def load_network(name: str, folder: Path) -> Network:
 
     :raises ModelError: files missing or damaged, or weights of another network.
     """
-    weights, card = Path(folder) / f"{name}.pt", Path(folder) / f"{name}.json"
-    try:
-        content, facts = weights.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
-        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-            raise ModelError(f"{weights} is damaged (wrong checksum): train again.")
+
+    def build(facts: dict) -> Network:
         conditioned = facts["trained_lambda"] is None
         if "architecture" in facts:
-            network = ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
-        else:
-            network = TwoLaneNetwork(conditioned)
-        # weights_only refuses pickled code.
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except ModelError:
-        raise
-    except Exception as error:
-        raise ModelError(f'{folder} does not hold the weights "{name}" of a trained network.') from error
-    return network.eval()
+            return ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
+        return TwoLaneNetwork(conditioned)
+
+    return read_network(name, Path(folder), build, "train again")[0]

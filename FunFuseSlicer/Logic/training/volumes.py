@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..errors import InputError
 from ..preprocessing import clean, normalize
 from ..volume import Volume, axial_order, to_axial, volume_from_sitk
-from .pairs import MINIMUM_FILLED, Pair
+from .pairs import MINIMUM_FILLED, Pair, read_image
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 MRI_NAMES = ("mri", "mr", "t1", "t1w", "t2", "t2w", "flair")
@@ -67,10 +66,7 @@ def read_slices(patient: str, mri_path: Path, function_path: Path) -> List[Pair]
 
 
 def _read(path: Path) -> Volume:
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as an image.") from error
+    image = read_image(path)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{path} must be a 3-D image with one value a voxel.")
     return volume_from_sitk(image, str(path))
