@@ -14,6 +14,9 @@ from .pairs import Pair, to_unit
 
 MINIMUM_FILLED = 0.25
 
+# Knots of a random gray scale, and how far they stray.
+KNOTS, STRAY = 6, 0.15
+
 # So many windows are tried before the data are called unfit; one in three is good enough as a rule.
 MAXIMUM_TRIES = 10_000
 
@@ -81,6 +84,11 @@ def augment(mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator) -> Tuple
     if rng.random() < 0.1:
         mri, pet = _lesion(mri, rng), _lesion(pet, rng)
     mri, pet = _intensity(mri, rng), _intensity(pet, rng)
+    # Also for pseudo-color turned gray, whose scale bends; without, such pairs fuse less well.
+    if rng.random() < 0.4:
+        pet = _other_scale(pet, rng)
+    if rng.random() < 0.2:
+        mri = _other_scale(mri, rng)
     turns, mirror = rng.integers(4), rng.random() < 0.5
     result = []
     for image in (mri, pet):
@@ -106,6 +114,13 @@ def _lesion(image: np.ndarray, rng) -> np.ndarray:
     center, radius = rng.uniform(0, image.shape[0], 2), rng.uniform(2.0, 10.0)
     blob = np.exp(-((rows - center[0]) ** 2 + (columns - center[1]) ** 2) / (2 * radius**2))
     return np.clip(image * (1.0 + rng.uniform(-0.8, 1.5) * blob), 0.0, 1.0)
+
+
+def _other_scale(image: np.ndarray, rng) -> np.ndarray:
+    """Another gray scale: a bent line from 0 that need not rise everywhere."""
+    knots = np.linspace(0.0, 1.0, KNOTS)
+    values = np.clip(knots + np.r_[0.0, rng.normal(0.0, STRAY, KNOTS - 1)], 0.0, 1.0)
+    return np.interp(image, knots, values)
 
 
 def _intensity(image: np.ndarray, rng) -> np.ndarray:

@@ -30,7 +30,7 @@ class TrainingOptions:
     :param start_from: a weights file of an earlier run, instead of an initialization.
     """
 
-    steps: int = 5000
+    steps: int = 5500
     batch: int = 4
     crop: int = 96
     rate: float = 2e-3

@@ -146,7 +146,7 @@ class _Run:
         self.steps, self.measurements = steps, measurements
         self.folder, self.identity, self.held_out, self.callbacks = folder, identity, held_out, callbacks
         self.objective = _objective(options)
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=options.rate)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=options.rate, fused=True)
         if options.schedule == "one-cycle":
             self.schedule = torch.optim.lr_scheduler.OneCycleLR(
                 self.optimizer, options.rate, total_steps=steps
