@@ -7,9 +7,11 @@ Names and behavior are those of qSlicerCoreApplication and qSlicerApplication
 import importlib.metadata
 import os
 
+from Headless import event_hooks
 from Headless.io_manager import IOManager
-from Headless.qt_stand_in import QSettings
 from Headless.unavailable import NotAvailableHeadless
+from Headless.widgets import start
+from Headless.widgets.settings import QSettings
 
 
 class LoadedModule:
@@ -42,6 +44,30 @@ class ScriptedModule(LoadedModule):
     def __init__(self, name, path):
         super().__init__(name)
         self.path = os.fspath(path)
+        self._representation = None
+
+    def widgetRepresentation(self):
+        """Return the module's widget, made on first use: set up, with the scene, not entered."""
+        import shiboken6
+
+        if self._representation is None or not shiboken6.isValid(self._representation):
+            self._representation = self.createNewWidgetRepresentation()
+        return self._representation
+
+    def createNewWidgetRepresentation(self):
+        """Return one more widget of the module, set up and with the scene."""
+        import slicer
+
+        widget = slicer.qSlicerScriptedLoadableModuleWidget(self.name)
+        widget.setup()
+        # Only then, as in Slicer: a panel must bear to have no scene.
+        widget.setMRMLScene(slicer.mrmlScene)
+        return widget
+
+    def forget_widget(self, widget):
+        """Make a new widget next time, if it is this one. Not part of Slicer."""
+        if self._representation is widget:
+            self._representation = None
 
 
 class _ModuleFactoryManager:
@@ -60,6 +86,25 @@ class _ModuleManager:
 
     def __init__(self):
         self.modules = {}
+        self.about_to_be_unloaded = []
+
+    def connect(self, signal, callback):
+        """Call a function with the module's name before a module is unloaded."""
+        self._check(signal)
+        self.about_to_be_unloaded.append(callback)
+        return True
+
+    def disconnect(self, signal, callback):
+        """Undo `connect`; return whether there was something to undo."""
+        self._check(signal)
+        if callback not in self.about_to_be_unloaded:
+            return False
+        self.about_to_be_unloaded.remove(callback)
+        return True
+
+    def _check(self, signal):
+        if signal != "moduleAboutToBeUnloaded(QString)":
+            raise NotAvailableHeadless(f'slicer.app.moduleManager().connect("{signal}")')
 
     def module(self, name):
         """Return the module of that exact name, or None."""
@@ -76,7 +121,7 @@ class _ModuleManager:
 
 
 class Application:
-    """The parts of `slicer.app` that exist without Qt; any other name raises `NotAvailableHeadless`.
+    """The parts of `slicer.app` that exist; any other name raises `NotAvailableHeadless`.
 
     :param scene: the MRML scene.
     :param application_logic: the vtkSlicerApplicationLogic.
@@ -97,6 +142,7 @@ class Application:
         self._application_logic = application_logic
         self._module_manager = _ModuleManager()
         self._io_manager = IOManager()
+        self._layout_manager = None
 
     def mrmlScene(self):
         """Return the MRML scene, the same as `slicer.mrmlScene`."""
@@ -107,12 +153,16 @@ class Application:
         return self._application_logic
 
     def layoutManager(self):
-        """Return None, as Slicer does when it has no main window."""
-        return None
+        """Return None, as Slicer does when it has no main window; see `Headless.main_window`."""
+        return self._layout_manager
+
+    def set_layout_manager(self, layout_manager):
+        """Set what `layoutManager` returns. Not part of Slicer."""
+        self._layout_manager = layout_manager
 
     def topLevelWidgets(self):
-        """Return an empty list, so that `slicer.util.mainWindow()` is None."""
-        return []
+        """Return Qt's windows. There is no main window among them, unless a test has made one."""
+        return list(start.start().topLevelWidgets()) if start.is_started() else []
 
     def coreIOManager(self):
         """Return the object behind `slicer.util.loadVolume`, `saveNode`, `saveScene` and so on."""
@@ -146,7 +196,10 @@ class Application:
         return f"{self.documentationBaseUrl}/user_guide/modules/{name.lower()}.html"
 
     def processEvents(self):
-        """Do nothing: there is no event loop."""
+        """Let Qt do what is due, if it runs, and what reports back later, such as command line modules."""
+        event_hooks.call_hooks()
+        if start.is_started():
+            start.start().processEvents()
 
     def pauseRender(self):
         """Do nothing: there is no window to render."""
@@ -154,11 +207,22 @@ class Application:
     def resumeRender(self):
         """Do nothing: there is no window to render."""
 
-    def setOverrideCursor(self, _cursor):
-        """Do nothing: there is no cursor."""
+    def setOverrideCursor(self, cursor):
+        """Change the cursor, which nobody sees, if Qt runs."""
+        if start.is_started():
+            start.start().setOverrideCursor(cursor)
 
     def restoreOverrideCursor(self):
-        """Do nothing: there is no cursor."""
+        """Undo `setOverrideCursor`."""
+        if start.is_started():
+            start.start().restoreOverrideCursor()
+
+    def restart(self):
+        """Refuse.
+
+        :raises NotAvailableHeadless: always.
+        """
+        raise NotAvailableHeadless("slicer.app.restart()")
 
     def connect(self, signal, _callback):
         """Accept "startupCompleted()" only: start-up is over, so as in Slicer it never fires again.

@@ -2,6 +2,7 @@
 
 import atexit
 import importlib.metadata
+import importlib.util
 import pathlib
 import shutil
 import sys
@@ -35,9 +36,9 @@ def boot():
 
     Gives the `slicer` package its application parts: `mrmlScene`, `app`, `modules`,
     `ScriptedLoadableModule`, `i18n` and `parameterNodeWrapper`; and the modules `qt`, `ctk` and
-    `slicer.cli`, which refuse all but a few names. Two things are as in an application with its main
-    window rather than without: the conventional layout with the slice views Red, Yellow and Green, and
-    subject hierarchy items for all data nodes.
+    `slicer.cli`. Qt itself starts when the first widget is asked for, see `Headless.widgets`. Two things
+    are as in an application with its main window rather than without: the conventional layout with the
+    slice views Red, Yellow and Green, and subject hierarchy items for all data nodes.
 
     Not there: color tables that the application reads from its ColorFiles folder (such as
     GenericColors, Viridis, Plasma), terminologies, command line modules.
@@ -137,16 +138,27 @@ def _register(name, module):
 
 
 def _add_python_modules(slicer):
-    from Headless import i18n, parameter_node_wrapper, qt_stand_in, scripted_module
-    from Headless.unavailable import partial_module
+    from Headless import i18n, parameter_node_wrapper, scripted_module
+    from Headless.widgets import start
 
     slicer.i18n = _register("slicer.i18n", i18n)
     slicer.ScriptedLoadableModule = _register("slicer.ScriptedLoadableModule", scripted_module)
     slicer.parameterNodeWrapper = _register("slicer.parameterNodeWrapper", parameter_node_wrapper)
-    slicer.cli = _register("slicer.cli", partial_module("slicer.cli", {}, "Command line modules: none."))
+    slicer.cli = _register("slicer.cli", _cli_module())
     # A Qt module from elsewhere would be no better than none: slicer.util needs PythonQt's.
-    _register("qt", qt_stand_in.make_qt_module())
-    _register("ctk", partial_module("ctk", {}, "CTK widgets: none."))
+    _register("qt", start.make_qt_module())
+    _register("ctk", start.make_ctk_module())
+    start.add_to_slicer(slicer)
+
+
+def _cli_module():
+    from Headless.unavailable import partial_module
+
+    if importlib.util.find_spec("Headless.cli") is None:
+        return partial_module("slicer.cli", {}, "Command line modules: none.")
+    from Headless import cli
+
+    return cli.make_cli_module()
 
 
 def kept(name):

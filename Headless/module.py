@@ -1,7 +1,7 @@
-"""Importing a scripted module the way Slicer does.
+"""Importing a scripted module, and opening its panel, the way Slicer does.
 
-Source: Base/QTGUI/qSlicerScriptedLoadableModule.cxx (setPythonSource) and
-Base/QTCore/qSlicerScriptedUtils.cxx (loadSourceAsModule) of Slicer.
+Source: Base/QTGUI/qSlicerScriptedLoadableModule.cxx (setPythonSource), Base/QTCore/qSlicerScriptedUtils.cxx
+(loadSourceAsModule) and Base/QTCore/qSlicerAbstractCoreModule.cxx (createNewWidgetRepresentation) of Slicer.
 """
 
 import importlib.util
@@ -43,8 +43,18 @@ class ModuleParent:
     def __init__(self, name, path):
         self.name = name
         self.path = str(path)
-        self.icon = None
         self.hidden = False
+
+    def __getattr__(self, name):
+        # Slicer reads the icon at once; here Qt is not started for it before a widget needs it.
+        if name != "icon":
+            raise AttributeError(f"a module has no attribute {name!r}, or it was not set yet")
+        import qt
+
+        folder = pathlib.Path(self.path).parent / "Resources" / "Icons"
+        files = [folder / f"{self.name}{suffix}" for suffix in (".svg", ".png")]
+        self.icon = next((qt.QIcon(str(file)) for file in files if file.is_file()), None)
+        return self.icon
 
 
 def load_module(path=None):
@@ -113,3 +123,52 @@ def _describe(slicer, module, name, file):
     from Headless.application import ScriptedModule
 
     slicer.app.add_module(ScriptedModule(name, file))
+
+
+def open_widget(name="FunFuseSlicer", path=None):
+    """Open a module's panel as Slicer does: set it up, give it the scene, enter it. Starts Qt.
+
+    The module's own panel, as `slicer.modules.<name>.widgetRepresentation()` returns it; while that is
+    open, one more each time.
+
+    :param name: name of a loaded module; this repository's is loaded if need be.
+    :param path: the module's file, to load it first.
+    :return: the qSlicerScriptedLoadableModuleWidget; its `self()` is the object of the module's own class.
+    :raises RuntimeError: if there is no such module.
+    """
+    slicer = boot()
+    if path is not None or (name == "FunFuseSlicer" and not hasattr(slicer.modules, name.lower())):
+        name = load_module(path).__name__
+    module = slicer.util.getModule(name)
+    widget = module.widgetRepresentation()
+    if widget.isEntered():
+        widget = module.createNewWidgetRepresentation()
+    # As wide as Slicer's panel, and shown: collapsible sections lay themselves out only then.
+    widget.resize(500, 900)
+    widget.show()
+    widget.enter()
+    slicer.app.processEvents()
+    return widget
+
+
+def close_widget(widget):
+    """Leave a panel, clean it up and delete it, as Slicer does when it unloads the module.
+
+    :param widget: what `open_widget` returned.
+    """
+    import shiboken6
+
+    slicer = boot()
+    python = widget.self()
+    if widget.isEntered():
+        widget.exit()
+    slicer.app.moduleManager().disconnect(
+        "moduleAboutToBeUnloaded(QString)", python._onModuleAboutToBeUnloaded
+    )
+    python.cleanup()
+    slicer.util.getModule(python.moduleName).forget_widget(widget)
+    if getattr(slicer.modules, f"{python.moduleName}Widget", None) is python:
+        delattr(slicer.modules, f"{python.moduleName}Widget")
+    widget.hide()
+    shiboken6.delete(widget)
+    slicer.app.processEvents()

@@ -1,4 +1,4 @@
-"""`slicer.parameterNodeWrapper`: typed access to a parameter node, without the GUI connections.
+"""`slicer.parameterNodeWrapper`: typed access to a parameter node; for widgets see `Headless.parameter_gui`.
 
 A class with annotations becomes a wrapper around a vtkMRMLScriptedModuleNode. Values live in the node
 only, under the names and in the text formats that Slicer uses, so that Slicer understands a scene that
@@ -12,7 +12,7 @@ was saved here and the other way round:
 
 Source of the behavior: Base/Python/slicer/parameterNodeWrapper of Slicer, and
 https://slicer.readthedocs.io/en/latest/developer_guide/parameter_nodes.html. Other types (lists, dicts,
-parameter packs, paths, colors, Any) and GUI connections raise a NotImplementedError.
+parameter packs, paths, colors, Any) raise a NotImplementedError.
 """
 
 import abc
@@ -22,6 +22,13 @@ import types
 import typing
 import weakref
 
+from Headless.parameter_gui import (
+    Decimals,
+    GuiConnector,
+    SingleStep,
+    createGuiConnector,
+    parameterNodeGuiConnector,
+)
 from Headless.unavailable import NotAvailableHeadless, NotInModuleHeadless
 
 __all__ = [
@@ -37,6 +44,12 @@ __all__ = [
     "Maximum",
     "Choice",
     "Exclude",
+    "Decimals",
+    "SingleStep",
+    "GuiConnector",
+    "createGuiConnector",
+    "parameterNodeGuiConnector",
+    "findChildWidgetForParameter",
 ]
 
 SlicerParameterNamePropertyName = "SlicerParameterName"
@@ -429,6 +442,7 @@ class _Wrapper:
         :param prefix: text put before every parameter name.
         """
         self.parameterNode = parameterNode
+        self._guis, self._next_gui_tag, self._updating_gui = {}, 0, False
         self._values = {
             name: _Value(parameter, parameterNode, prefix) for name, parameter in self.allParameters.items()
         }
@@ -453,16 +467,73 @@ class _Wrapper:
         self._values[paramName].write(value)
 
     def connectGui(self, gui):
-        """Raise `NotAvailableHeadless`: there are no widgets."""
-        raise NotAvailableHeadless("parameter node connectGui")
+        """Connect all widgets that have the dynamic property "SlicerParameterName".
+
+        :param gui: a widget, whose descendants are searched, or an object with widgets as attributes, as
+            `slicer.util.childWidgetVariables` returns.
+        :return: a tag for `disconnectGui`. Slicer 5.8 returns None.
+        :raises ValueError: if a widget names a parameter that does not exist.
+        :raises RuntimeError: if a widget cannot show its parameter.
+        """
+        import qt
+
+        is_widget = getattr(gui, "isWidgetType", lambda: False)()
+        widgets = gui.findChildren(qt.QWidget) if is_widget else vars(gui).values()
+        names = [(widget.property(SlicerParameterNamePropertyName), widget) for widget in widgets]
+        return self.connectParametersToGui({name: widget for name, widget in names if name})
 
     def connectParametersToGui(self, mapping):
-        """Raise `NotAvailableHeadless`: there are no widgets."""
-        raise NotAvailableHeadless("parameter node connectParametersToGui")
+        """Connect parameters with widgets, both ways; the widgets take over the parameters' values.
+
+        :param mapping: dict from parameter names to widgets or connectors.
+        :return: a tag for `disconnectGui`.
+        :raises ValueError: if there is no parameter of a name.
+        :raises RuntimeError: if a widget cannot show its parameter.
+        """
+        for name in mapping:
+            self._parameter(name)
+        connectors = {
+            name: gui if isinstance(gui, GuiConnector) else createGuiConnector(gui, self.dataType(name))
+            for name, gui in mapping.items()
+        }
+        tag, self._next_gui_tag = self._next_gui_tag, self._next_gui_tag + 1
+        for name, connector in connectors.items():
+            connector.write(self.getValue(name))
+            connector.onChanged(self._gui_to_parameter(name, connector))
+        observer = self.AddObserver("ModifiedEvent", lambda *_: self._parameters_to_gui())
+        self._guis[tag] = (connectors, observer)
+        return tag
 
     def disconnectGui(self, guiTag):
-        """Raise `NotAvailableHeadless`: there are no widgets."""
-        raise NotAvailableHeadless("parameter node disconnectGui")
+        """Undo `connectGui` or `connectParametersToGui`; an unknown tag does nothing."""
+        connectors, observer = self._guis.pop(guiTag, ({}, None))
+        for connector in connectors.values():
+            connector.onChanged(None)
+        if observer is not None:
+            self.RemoveObserver(observer)
+
+    def _gui_to_parameter(self, name, connector):
+        def changed():
+            # Observers learn of the change after it, once.
+            modifying = self.StartModify()
+            try:
+                if not self._updating_gui:
+                    self.setValue(name, connector.read())
+            finally:
+                self.EndModify(modifying)
+
+        return changed
+
+    def _parameters_to_gui(self):
+        if self._updating_gui:
+            return
+        self._updating_gui = True
+        try:
+            for connectors, _ in list(self._guis.values()):
+                for name, connector in connectors.items():
+                    connector.write(self.getValue(name))
+        finally:
+            self._updating_gui = False
 
     def StartModify(self):
         """Hold back the node's modified events; return the state for `EndModify`."""
@@ -522,6 +593,16 @@ def _wrap(cls):
         setattr(cls, name, item)
     cls.__init__ = _Wrapper.__init__
     return cls
+
+
+def findChildWidgetForParameter(widget, parameter):
+    """Return the descendant of a widget that shows a parameter, or None."""
+    import qt
+
+    for child in widget.findChildren(qt.QWidget):
+        if child.property(SlicerParameterNamePropertyName) == parameter:
+            return child
+    return None
 
 
 def isParameterNodeWrapper(classOrObj):

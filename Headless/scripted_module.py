@@ -1,4 +1,4 @@
-"""`slicer.ScriptedLoadableModule`: base classes of a scripted module, without the widget.
+"""`slicer.ScriptedLoadableModule`: base classes of a scripted module.
 
 Source of the behavior: Base/Python/slicer/ScriptedLoadableModule.py of Slicer, and
 https://slicer.readthedocs.io/en/latest/developer_guide/script_repository.html.
@@ -22,8 +22,8 @@ __all__ = [
 class ScriptedLoadableModule:
     """Description of a module. `parent` receives title, categories and the other module properties.
 
-    Slicer's default texts (contributors, help, acknowledgement) are left empty here, and the icon is
-    not set, because an icon is a Qt object.
+    Slicer's default texts (contributors, help, acknowledgement) are left empty here. The icon is read when
+    it is first asked for.
     """
 
     def __init__(self, parent):
@@ -73,13 +73,111 @@ class ScriptedLoadableModule:
 
 
 class ScriptedLoadableModuleWidget:
-    """Can be subclassed, so that a module file imports; making an instance needs Qt.
+    """Panel of a module.
 
-    :raises NotAvailableHeadless: a NotImplementedError, whenever it is instantiated.
+    `parent` is the widget that holds it and `layout` its layout, to which `setup` adds. Without a parent a
+    qMRMLWidget with the scene is made, and `setup` is called and the widget shown at once.
     """
 
     def __init__(self, parent=None):
-        raise NotAvailableHeadless(f"{type(self).__name__}: Qt is not available headless yet; a widget")
+        super().__init__()
+        import qt
+        import slicer
+
+        name = type(self).__name__
+        self.moduleName = name[: -len("Widget")] if name.endswith("Widget") else name
+        self.developerMode = slicer.util.settingsValue(
+            "Developer/DeveloperMode", False, converter=slicer.util.toBool
+        )
+        if parent:
+            self.parent = parent
+        else:
+            self.parent = slicer.qMRMLWidget()
+            self.parent.setLayout(qt.QVBoxLayout())
+            self.parent.setMRMLScene(slicer.mrmlScene)
+        self.layout = self.parent.layout()
+        if not parent:
+            self.setup()
+            self.parent.show()
+        slicer.app.moduleManager().connect(
+            "moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded
+        )
+
+    def resourcePath(self, filename):
+        """Return the path of a file in the module's Resources folder."""
+        import slicer
+
+        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
+
+    def cleanup(self):
+        """Undo what `setup` did, before the widget is deleted; does nothing unless overridden."""
+
+    def _onModuleAboutToBeUnloaded(self, moduleName):
+        import slicer
+
+        if moduleName == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect(
+                "moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded
+            )
+
+    def setup(self):
+        """Make the panel's widgets; the base class makes the section for developers."""
+        self.setupDeveloperSection()
+
+    def setupDeveloperSection(self):
+        """Add "Reload && Test", in developer mode only. Slicer has more buttons there."""
+        if not self.developerMode:
+            return
+        import ctk
+        import qt
+        import slicer
+
+        self.reloadCollapsibleButton = ctk.ctkCollapsibleButton()
+        self.reloadCollapsibleButton.text = "Reload && Test"
+        self.layout.addWidget(self.reloadCollapsibleButton)
+        row = qt.QHBoxLayout(self.reloadCollapsibleButton)
+        self.reloadButton = qt.QPushButton("Reload")
+        self.reloadButton.connect("clicked()", self.onReload)
+        self.reloadTestMenuButton = qt.QPushButton("Reload and Test")
+        self.reloadTestMenuButton.connect("clicked()", self.onReloadAndTest)
+        self.editSourceButton = qt.QPushButton("Edit")
+        self.editSourceButton.connect("clicked()", self.onEditSource)
+        self.restartButton = qt.QPushButton("Restart Slicer")
+        self.restartButton.connect("clicked()", slicer.app.restart)
+        for button in (
+            self.reloadButton,
+            self.reloadTestMenuButton,
+            self.editSourceButton,
+            self.restartButton,
+        ):
+            row.addWidget(button)
+
+    def onReload(self):
+        """Load the module's file again, and make the panel anew with it."""
+        import slicer
+
+        slicer.util.reloadScriptedModule(self.moduleName)
+
+    def onTest(self, **kwargs):
+        """Run the module's self test."""
+        import slicer
+
+        delay = slicer.util.settingsValue("Developer/SelfTestDisplayMessageDelay", 100, converter=int)
+        with slicer.util.tryWithErrorDisplay("Test failed."):
+            slicer.selfTests[self.moduleName](msec=delay, **kwargs)
+
+    def onReloadAndTest(self, **kwargs):
+        """Reload the module and run its self test."""
+        self.onReload()
+        self.onTest(**kwargs)
+
+    def onEditSource(self):
+        """Refuse.
+
+        :raises NotAvailableHeadless: always.
+        """
+        raise NotAvailableHeadless("ScriptedLoadableModuleWidget.onEditSource")
 
 
 class ScriptedLoadableModuleLogic:
@@ -156,7 +254,7 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         """Log a message and let events be processed.
 
         :param msec: delay in milliseconds, 100 if neither it nor `requestedDelay` is given. From 400
-            up, Slicer shows a popup, which raises `NotAvailableHeadless` here.
+            up a popup is opened for that time.
         """
         import slicer
 

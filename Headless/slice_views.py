@@ -39,9 +39,9 @@ class SliceViews:
 
         scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, on_node_added)
         scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, on_node_removed)
-        self._layout_logic = slicer.vtkMRMLLayoutLogic()
-        self._layout_logic.SetMRMLScene(scene)
-        layout = self._layout_logic.GetLayoutNode()
+        self.layout_logic = slicer.vtkMRMLLayoutLogic()
+        self.layout_logic.SetMRMLScene(scene)
+        layout = self.layout_logic.GetLayoutNode()
         layout.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._map_views())
         for event in (slicer.vtkMRMLScene.EndCloseEvent, slicer.vtkMRMLScene.EndImportEvent):
             scene.AddObserver(event, lambda *_: self._show_default_layout())
@@ -49,14 +49,14 @@ class SliceViews:
 
     def _show_default_layout(self):
         # Slicer's main window starts with the conventional layout: three slice views and a 3D view.
-        layout = self._layout_logic.GetLayoutNode()
+        layout = self.layout_logic.GetLayoutNode()
         if layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutNone:
             layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
         self._map_views()
 
     def _map_views(self):
         # A view node knows whether the current layout shows it; the layout manager tells it so.
-        views = self._layout_logic.GetViewNodes()
+        views = self.layout_logic.GetViewNodes()
         shown = {views.GetItemAsObject(index) for index in range(views.GetNumberOfItems())}
         for index in range(self._scene.GetNumberOfNodesByClass("vtkMRMLAbstractViewNode")):
             view = self._scene.GetNthNodeByClass(index, "vtkMRMLAbstractViewNode")
