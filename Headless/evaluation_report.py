@@ -11,6 +11,7 @@ from typing import Dict, Iterable, List, Optional
 
 import numpy as np
 
+from FunFuseSlicer.Logic import evaluation_nodes
 from FunFuseSlicer.Logic.metrics import METRICS
 
 Row = Dict[str, object]
@@ -18,14 +19,7 @@ Row = Dict[str, object]
 # What the columns beside the five metrics mean.
 MEANINGS = {
     **{name: metric.rewards for name, metric in METRICS.items()},
-    "b_M": "weight of the blurred MRI; 1/2 for the plain average, 1 for a copy of the MRI",
-    "b_P": "weight of the blurred PET; 1/2 for the plain average, about 0 for a copy of the MRI",
-    "SSIM_MRI": "structural similarity with the MRI",
-    "SSIM_PET": "structural similarity with the PET",
-    "MSE_MRI": "mean squared difference from the MRI, white is 1; lower is better",
-    "MSE_PET": "mean squared difference from the PET, white is 1; lower is better",
-    "loss": "the paper's compromise between SSIM and MSE; lower is better",
-    "rank_fused": "rank correlation with the PET: brighter where uptake is higher",
+    **evaluation_nodes.MEANINGS,
     "ms": "time per image, median",
 }
 LOWER = ("MSE_MRI", "MSE_PET", "loss", "ms")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
 from FunFuseSlicer.Logic.models import model_names
 from FunFuseSlicer.Logic.preprocessing import clean, normalize
@@ -29,7 +30,8 @@ KEYS = [
     "rank_fused",
 ]
 METHODS = [f"FunFuse {name}" for name in model_names()]
-METHODS += ["average", "maximum", "Laplacian pyramid", "copy of the MRI", "copy of the PET"]
+METHODS += [name.replace("_", " ").replace("laplacian", "Laplacian") for name in methods.METHODS]
+METHODS += ["copy of the MRI", "copy of the PET"]
 
 
 def gray_levels(volume, k):

@@ -1,0 +1,290 @@
+"""The comparison of methods: what is measured, what the page says of it, and that it claims nothing else."""
+
+import csv
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from FunFuseSlicer.Logic import methods
+from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
+from FunFuseSlicer.Logic.models import load_model, model_names
+from FunFuseSlicer.Logic.training.pairs import Pair
+from Headless.commands.__main__ import main
+from Headless.studies import evaluation, evaluation_findings, evaluation_measure, evaluation_paper
+from Headless.studies.evaluation_findings import Measured
+from Headless.studies.evaluation_measure import COPY, METHOD, MODEL, MRI_COPY, PET_COPY, PROBE
+
+from .conftest import head_phantom
+
+COPIES, PROBES = (MRI_COPY, PET_COPY), (evaluation_measure.VEIL_PROBE, evaluation_measure.STRETCH_PROBE)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the study's own processes; several would wait for each other on a busy computer."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def fresh_candidates():
+    """Forget what was prepared for the methods of another test."""
+    evaluation_measure.candidates.cache_clear()
+    yield
+    evaluation_measure.candidates.cache_clear()
+
+
+def gray_pair(seed=0, slice_number=5):
+    """One 48 × 44 slice of the phantom, 8 bits."""
+    mri, pet = (volume.array[slice_number] for volume in head_phantom((12, 48, 44), seed=seed))
+    return Pair("phantom", np.uint8(mri / mri.max() * 255), np.uint8(pet / pet.max() * 255))
+
+
+def made_up(values, deviations=0.0, key="test"):
+    """A measured set from values by method and metric; b_P tells the methods apart.
+
+    :param values: name -> (kind, value of each of the five metrics).
+    """
+    rows = []
+    for pair in range(2):
+        for name, (kind, numbers) in values.items():
+            shift = deviations * (2 * pair - 1)
+            row = {"pair": pair, "patient": f"p{pair}", "method": name, "kind": kind}
+            row.update((metric, number + shift) for metric, number in zip(METRICS, numbers))
+            rows.append({**row, "b_P": 0.5, "ms": math.nan if kind in (COPY, PROBE) else 10.0 * (pair + 1)})
+    return Measured(key, "Made up", ("p0", "p1"), rows, evaluation_findings.summary(rows))
+
+
+numbers = st.lists(st.integers(0, 9).map(lambda n: n / 10), min_size=5, max_size=5)
+
+
+def test_table_1_is_the_papers(shared_data):
+    text = next((shared_data.parent / "paper").glob("*.txt")).read_text(encoding="utf-8")
+    start = text.index("Table 1: Assessment")
+    rows = [line.strip("| ").split("|") for line in text[start:].splitlines() if line.startswith("|")][:8]
+    head, _, *body = [[cell.strip() for cell in row] for row in rows]
+    assert head[1:] == list(evaluation_paper.TABLE)
+    for cells, name in zip(body, (*METRICS, "seconds")):
+        assert re.sub(r"[${}_ ]", "", cells[0]).lower()[:4] in ("qie", "qg", "qfmi", "qssi", "qvif", "time")
+        found = [evaluation_paper.TABLE[method][name] for method in evaluation_paper.TABLE]
+        assert found == [float(cell) for cell in cells[1:]]
+
+
+def test_our_methods_are_found_in_the_papers_table():
+    ours = ["average", "guided filter", "LP-SR", "NSCT-PCDC", "Laplacian pyramid"]
+    assert evaluation_paper.here("GF", ours) == "guided filter"
+    assert evaluation_paper.here("LP-SR", ours) == "LP-SR"
+    assert evaluation_paper.here("NSCT-PCDC", ["nsct_pcdc"]) == "nsct_pcdc"
+    assert evaluation_paper.here("LP-CNN", ours) is None
+    label = evaluation_measure.method_label
+    assert [label(name) for name in ("laplacian_pyramid", "lp_sr", "guided_filter", "nsst_papcnn")] == [
+        "Laplacian pyramid",
+        "LP-SR",
+        "guided filter",
+        "NSST-PAPCNN",
+    ]
+
+
+def test_all_models_and_methods_are_measured(fresh_candidates, monkeypatch):
+    later = methods.Method("later_method", "Somebody, 2030", lambda mri, pet: 0.25 * mri + 0.75 * pet)
+    monkeypatch.setitem(methods.METHODS, later.name, later)
+    pair = gray_pair()
+    rows = evaluation_measure.measure(evaluation_measure.Task(pair, model_names(), 0.8, 0.6))
+    table = {row["method"]: row for row in rows}
+    assert len(table) == len(rows) == 2 * len(model_names()) + len(methods.METHODS) + 4
+    assert [row["method"] for row in rows if row["kind"] == MODEL] == [f"FunFuse {n}" for n in model_names()]
+    fused = np.uint8(np.floor((0.25 * pair.mri + 0.75 * pair.pet) + 0.5))
+    expected = evaluate_pair(pair.mri, pair.pet, fused)
+    found = {name: table["later method"][name] for name in expected}
+    # Halves are rounded from images in [0, 1], where they are not exact.
+    assert found == pytest.approx(expected, abs=2e-3)
+    copies = [table[name] for name in COPIES]
+    assert [row["b_P"] for row in copies] == pytest.approx([0, 1], abs=1e-6)
+    assert copies[0]["SSIM_MRI"] == pytest.approx(1) and copies[1]["SSIM_PET"] == pytest.approx(1)
+    assert all(math.isnan(table[name]["ms"]) for name in (*COPIES, *PROBES))
+    assert all(row["ms"] > 0 for row in rows if row["kind"] not in (COPY, PROBE))
+    first = table[f"FunFuse {model_names()[0]}"]
+    assert table[PROBES[0]]["Q_SSIM"] < first["Q_SSIM"], "a background that is not black"
+    assert table[PROBES[1]]["Q_VIFF"] > first["Q_VIFF"], "contrast"
+    assert table[f"{first['method']}, colored"]["Q_SSIM"] != first["Q_SSIM"]
+
+
+def test_times_are_compared_on_the_same_image():
+    rows = []
+    for pair, (ours, other) in enumerate([(10, 20), (100, 300), (1000, 2000)]):
+        for name, milliseconds in (("ours", ours), ("other", other), ("copy", math.nan)):
+            rows.append({"pair": pair, "method": name, "kind": METHOD, "Q_G": 0.5, "ms": milliseconds})
+    table = {row["method"]: row for row in evaluation_findings.summary(rows)}
+    assert table["other"]["ratio"] == 2 and table["other"]["ms"] == 300
+    assert table["ours"]["ratio"] == 1 and math.isnan(table["copy"]["ratio"])
+
+
+@given(st.lists(numbers, min_size=5, max_size=5))
+def test_sentences_hold_for_any_numbers(values):
+    names = ("FunFuse a", "FunFuse b", "average", MRI_COPY, PET_COPY)
+    kinds = (MODEL, MODEL, METHOD, COPY, COPY)
+    measured = made_up(dict(zip(names, zip(kinds, values))))
+    by_name = dict(zip(names, values))
+    fusion = [by_name[name] for name in names[:3]]
+    said = evaluation_findings.standing(measured)
+    for name, sentence in zip(names[:2], said):
+        match = re.search(
+            r"is the best fusion method on ([^,(]*(?:, [^,(]*)* ?and [^,(]*|[^,(]*?)(, and not|\.)", sentence
+        )
+        first = re.findall(r"Q_\w+", match.group(1)) if match else []
+        expected = [m for i, m in enumerate(METRICS) if by_name[name][i] >= max(v[i] for v in fusion)]
+        assert first == expected, sentence
+        for metric, place in re.findall(r"(Q_\w+) \(place (\d) of 3\)", sentence):
+            i = list(METRICS).index(metric)
+            assert int(place) == 1 + sum(v[i] > by_name[name][i] for v in fusion)
+        assert len(first) + sentence.count("(place") == 5
+    for copy, sentence in zip((MRI_COPY, PET_COPY), evaluation_findings.copies(measured)):
+        every = sentence.split("some of")[0]
+        found = re.findall(r"Q_\w+", every) if "every fusion method" in every else []
+        assert found == [m for i, m in enumerate(METRICS) if by_name[copy][i] > max(v[i] for v in fusion)]
+
+
+def test_differences_are_image_by_image():
+    measured = made_up({"FunFuse a": (MODEL, [0.5] * 5), "average": (METHOD, [0.4] * 5)})
+    for row in measured.rows:
+        if row["method"] == "average" and row["pair"] == 1:
+            row["Q_G"] = 0.9
+    gap = evaluation_findings.difference(measured.rows, "average", "FunFuse a", "Q_G")
+    assert gap.mean == pytest.approx(0.15) and gap.deviation == pytest.approx(0.25)
+    assert (gap.higher, gap.images) == (1, 2)
+
+
+def test_how_much_the_images_decide():
+    methods_of = {
+        "FunFuse a": (MODEL, [0.5, 0.5, 0.5, 0.5, 0.5]),
+        "average": (METHOD, [0.4, 0.6, 0.5, 0.5, 0.5]),
+    }
+    other = {name: (kind, [values[0] + 0.3, *values[1:]]) for name, (kind, values) in methods_of.items()}
+    (sentence,) = evaluation_findings.between_sets(made_up(methods_of), made_up(other))
+    assert "Q_IE (by 0.300; the methods differ by at most 0.100)" in sentence and "Q_G" not in sentence
+    (sentence,) = evaluation_findings.between_sets(made_up(methods_of), made_up(methods_of))
+    assert "no metric moves more" in sentence
+
+
+@pytest.fixture
+def data(tmp_path):
+    """(test pairs, slices of two patients, results of the other study)."""
+    test, slices, weights = (tmp_path / name for name in ("pairs", "slices", "weights"))
+    for path in (test, slices, weights):
+        path.mkdir()
+
+    def write(image, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sitk.WriteImage(sitk.GetImageFromArray(image), str(path))
+
+    for number in range(2):
+        pair = gray_pair(number)
+        write(pair.mri, test / f"0{number}_mri.png")
+        write(pair.pet, test / f"0{number}_pet.png")
+        write(pair.mri, slices / f"patient{number}" / "mri" / "1.png")
+        write(pair.pet, slices / f"patient{number}" / "spect" / "1.png")
+    rows = [
+        {
+            "lambda": lam,
+            "omega": omega,
+            "pairs": 1,
+            **{name: lam - omega for name in METRICS},
+            **{f"{name} sd": 0.1 for name in METRICS},
+            "b_P": 0.4,
+        }
+        for lam in (0.4, 0.8)
+        for omega in (0.0, 0.6)
+    ]
+    settings = {
+        "model": "faithful",
+        "sha256": "0" * 64,
+        "lambdas": [0.4, 0.8],
+        "mode": "uptake",
+        "colormap": "Jet",
+    }
+    content = {"explanation": "Where Ω enters.", "settings": settings, "rows": rows}
+    content.update(count={"pairs": 1, "patients": 1}, findings=[], versions={})
+    (weights / "weights.json").write_text(json.dumps(content), encoding="utf-8")
+    return test, slices, weights
+
+
+def study(*arguments):
+    return main(["study", "evaluation", *map(str, arguments)])
+
+
+def test_one_command_writes_the_page(data, tmp_path, capsys, monkeypatch, fresh_candidates):
+    from PIL import Image
+
+    test, slices, weights = data
+    page, out = tmp_path / "docs" / "evaluation.md", tmp_path / "out"
+    arguments = ("--test", test, "--slices", slices, "--hold-out", "patient1", "--jobs", 1)
+    arguments += ("--page", page, "--out", out)
+    assert study(*arguments, "--weights", weights) == 0
+    assert "is " in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert str(tmp_path) not in text and "--hold-out patient1 --weights WEIGHTS" in text
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
+    assert pictures == [f"images/evaluation_{name}.png" for name in ("test", "held_out", "weights")]
+    for picture in pictures:
+        assert min(Image.open(page.parent / picture).size) > 300
+    for key, size in (("test", 2), ("held_out", 1)):
+        with (out / f"{key}_table.csv").open(encoding="utf-8") as file:
+            table = {row["method"]: row for row in csv.DictReader(file)}
+        with (out / f"{key}_per_image.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == size * len(table)
+        title = f"## {evaluation.TITLES[key]}\n"
+        section = text[text.index(title) :].split("\n## ")[0]
+        for name, row in table.items():
+            if row["kind"] == PROBE:
+                name = f"FunFuse {model_names()[0]}, {name}"
+            line = next(
+                line for line in section.splitlines() if line.startswith((f"| {name} |", f"| *{name}* |"))
+            )
+            cells = [cell.strip(" *") for cell in line.strip("|").split("|")]
+            expected = [float(row[metric]) for metric in (*METRICS, "b_P")]
+            assert [float(cell) for cell in cells[1:7]] == pytest.approx(expected, abs=5.1e-5)
+            is_method = row["kind"] in (MODEL, METHOD)
+            for metric, cell in zip(METRICS, line.strip("|").split("|")[1:]):
+                highest = max(float(r[metric]) for r in table.values() if r["kind"] in (MODEL, METHOD))
+                assert ("**" in cell) == (is_method and float(row[metric]) == highest)
+    for method, values in evaluation_paper.TABLE.items():
+        assert all(f"{values[name]:.4f} /" in text for name in METRICS), method
+    for model in model_names():
+        assert load_model(model).sha256 in text
+    assert "earlier" in text, "the maps are of weights that are not there any more"
+    for words in ("unfused", "b_P", "ADNI", "must not be subtracted", "not black", "luminance"):
+        assert words in text
+    # Again, from what is remembered; and without the other study.
+    before = (out / "test_per_image.csv").read_bytes()
+    monkeypatch.setattr(evaluation, "write_bars", lambda *arguments: None)
+    assert study(*arguments) == 0
+    assert (out / "test_per_image.csv").read_bytes() == before, "even the times"
+    assert "evaluation_weights" not in page.read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_used_is_said(data, tmp_path, capsys):
+    test, slices, weights = data
+    good = {"--test": test, "--slices": slices, "--hold-out": "patient1", "--out": tmp_path / "out"}
+    good["--page"] = tmp_path / "page.md"
+    for name, value, words in (
+        ("--test", tmp_path / "none", "no such folder"),
+        ("--hold-out", "patient7", "no patient patient7: choose of patient0, patient1"),
+        ("--weights", slices, "run the study weights"),
+        ("--lambda", 1.5, "between 0 and 1"),
+        ("--jobs", 0, "--jobs"),
+    ):
+        arguments = [word for pair in {**good, name: value}.items() for word in pair]
+        assert study(*arguments) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "page.md").exists()
