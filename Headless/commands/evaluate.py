@@ -12,12 +12,14 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.metrics.images import to_8_bits
 from FunFuseSlicer.Logic.volume import Volume
 
 from .. import evaluation_report as report
 from ..files import FORMATS, is_flat, is_picture, read_volume
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
+from ..studies.evaluation_measure import method_label
 
 STAGE = "Evaluating"
 MODEL_LABEL, MRI_COPY, PET_COPY = "FunFuse", "copy of the MRI", "copy of the PET"
@@ -274,7 +276,7 @@ def _methods(networks: dict, device: str) -> Dict[str, Optional[Fuse]]:
     from FunFuseSlicer.Logic.device import choose_device
     from FunFuseSlicer.Logic.methods import METHODS
 
-    references = {name.replace("_", " ").replace("laplacian", "Laplacian"): METHODS[name] for name in METHODS}
+    references = {method_label(name): method for name, method in METHODS.items()}
     return {
         **{name: _fuse_with(network, choose_device(device)) for name, network in networks.items()},
         **references,
@@ -305,7 +307,7 @@ def _measure_pairs(pairs, methods: Dict[str, Optional[Fuse]], lam: float, monito
     rows, total = [], len(pairs) * len(methods)
     for number, pair in enumerate(pairs):
         mri, pet = to_unit(pair.mri), to_unit(pair.pet)
-        sources = _to_8_bits(mri), _to_8_bits(pet)
+        sources = to_8_bits(mri), to_8_bits(pet)
         if number == 0:
             # The first call of each prepares what later ones use: it must not count as its time.
             for fuse in filter(None, methods.values()):
@@ -318,15 +320,10 @@ def _measure_pairs(pairs, methods: Dict[str, Optional[Fuse]], lam: float, monito
                 start = time.perf_counter()
                 fused = fuse(mri, pet)
                 milliseconds = 1000 * (time.perf_counter() - start)
-                fused = _to_8_bits(fused)
+                fused = to_8_bits(fused)
             values = evaluate_pair(*sources, fused, lam=lam)
             rows.append(
                 {"pair": number, "patient": pair.patient, "method": name, **values, "ms": milliseconds}
             )
     monitor.report(STAGE, 1.0)
     return rows
-
-
-def _to_8_bits(image: np.ndarray) -> np.ndarray:
-    """[0, 1] to whole gray levels, as a picture on disk has them."""
-    return np.uint8(np.floor(np.clip(np.asarray(image, np.float64), 0, 1) * 255 + 0.5))

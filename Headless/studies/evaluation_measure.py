@@ -11,9 +11,10 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from FunFuseSlicer.Logic.metrics.images import to_8_bits
 from FunFuseSlicer.Logic.training.pairs import Pair
 
-from .weights_grid import luminance, to_8_bits
+from .weights_grid import luminance
 
 MODEL, COLORED, METHOD, COPY, PROBE = "model", "colored", "method", "copy", "probe"
 

@@ -14,6 +14,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from FunFuseSlicer.Logic.metrics.images import to_8_bits
 from FunFuseSlicer.Logic.training.pairs import Pair
 
 # Rec. 601, as common image programs turn color into gray.
@@ -98,11 +99,6 @@ def mean_rows(rows: List[Row]) -> List[Row]:
         mean.update((f"{name} sd", float(np.std([row[name] for row in group]))) for name in names)
         result.append(mean)
     return result
-
-
-def to_8_bits(image: np.ndarray) -> np.ndarray:
-    """[0, 1] to whole gray levels, as a picture on disk has them."""
-    return np.uint8(np.floor(np.clip(np.asarray(image, np.float64), 0, 1) * 255 + 0.5))
 
 
 @functools.lru_cache(maxsize=1)

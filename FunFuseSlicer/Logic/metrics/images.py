@@ -38,5 +38,10 @@ def as_gray(metric: str, smallest: int, **images: np.ndarray) -> List[np.ndarray
     return result
 
 
+def to_8_bits(image: np.ndarray) -> np.ndarray:
+    """[0, 1] to whole gray levels, as a picture on disk has them; clipped, uint8."""
+    return np.uint8(np.floor(np.clip(np.asarray(image, np.float64), 0, 1) * WHITE + 0.5))
+
+
 def _pixels(size) -> str:
     return f"{size[0]} × {size[1]} pixels"
