@@ -138,7 +138,12 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--test", nargs="*", metavar="DIR", help="more pairs to measure only")
     data.add_argument("--name", default="faithful", help="file name of the weights")
     recipe = result.add_argument_group("recipe (the preset says what is not given)")
-    recipe.add_argument("--preset", default="default", choices=("default", "paper"))
+    recipe.add_argument(
+        "--preset",
+        default="default",
+        choices=("default", "detail", "paper"),
+        help="that of the model faithful, that of detail (with --start-from faithful.pt), or the paper's",
+    )
     recipe.add_argument(
         "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'
     )

@@ -15,21 +15,24 @@ WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 
 
 @lru_cache(maxsize=32)
-def _blur_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(size - 10, size) banded matrix: valid correlation with an 11-tap Gaussian, σ = 1.5."""
-    taps = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    taps = torch.exp(-(taps**2) / (2 * SIGMA**2))
+def _blur_matrix(size: int, window: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(size - window + 1, size) banded matrix: valid correlation with a Gaussian."""
+    taps = torch.arange(window, dtype=torch.float64) - window // 2
+    taps = torch.exp(-(taps**2) / (2 * sigma**2))
     taps = taps / taps.sum()
-    matrix = torch.zeros(size - WINDOW + 1, size, dtype=torch.float64)
-    for row in range(size - WINDOW + 1):
-        matrix[row, row : row + WINDOW] = taps
+    matrix = torch.zeros(size - window + 1, size, dtype=torch.float64)
+    for row in range(size - window + 1):
+        matrix[row, row : row + window] = taps
     return matrix.to(dtype=dtype, device=device)
 
 
-def _blur(x: Tensor) -> Tensor:
-    """Two banded products: ten times faster on a CPU than conv2d, equal to 2e-7."""
-    rows = _blur_matrix(x.shape[-2], x.dtype, x.device)
-    columns = _blur_matrix(x.shape[-1], x.dtype, x.device)
+def blur(x: Tensor, window: int = WINDOW, sigma: float = SIGMA) -> Tensor:
+    """Valid correlation of every channel of (…, H, W) with a Gaussian of odd size ``window``.
+
+    Two banded products: ten times faster on a CPU than conv2d, equal to 2e-7.
+    """
+    rows = _blur_matrix(x.shape[-2], window, sigma, x.dtype, x.device)
+    columns = _blur_matrix(x.shape[-1], window, sigma, x.dtype, x.device)
     return rows @ x @ columns.T
 
 
@@ -46,7 +49,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 def structure_maps(a: Tensor, b: Tensor) -> Tuple[Tensor, Tensor]:
     """SSIM of every window, and the variance of ``a`` in it; each (N, 1, H-10, W-10)."""
     # One batch of five blurs: each is a small matrix product, so calls cost as much as work.
-    mean_a, mean_b, aa, bb, ab = _blur(torch.stack([a, b, a * a, b * b, a * b]))
+    mean_a, mean_b, aa, bb, ab = blur(torch.stack([a, b, a * a, b * b, a * b]))
     variance_a, variance_b = aa - mean_a**2, bb - mean_b**2
     covariance = ab - mean_a * mean_b
     c1, c2 = K1**2, K2**2
