@@ -4,15 +4,22 @@ import time
 from importlib import import_module
 from typing import Dict, Optional, Tuple, Union
 
+import numpy as np
+
 from ..errors import InputError
 from ..monitor import Monitor
 from ..volume import Volume, resample
-from .interface import Engine, RegistrationOptions, RegistrationResult
-from .preparation import check_volume
-from .selection import conclude
+from .interface import Engine, OutOfTime, RegistrationOptions, RegistrationResult
+from .preparation import check_volume, check_within_reach
+from .selection import assess, conclude
+
+BRAINS, SIMPLEITK = "BRAINS", "SimpleITK"
 
 # An engine, or "module:function" relative to this package, so that its imports wait until needed.
-_engines: Dict[str, Union[Engine, str]] = {"SimpleITK": ".simpleitk_engine:run"}
+_engines: Dict[str, Union[Engine, str]] = {
+    SIMPLEITK: ".simpleitk_engine:run",
+    BRAINS: ".brains_engine:run",
+}
 
 
 def add_engine(name: str, engine: Union[Engine, str]) -> None:
@@ -21,8 +28,20 @@ def add_engine(name: str, engine: Union[Engine, str]) -> None:
 
 
 def engine_names() -> Tuple[str, ...]:
-    """The names that ``RegistrationOptions.engine`` may have."""
+    """The names that ``RegistrationOptions.engine`` may have, here or elsewhere."""
     return tuple(_engines)
+
+
+def available_engines() -> Tuple[str, ...]:
+    """The engines that can run here: BRAINS only in a Slicer that has its module."""
+    from .brains_engine import available
+
+    return tuple(name for name in _engines if name != BRAINS or available())
+
+
+def default_engine() -> str:
+    """BRAINS where it can run, else SimpleITK."""
+    return BRAINS if BRAINS in available_engines() else SIMPLEITK
 
 
 def _engine(name: str) -> Engine:
@@ -48,8 +67,9 @@ def register(
     :param moving: the PET, 3-D, finite, anywhere within some centimeters and 20°.
     :param options: defaults when None.
     :param monitor: told the stage "Registering" with its fraction, and asked whether to stop.
-    :raises InputError: a volume or option that cannot be used.
-    :raises RegistrationError: no plausible transform was found.
+    :raises InputError: a volume or option that cannot be used, or volumes that lie apart in space.
+    :raises ImplausibleRegistration: what was found contradicts what a head can do; it carries it.
+    :raises RegistrationError: nothing was found, or not within the time limit.
     :raises Cancelled: the monitor was asked to stop.
     """
     began = time.monotonic()
@@ -58,12 +78,69 @@ def register(
     engine = _engine(options.engine)
     for volume in (fixed, moving):
         check_volume(volume)
+    if not options.far_apart:
+        check_within_reach(fixed, moving)
     monitor.check()
-    candidates = engine(fixed, moving, options, monitor)
+    candidates = engine(fixed, moving, options, _Deadline(monitor, moving, fixed, began + options.time_limit))
     monitor.check()
     result = conclude(fixed, moving, candidates, options, began)
     monitor.report("Registering", 1.0)
     return result
+
+
+def reuse(fixed: Volume, moving: Volume, matrix: np.ndarray) -> RegistrationResult:
+    """A matrix found before, perhaps nudged by hand since, as a result with the method "reused".
+
+    Nothing is refused: whether to go on with an implausible matrix is for the user to say, who sees
+    the ``verdict``.
+
+    :param matrix: 4×4 in RAS millimeters, moving (PET) to fixed (MRI).
+    :raises InputError: a volume that cannot be used, or a matrix that cannot be inverted.
+    """
+    began = time.monotonic()
+    for volume in (fixed, moving):
+        check_volume(volume)
+    matrix = np.array(matrix, dtype=float)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-9:
+        raise InputError(
+            f"The transform from '{moving.name}' to '{fixed.name}' cannot be used: it flattens space. "
+            "Register them anew."
+        )
+    return assess(fixed, moving, matrix, "reused", began)
+
+
+class _Deadline(Monitor):
+    """Passes everything on to another monitor, until the time is over."""
+
+    def __init__(self, monitor: Monitor, moving: Volume, fixed: Volume, end: float):
+        super().__init__()
+        self._monitor, self._names, self._end = monitor, (moving.name, fixed.name), end
+
+    def report(self, stage: str, fraction: Optional[float]) -> None:
+        """As the other; :raises OutOfTime: the time is over."""
+        self._monitor.report(stage, fraction)
+        self._check_time()
+
+    def cancel(self) -> None:
+        """As the other."""
+        self._monitor.cancel()
+
+    @property
+    def cancelled(self) -> bool:
+        """As the other."""
+        return self._monitor.cancelled
+
+    def check(self) -> None:
+        """As the other; :raises OutOfTime: the time is over."""
+        self._monitor.check()
+        self._check_time()
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise OutOfTime(
+                f"Registering '{self._names[0]}' to '{self._names[1]}' took longer than its time limit; "
+                "choose rigid only, or allow more time."
+            )
 
 
 def register_and_resample(

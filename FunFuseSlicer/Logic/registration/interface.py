@@ -5,15 +5,16 @@ proposal to trust, and what to tell the user is decided outside of it, alike for
 """
 
 from dataclasses import dataclass, field
-from typing import Callable, Sequence, Tuple
+from typing import Callable, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, RegistrationError
 from ..monitor import Monitor
 from ..volume import Volume
 
 STAGES = ("rigid", "scale", "affine")
+MASK_MODES = ("automatic", "head", "none")
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,22 @@ class RegistrationOptions:
     :param engine: a name in :func:`engine_names`.
     :param stages: what may change, in this order: ``"rigid"`` always, then ``"scale"`` (along the
         axes of the MRI) and ``"affine"`` where wanted.
-    :param sampling_fraction: part of the voxels that the finest level uses, in (0, 1]; coarser
-        levels use about as many samples, at most all voxels.
-    :param seed: of the sampling, above 0; same seed, same result.
-    :param threads: for the metric. Only 1 gives the same bits in every run: with more, the order of
-        sums varies, and results agree to about a micrometer.
-    :param head_masks: look only at the head and a narrow margin. Without, large even backgrounds
-        can draw the scale and affine stages far away.
+    :param sampling_fraction: how densely to sample, as part of all cubes of 2 mm, in (0, 1].
+    :param seed: of the sampling, above 0; same seed, same result (SimpleITK only).
+    :param threads: for the metric. With SimpleITK only 1 gives the same bits in every run: with more,
+        the order of sums varies, and results agree to about a micrometer. The starts of the rough search
+        run side by side in as many threads, which changes no bit.
+    :param masks: where to look. "automatic": the engine's own masks of the head (in BRAINS ROIAUTO);
+        "head": the masks of the head that SimpleITK's engine uses; "none": everywhere, where large even
+        backgrounds can draw the scale and affine stages far away.
+    :param iterations: of each stage of BRAINS, at most.
     :param minimum_gain: by which part more mutual information a scaled or affine result must
         explain than the rigid one, else the rigid one is kept; 0 or more.
+    :param far_apart: accept volumes whose fields of view have no point in common, as from two scanners
+        with different table positions.
+    :param check_header: try whether a mirrored or turned over head fits better, and say so; takes some
+        seconds.
+    :param time_limit: seconds after which the work stops; what is found by then is used.
     :raises InputError: a value is out of range.
     """
 
@@ -40,8 +48,12 @@ class RegistrationOptions:
     sampling_fraction: float = 0.1
     seed: int = 1
     threads: int = 1
-    head_masks: bool = True
+    masks: str = "automatic"
+    iterations: int = 1500
     minimum_gain: float = 0.1
+    far_apart: bool = False
+    check_header: bool = True
+    time_limit: float = 600.0
 
     def __post_init__(self):
         stages = tuple(self.stages)
@@ -55,8 +67,15 @@ class RegistrationOptions:
             raise InputError(f"The sampling fraction is {self.sampling_fraction}; it must be in (0, 1].")
         if self.seed < 1 or self.threads < 1:
             raise InputError("The seed and the number of threads of a registration must be at least 1.")
+        if self.masks not in MASK_MODES:
+            known = ", ".join(f"'{mode}'" for mode in MASK_MODES)
+            raise InputError(f"There is no mask mode '{self.masks}' for registration; choose one of {known}.")
+        if self.iterations < 1:
+            raise InputError(f"The number of iterations is {self.iterations}; it must be at least 1.")
         if not self.minimum_gain >= 0.0:
             raise InputError(f"The minimum gain is {self.minimum_gain}; it must be 0 or more.")
+        if not self.time_limit > 0.0:
+            raise InputError(f"The time limit is {self.time_limit} s; it must be above 0.")
 
 
 @dataclass(frozen=True)
@@ -65,25 +84,32 @@ class Candidate:
 
     :param stage: one of ``STAGES``.
     :param matrix: 4×4 in RAS millimeters, moving (PET) to fixed (MRI).
+    :param note: a sentence for the user when this stage did not go as usual, else empty.
     """
 
     stage: str
     matrix: np.ndarray
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class RegistrationResult:
-    """A transform that passed all checks.
+    """A transform, and what speaks for and against it.
 
     :param matrix: 4×4 in RAS millimeters, moving (PET) to fixed (MRI): Slicer's transform to parent
         of the PET, and what :func:`FunFuseSlicer.Logic.volume.resample` takes.
-    :param method: engine and kind of transform, such as ``"SimpleITK rigid"``.
+    :param method: engine and kind of transform, such as ``"SimpleITK rigid"``, or ``"reused"``.
     :param stage: the stage whose matrix was kept, or ``"none"`` when the given position was best.
     :param similarity_before: mutual information in nats at the given position, 0 or more.
     :param similarity_after: the same at the result, over the same voxels of the MRI.
     :param seconds: wall-clock time.
     :param notes: sentences for the user, possibly none.
     :param description: rotation, translation, scale and shear in words.
+    :param verdict: one sentence: plausible or not, overlap of the heads, change of size.
+    :param overlap: which part of the smaller head lies in the other, in [0, 1].
+    :param objections: why the transform cannot be right; empty for a plausible one.
+    :param rigid_matrix: the rigid result, where another one was kept and this one was plausible, too:
+        right for one patient whose head should not change its size.
     """
 
     matrix: np.ndarray
@@ -94,6 +120,30 @@ class RegistrationResult:
     seconds: float
     notes: Tuple[str, ...] = field(default=())
     description: str = ""
+    verdict: str = ""
+    overlap: float = 1.0
+    objections: Tuple[str, ...] = field(default=())
+    rigid_matrix: Optional[np.ndarray] = None
+
+    @property
+    def plausible(self) -> bool:
+        """Whether nothing speaks against the transform."""
+        return not self.objections
+
+
+class ImplausibleRegistration(RegistrationError):
+    """All that was found contradicts what a head can do.
+
+    :param result: the best of it, to be shown with its objections; it must not be applied by itself.
+    """
+
+    def __init__(self, message: str, result: RegistrationResult):
+        super().__init__(message)
+        self.result = result
+
+
+class OutOfTime(RegistrationError):
+    """The time limit of a registration is over; engines return what they have, or let it pass."""
 
 
 # Takes (fixed, moving, options, monitor), both volumes checked; returns candidates in stage order.

@@ -8,6 +8,9 @@ import numpy as np
 SCALE_RANGE = (0.8, 1.25)
 MAXIMUM_SHEAR = 0.15
 MINIMUM_OVERLAP = 0.6
+# What errors of voxel size and of the optimizer can make of two images of one head.
+SAME_PATIENT_SCALE = 0.05
+SAME_PATIENT_SHEAR = 0.03
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,35 @@ def objections(matrix: np.ndarray, overlap: float) -> Tuple[str, ...]:
     if overlap < MINIMUM_OVERLAP:
         found.append(f"only {100 * overlap:.0f} % of the heads overlap")
     return tuple(found)
+
+
+def fits_one_patient(matrix: np.ndarray) -> bool:
+    """Whether scale and shear are small enough for two images of the same head."""
+    parts = decompose(matrix)
+    return (
+        float(np.abs(stretches(matrix) - 1.0).max()) <= SAME_PATIENT_SCALE
+        and max(abs(s) for s in parts.shear) <= SAME_PATIENT_SHEAR
+    )
+
+
+def verdict(matrix: np.ndarray, overlap: float, found: Sequence[str], doubts: Sequence[str] = ()) -> str:
+    """One sentence: can the transform be right?
+
+    :param overlap: as in :func:`objections`, which gives ``found``.
+    :param doubts: what else speaks against it.
+    """
+    if found:
+        return f"Not plausible: {' and '.join(found)}."
+    largest, _, smallest = stretches(matrix)
+    size = f"{100 * smallest:.0f} to {100 * largest:.0f} %"
+    facts = (
+        f"the heads overlap by {100 * overlap:.0f} %, the size becomes {size}, and nothing is mirrored"
+        if not np.allclose([largest, smallest], 1.0, rtol=0, atol=5e-4)
+        else f"the heads overlap by {100 * overlap:.0f} %, the size stays, and nothing is mirrored"
+    )
+    if doubts:
+        return f"Doubtful: {facts}, but {' and '.join(doubts)}."
+    return f"Plausible: {facts}."
 
 
 def describe(matrix: np.ndarray, center: Sequence[float]) -> str:

@@ -80,12 +80,34 @@ def check_volume(volume: Volume) -> None:
         raise InputError(f"{name} cannot be registered: all its voxels are {array.flat[0]:g}.")
 
 
+def check_within_reach(fixed: Volume, moving: Volume) -> None:
+    """Refuse volumes whose fields of view have no point in common: mostly they do not belong together.
+
+    :raises InputError: they are apart; it says by how much, and what can be done.
+    """
+    corners = _corner_points(fixed), _corner_points(moving)
+    edges = [np.asarray(volume.ijk_to_ras)[:3, :3] for volume in (fixed, moving)]
+    normals = [np.cross(e[:, a], e[:, b]) for e in edges for a, b in ((0, 1), (0, 2), (1, 2))]
+    normals += [np.cross(edges[0][:, a], edges[1][:, b]) for a in range(3) for b in range(3)]
+    for normal in normals:
+        # Two boxes are apart exactly when their shadows are, along one of these directions.
+        first, second = (points @ normal for points in corners)
+        gap = max(second.min() - first.max(), first.min() - second.max())
+        if gap > 1e-9 * np.linalg.norm(normal):
+            distance = np.linalg.norm(corners[0].mean(axis=0) - corners[1].mean(axis=0))
+            raise InputError(
+                f"'{moving.name}' and '{fixed.name}' do not overlap in space: their centers lie "
+                f"{distance:.0f} mm apart. Check that both show the same patient. If they do, center both "
+                "volumes first, or allow volumes that are far apart."
+            )
+
+
 def prepare(volume: Volume, spacing: float) -> WorkingImage:
     """The working image of a checked volume at ``spacing`` millimeters.
 
     :raises InputError: nearly all voxels have the same value, or no head stands out.
     """
-    scaled = _scale_intensity(volume)
+    scaled = scale_intensity(volume)
     image = _isotropic(scaled, np.asarray(volume.ijk_to_ras, dtype=float), spacing)
     mask = _head_mask(image, volume.name)
     return WorkingImage(image, mask, mask_center(mask), volume.name)
@@ -144,8 +166,8 @@ def _times(numbers) -> str:
     return "×".join(str(int(n)) for n in numbers)
 
 
-def _scale_intensity(volume: Volume) -> np.ndarray:
-    """To [0, 1] between robust extremes, so that one hot voxel does not swallow the histogram."""
+def scale_intensity(volume: Volume) -> np.ndarray:
+    """Voxels in [0, 1] between robust extremes, so that one hot voxel does not swallow the histogram."""
     array = np.ascontiguousarray(volume.array, dtype=np.float32)
     step = max(1, array.size // 1_000_000)
     low, high = np.percentile(array.ravel()[::step], _ROBUST_PERCENTILES)
@@ -156,27 +178,30 @@ def _scale_intensity(volume: Volume) -> np.ndarray:
     return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
-def _isotropic(array: np.ndarray, ijk_to_ras: np.ndarray, spacing: float) -> sitk.Image:
-    """Resample to cubes on a right-handed orthogonal grid along the volume's own axes.
+def orthogonal_grid(volume: Volume, spacing: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A right-handed orthogonal grid along a volume's own axes that covers all of it.
 
-    ITK images cannot be sheared, so the closest rotation replaces the axes, and the grid covers
-    all of the volume.
+    ITK images cannot be sheared, so the closest rotation replaces the axes.
+
+    :param spacing: (3,) voxel size in millimeters.
+    :return: number of voxels along i, j, k; (3, 3) directions in RAS as columns; RAS of the first voxel.
     """
-    axes = ijk_to_ras[:3, :3]
-    lengths = np.linalg.norm(axes, axis=0)
-    left, _, right = np.linalg.svd(axes / lengths)
+    axes = np.asarray(volume.ijk_to_ras, dtype=float)[:3, :3]
+    left, _, right = np.linalg.svd(axes / np.linalg.norm(axes, axis=0))
     direction = left @ right
     if np.linalg.det(direction) < 0:
         direction[:, 2] *= -1
-    dimensions = np.array(array.shape[::-1], dtype=float)
-    # Corners of the outer voxels, not their centers.
-    bits = np.array([[(n >> axis) & 1 for axis in range(3)] for n in range(8)], dtype=float)
-    corners = (bits * dimensions - 0.5) @ axes.T + ijk_to_ras[:3, 3]
-    along = corners @ direction
+    along = _corner_points(volume) @ direction
     low, high = along.min(axis=0), along.max(axis=0)
     size = np.maximum(2, np.round((high - low) / spacing)).astype(int)
-    origin = direction @ ((low + high) / 2.0 - (size - 1) * spacing / 2.0)
+    return size, direction, direction @ ((low + high) / 2.0 - (size - 1) * spacing / 2.0)
 
+
+def _isotropic(array: np.ndarray, ijk_to_ras: np.ndarray, spacing: float) -> sitk.Image:
+    """Resample to cubes on an orthogonal grid."""
+    size, direction, origin = orthogonal_grid(Volume(array, ijk_to_ras), np.full(3, float(spacing)))
+    axes = ijk_to_ras[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
     image = _smooth(sitk.GetImageFromArray(array), lengths, spacing)
     to_index = np.linalg.inv(axes)
     transform = sitk.AffineTransform(3)
@@ -194,6 +219,13 @@ def _isotropic(array: np.ndarray, ijk_to_ras: np.ndarray, spacing: float) -> sit
         sitk.sitkFloat32,
         True,
     )
+
+
+def _corner_points(volume: Volume) -> np.ndarray:
+    """(8, 3) RAS millimeters: corners of the outer voxels, not their centers."""
+    bits = np.array([[(n >> axis) & 1 for axis in range(3)] for n in range(8)], dtype=float)
+    geometry = np.asarray(volume.ijk_to_ras, dtype=float)
+    return (bits * np.array(volume.dimensions) - 0.5) @ geometry[:3, :3].T + geometry[:3, 3]
 
 
 def _smooth(image: sitk.Image, voxel_mm, target_mm: float) -> sitk.Image:

@@ -8,7 +8,8 @@ another one is plausible and explains clearly more of the same voxels.
 """
 
 import time
-from typing import List, Sequence, Tuple
+from dataclasses import replace
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,8 +17,9 @@ from scipy import ndimage
 
 from ..errors import RegistrationError
 from ..volume import Volume
-from .interface import Candidate, RegistrationOptions, RegistrationResult
-from .plausibility import describe, objections
+from .interface import Candidate, ImplausibleRegistration, RegistrationOptions, RegistrationResult
+from .orientation import header_doubt
+from .plausibility import describe, fits_one_patient, objections, stretches, verdict
 from .preparation import WorkingImage, indices_to_ras, prepare, ras_to_indices
 from .similarity import Similarity
 
@@ -36,58 +38,146 @@ def conclude(
     """The result of a registration whose engine proposes ``candidates``.
 
     :param began: ``time.monotonic()`` at the start of the work.
-    :raises RegistrationError: no candidate is plausible.
+    :raises ImplausibleRegistration: no candidate is plausible; it carries the last one.
+    :raises RegistrationError: there is no candidate.
     """
-    judge = prepare(fixed, JUDGE_MM), prepare(moving, JUDGE_MM)
-    similarity = Similarity(*judge)
+    judge = _Judge(fixed, moving)
     plausible: List[Candidate] = []
-    reasons: Tuple[str, ...] = ("the engine found nothing",)
-    notes: List[str] = []
+    notes: List[str] = [candidate.note for candidate in candidates if candidate.note]
     for candidate in candidates:
-        found = objections(candidate.matrix, head_overlap(*judge, candidate.matrix))
+        found = objections(candidate.matrix, judge.overlap(candidate.matrix))
         if not found:
             plausible.append(candidate)
-            continue
-        reasons = found
-        if plausible:
+        elif plausible:
             notes.append(f"The {candidate.stage} result was set aside: {' and '.join(found)}.")
     if not plausible:
-        raise RegistrationError(
-            f"'{moving.name}' could not be registered to '{fixed.name}': {' and '.join(reasons)}. "
-            "Check that both show the same head, align them roughly by hand first, or choose "
-            "'already registered'."
-        )
-    chosen, kept_rigid = choose(plausible, similarity, options.minimum_gain)
+        raise _implausible(judge, candidates, options, began)
+    chosen, kept_rigid = choose(plausible, judge.similarity, options.minimum_gain)
     if kept_rigid:
         notes.append(
             "The rigid result was kept: changing the size of the head explains hardly more of the images."
         )
     elif chosen.stage != "rigid":
-        notes.append(
-            f"The head sizes differ, so that the {chosen.stage} result was used: right if the images "
-            "show different people or a template."
-        )
-    before, after = similarity(np.eye(4)), similarity(chosen.matrix)
+        notes.append(_about_size(chosen))
+    rigid = [c.matrix for c in plausible if c.stage == "rigid" and c is not chosen]
+    before, after = judge.similarity(np.eye(4)), judge.similarity(chosen.matrix)
     method = f"{options.engine} {chosen.stage}"
     if before > after:
-        chosen, after, method = Candidate("none", np.eye(4)), before, f"{options.engine}, as given"
+        chosen, method, rigid = Candidate("none", np.eye(4)), f"{options.engine}, as given", []
         notes = ["No better place was found than the given one, which was kept."]
-    covered = float(similarity.inside(chosen.matrix).mean())
-    if covered < _COVERED:
-        notes.append(
-            f"The field of view of '{moving.name}' covers {100 * covered:.0f} % of the head in "
-            f"'{fixed.name}'."
-        )
-    return RegistrationResult(
-        matrix=np.array(chosen.matrix, dtype=float),
-        method=method,
-        stage=chosen.stage,
-        similarity_before=before,
-        similarity_after=after,
-        seconds=time.monotonic() - began,
-        notes=tuple(notes),
-        description=describe(chosen.matrix, np.linalg.inv(chosen.matrix)[:3] @ np.append(judge[0].center, 1)),
+    doubt = None
+    if options.check_header:
+        doubt = header_doubt(judge.fixed, judge.moving, chosen.matrix, judge.similarity, options)
+    result = judge.result(
+        chosen,
+        method,
+        began,
+        notes=notes,
+        rigid_matrix=rigid[0] if rigid else None,
+        doubt=None if doubt is None else doubt.words,
     )
+    if doubt is None:
+        return result
+    sentence = (
+        f"The header of '{moving.name}' or '{fixed.name}' seems wrong: with its head {doubt.words}, "
+        f"'{moving.name}' explains {100 * doubt.gain:.0f} % more of '{fixed.name}'."
+    )
+    if not doubt.mirror_only:
+        # Any place that was found without turning the head over is a wrong one.
+        raise ImplausibleRegistration(
+            f"{sentence} Correct the orientation and load it again, or turn it over by hand (Transforms "
+            "module).",
+            replace(result, objections=(f"'{moving.name}' fits better {doubt.words}",)),
+        )
+    warning = f"{sentence} Check left and right before you trust this result; nothing was mirrored."
+    return replace(result, notes=(warning, *result.notes))
+
+
+def assess(
+    fixed: Volume, moving: Volume, matrix: np.ndarray, method: str, began: float
+) -> RegistrationResult:
+    """What speaks for and against a matrix that comes from elsewhere; nothing is searched for.
+
+    :param matrix: invertible, 4×4 RAS, moving to fixed.
+    :param began: ``time.monotonic()`` at the start of the work.
+    """
+    return _Judge(fixed, moving).result(Candidate("none", matrix), method, began)
+
+
+class _Judge:
+    """Both volumes, prepared once, and what can be said about a matrix between them."""
+
+    def __init__(self, fixed: Volume, moving: Volume):
+        self.fixed, self.moving = prepare(fixed, JUDGE_MM), prepare(moving, JUDGE_MM)
+        self.similarity = Similarity(self.fixed, self.moving)
+
+    def overlap(self, matrix: np.ndarray) -> float:
+        return head_overlap(self.fixed, self.moving, matrix)
+
+    def result(
+        self,
+        candidate: Candidate,
+        method: str,
+        began: float,
+        notes: Sequence[str] = (),
+        rigid_matrix: Optional[np.ndarray] = None,
+        doubt: Optional[str] = None,
+    ) -> RegistrationResult:
+        matrix = np.array(candidate.matrix, dtype=float)
+        overlap = self.overlap(matrix)
+        found = objections(matrix, overlap)
+        covered = float(self.similarity.inside(matrix).mean())
+        if covered < _COVERED:
+            notes = [
+                *notes,
+                f"The field of view of '{self.moving.name}' covers {100 * covered:.0f} % of the head in "
+                f"'{self.fixed.name}'.",
+            ]
+        doubts = () if doubt is None else (f"it fits better {doubt}",)
+        return RegistrationResult(
+            matrix=matrix,
+            method=method,
+            stage=candidate.stage,
+            similarity_before=self.similarity(np.eye(4)),
+            similarity_after=self.similarity(matrix),
+            seconds=time.monotonic() - began,
+            notes=tuple(notes),
+            description=describe(matrix, np.linalg.inv(matrix)[:3] @ np.append(self.fixed.center, 1)),
+            verdict=verdict(matrix, overlap, found, doubts),
+            overlap=overlap,
+            objections=found,
+            rigid_matrix=rigid_matrix,
+        )
+
+
+def _about_size(chosen: Candidate) -> str:
+    """The sentence on a result that changes the size of the head."""
+    text = f"The head sizes differ, so that the {chosen.stage} result was used: "
+    if fits_one_patient(chosen.matrix):
+        return text + "right if the images show different people or a template."
+    largest, _, smallest = stretches(chosen.matrix)
+    change = max(abs(largest - 1.0), abs(smallest - 1.0))
+    return (
+        f"{text}it changes the size by up to {100 * change:.0f} %, more than in two images of one patient. "
+        "Right for different people or a template; for one patient choose rigid only."
+    )
+
+
+def _implausible(judge: _Judge, candidates, options: RegistrationOptions, began: float) -> RegistrationError:
+    """The error when nothing can be trusted."""
+    names = f"'{judge.moving.name}' could not be registered to '{judge.fixed.name}'"
+    remedy = (
+        "Check that both show the same head, align them roughly by hand first, or choose "
+        "'already registered'."
+    )
+    invertible = [
+        c for c in candidates if np.isfinite(c.matrix).all() and abs(np.linalg.det(c.matrix)) > 1e-9
+    ]
+    if not invertible:
+        return RegistrationError(f"{names}: the engine found nothing. {remedy}")
+    last = invertible[-1]
+    result = judge.result(last, f"{options.engine} {last.stage}", began)
+    return ImplausibleRegistration(f"{names}: {' and '.join(result.objections)}. {remedy}", result)
 
 
 def choose(

@@ -15,6 +15,7 @@ from .preparation import WorkingImage, dilate, indices_to_ras, ras_to_indices
 BINS = 32
 # Enough background to show the edge of a skull-stripped brain, not so much that it rules the metric.
 HEAD_MARGIN_MM = 8.0
+_SEED = 1
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray, bins: int = BINS) -> float:
@@ -44,15 +45,25 @@ def _bin(values: np.ndarray, bins: int):
 
 
 class Similarity:
-    """Judges transforms of a moving image by all voxels of the fixed head and a margin around it."""
+    """Judges transforms of a moving image by all voxels of the fixed head and a margin around it.
+
+    The samples lie at random places within the voxels, the same ones each time: samples on the voxels
+    themselves would favor transforms that put voxel upon voxel, where nothing is interpolated.
+    """
 
     def __init__(self, fixed: WorkingImage, moving: WorkingImage):
         domain = sitk.GetArrayFromImage(dilate(fixed.mask, HEAD_MARGIN_MM)).astype(bool)
-        kji = np.argwhere(domain)
-        self._points = indices_to_ras(fixed.image, kji[:, ::-1].astype(float))
-        self._fixed = sitk.GetArrayViewFromImage(fixed.image)[domain].astype(np.float64)
+        ijk = np.argwhere(domain)[:, ::-1].astype(float)
+        ijk += np.random.default_rng(_SEED).uniform(-0.5, 0.5, ijk.shape)
+        self._points = indices_to_ras(fixed.image, ijk)
+        array = sitk.GetArrayViewFromImage(fixed.image)
+        self._fixed = ndimage.map_coordinates(array, ijk.T[::-1], order=1, mode="nearest").astype(float)
         self._moving_image = moving.image
         self._moving = sitk.GetArrayFromImage(moving.image)
+        corners = ras_to_indices(moving.image, np.vstack([np.zeros(3), np.eye(3)]))
+        self._ras_to_moving = np.eye(4)
+        self._ras_to_moving[:3, :3] = (corners[1:] - corners[0]).T
+        self._ras_to_moving[:3, 3] = corners[0]
 
     def __call__(self, matrix: np.ndarray, inside: Optional[np.ndarray] = None) -> float:
         """Mutual information, positive, more is better.
@@ -75,5 +86,6 @@ class Similarity:
         return np.all((indices >= 0) & (indices <= limit), axis=1)
 
     def _indices(self, matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-        inverse = np.linalg.inv(matrix)
-        return ras_to_indices(self._moving_image, points @ inverse[:3, :3].T + inverse[:3, 3])
+        """(n, 3) fixed RAS points to voxels of the moving image, in one multiplication."""
+        whole = self._ras_to_moving @ np.linalg.inv(matrix)
+        return points @ whole[:3, :3].T + whole[:3, 3]

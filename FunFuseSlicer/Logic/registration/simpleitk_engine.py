@@ -5,16 +5,18 @@ so far. So rotations stay far from the singularities of their parametrization, t
 scale stage lie along the axes of the MRI, and all stages share one form: a 4×4 matrix.
 """
 
-from dataclasses import dataclass
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import RegistrationError
+from ..errors import Cancelled, RegistrationError
 from ..monitor import Monitor
 from ..volume import Volume
-from .interface import Candidate, RegistrationOptions
+from .interface import Candidate, OutOfTime, RegistrationOptions
 from .preparation import WorkingImage, bounding_box, coarsen, dilate, prepare
 from .similarity import HEAD_MARGIN_MM, Similarity
 from .starts import best_starts, candidates
@@ -31,6 +33,8 @@ _BINS = 32
 _LEVER_MM = 60.0
 _FIRST_STRETCH_MM = 0.7
 _STAGE_NAME = "Registering"
+# First and last step in millimeters, relaxation and number of steps, as in _Level.
+_COARSE_WALK = (4.0, 0.1, 0.9, 100)
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,21 @@ class _Level:
     iterations: int
 
 
+def rough_rigid(
+    fixed: WorkingImage, moving: WorkingImage, start: np.ndarray, options: RegistrationOptions
+) -> np.ndarray:
+    """Improve a 4×4 matrix (RAS, moving to fixed) by a rigid motion, on coarse images.
+
+    :raises RuntimeError: from ITK, mostly when too few samples overlap.
+    """
+    level = _level((fixed, moving), options, HEAD_MARGIN_MM, *_COARSE_WALK)
+    return _optimize("rigid", start, level, options, lambda part: None)
+
+
 def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Monitor) -> Sequence[Candidate]:
     """The result of each stage in ``options.stages``, in that order; an engine as in ``interface``.
 
-    :raises RegistrationError: no start leads anywhere.
+    :raises RegistrationError: no start leads anywhere, or the time is over before the rough position.
     :raises Cancelled: the monitor says so.
     """
     monitor.report(_STAGE_NAME, 0.0)
@@ -71,7 +86,7 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
     coarse_images = [coarsen(image, COARSE_MM) for image in fine_images]
     middle_images = [coarsen(image, MIDDLE_MM) for image in fine_images]
     # Steps are long and tire slowly where an iteration is cheap.
-    coarse = _level(coarse_images, options, HEAD_MARGIN_MM, 4.0, 0.1, 0.9, 100)
+    coarse = _level(coarse_images, options, HEAD_MARGIN_MM, *_COARSE_WALK)
     middle = _level(middle_images, options, HEAD_MARGIN_MM, 2.0, 0.05, 0.8, 60)
     fine = _level(fine_images, options, FINE_MARGIN_MM, 0.5, 0.01, 0.7, 60)
     monitor.report(_STAGE_NAME, 0.15)
@@ -97,6 +112,12 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
                 f"Registering '{moving.name}' to '{fixed.name}' failed: they lost each other. "
                 "Align them roughly by hand first, or choose 'already registered'."
             ) from error
+        except OutOfTime as error:
+            if not found:
+                raise
+            last = list(found)[-1]
+            found[last] = replace(found[last], note=f"{error} What was found by then is used.")
+            break
         found[stage] = Candidate(stage, matrix)
     return list(found.values())
 
@@ -112,7 +133,7 @@ def _level(
 ) -> _Level:
     fixed, moving = images
     image, mask = fixed.image, None
-    if options.head_masks:
+    if options.masks != "none":
         mask = dilate(fixed.mask, margin_mm)
         start, size = bounding_box(mask)
         image = sitk.RegionOfInterest(image, size, start)
@@ -135,16 +156,8 @@ def _rough(
     similarity = Similarity(fixed, moving)
     starts = best_starts(candidates(fixed, moving), similarity, fixed.center, STARTS, STARTS_APART_MM)
     best, best_value = None, -np.inf
-    for number, start in enumerate(starts):
-
-        def part(fraction: float, number=number) -> None:
-            progress((number + fraction) / len(starts))
-
-        try:
-            matrix = _optimize("rigid", start, level, options, part)
-        except RuntimeError:  # this start left the field of view
-            continue
-        value = similarity(matrix)
+    for matrix in _optimize_all(starts, level, options, progress):
+        value = -np.inf if matrix is None else similarity(matrix)
         if value > best_value:
             best, best_value = matrix, value
     if best is None:
@@ -153,6 +166,42 @@ def _rough(
             "Align them roughly by hand first, or choose 'already registered'."
         )
     return best
+
+
+def _optimize_all(
+    starts: Sequence[np.ndarray],
+    level: _Level,
+    options: RegistrationOptions,
+    progress: Callable[[float], None],
+) -> List[Optional[np.ndarray]]:
+    """Rigid optimization from each start, side by side, each in one thread, so that the bits stay.
+
+    :return: in the order of the starts; None for one that left the field of view.
+    """
+    alone = replace(options, threads=1)
+    parts, stop = [0.0] * len(starts), threading.Event()
+
+    def work(number: int) -> Optional[np.ndarray]:
+        def part(fraction: float) -> None:
+            parts[number] = fraction
+            if stop.is_set():
+                raise Cancelled()
+
+        try:
+            return None if stop.is_set() else _optimize("rigid", starts[number], level, alone, part)
+        except RuntimeError:
+            return None
+
+    # SimpleITK lets go of Python while it works. Only this thread reports: the one that may show it.
+    with ThreadPoolExecutor(max_workers=options.threads) as pool:
+        futures = [pool.submit(work, number) for number in range(len(starts))]
+        try:
+            while wait(futures, timeout=0.05).not_done:
+                progress(sum(parts) / len(starts))
+        except BaseException:
+            stop.set()
+            raise
+    return [future.result() for future in futures]
 
 
 def _optimize(

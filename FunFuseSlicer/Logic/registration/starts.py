@@ -36,22 +36,30 @@ def candidates(fixed: WorkingImage, moving: WorkingImage) -> List[np.ndarray]:
 
     Every way to bring centers together, each upright and with turns about all combinations of axes.
     """
-    turns = [
-        rotation_matrix([r, a, s])
-        for r in (0.0, -TURN_DEGREES, TURN_DEGREES)
-        for a in (0.0, -TURN_DEGREES, TURN_DEGREES)
-        for s in (0.0, -TURN_DEGREES, TURN_DEGREES)
-    ]
+    steps = (0.0, -TURN_DEGREES, TURN_DEGREES)
+    turns = [rotation_matrix([r, a, s]) for r in steps for a in steps for s in steps]
     pairs = list(zip(centers(fixed), centers(moving)))
     pairs.append((fixed.center, fixed.center))  # as the headers say
-    starts = [np.eye(4)]
-    for target, source in pairs:
-        for turn in turns:
-            matrix = np.eye(4)
-            matrix[:3, :3] = turn
-            matrix[:3, 3] = target - turn @ source
-            starts.append(matrix)
-    return starts
+    return [np.eye(4)] + [_about(target, source, turn) for target, source in pairs for turn in turns]
+
+
+def turned_over(fixed: WorkingImage, moving: WorkingImage, flip: np.ndarray) -> List[np.ndarray]:
+    """4×4 matrices (RAS, moving to fixed) that mirror or turn over the moving head, a few of each kind.
+
+    :param flip: 3×3, diagonal, of ±1 along R, A, S.
+    """
+    steps = np.vstack([np.zeros(3), TURN_DEGREES * np.eye(3), -TURN_DEGREES * np.eye(3)])
+    turns = [rotation_matrix(degrees) @ flip for degrees in steps]
+    pairs = list(zip(centers(fixed), centers(moving)))
+    return [_about(target, source, turn) for target, source in pairs for turn in turns]
+
+
+def _about(target: np.ndarray, source: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """The matrix that turns about ``source`` and puts it on ``target``."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn
+    matrix[:3, 3] = target - turn @ source
+    return matrix
 
 
 def best_starts(
