@@ -1,6 +1,7 @@
 """FunFuseSlicer: fuses an MRI with a PET volume and shows in color what each contributed.
 
-All that Slicer loads; the work is done by the library in the folder Logic.
+All that Slicer loads: the module, its panel, its logic and its self test. The work is done by the library
+in the folder Logic.
 """
 
 import logging
@@ -14,21 +15,29 @@ from typing import List, Optional
 __path__ = [os.path.dirname(os.path.abspath(__file__))]
 
 import numpy as np  # noqa: E402
+import slicer  # noqa: E402
 from slicer.i18n import tr as _  # noqa: E402
 from slicer.i18n import translate  # noqa: E402
 from slicer.ScriptedLoadableModule import (  # noqa: E402
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
 )
 
-from FunFuseSlicer.Logic import preprocessing, scene  # noqa: E402
+from FunFuseSlicer.Logic import preprocessing, scene, views  # noqa: E402
+from FunFuseSlicer.Logic.coloring import scale_of  # noqa: E402
 from FunFuseSlicer.Logic.errors import InputError  # noqa: E402
 from FunFuseSlicer.Logic.monitor import Monitor  # noqa: E402
+from FunFuseSlicer.Logic.panel.parameters import Parameters  # noqa: E402
+from FunFuseSlicer.Logic.panel.widget import Panel  # noqa: E402
 from FunFuseSlicer.Logic.registration import (  # noqa: E402
     RegistrationOptions,
     RegistrationResult,
     register,
+    reuse,
 )
+from FunFuseSlicer.Logic.sample_data import register_sample_data  # noqa: E402
+from FunFuseSlicer.Logic.self_test import SelfTests  # noqa: E402
 from FunFuseSlicer.Logic.version import VERSION  # noqa: E402
 from FunFuseSlicer.Logic.volume import Volume, resample  # noqa: E402
 
@@ -41,17 +50,19 @@ class FunFuseSlicer(ScriptedLoadableModule):
         parent.title = _("FunFuse")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
         parent.dependencies = []
-        # There is no panel yet: the logic is used from Python, as the README shows.
-        parent.hidden = True
         parent.contributors = ["The FunFuseSlicer developers"]
         parent.helpText = _(
             "Registers a PET (or SPECT) volume of a brain to an MRI, fuses both with a neural network, and "
-            "shows in color what the PET contributed. For research use, not for diagnosis."
+            "shows in color what the PET contributed. Choose both volumes and press Apply. "
+            "For research use, not for diagnosis."
         )
         parent.acknowledgementText = _(
             "The method follows N. Kumar, N. Hoffmann, M. Oelschlägel, E. Koch, M. Kirsch and S. Gumhold, "
             "Structural Similarity based Anatomical and Functional Brain Imaging Fusion, 2019."
         )
+        icons = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Resources", "Icons")
+        # The module Sample Data may be loaded after this one.
+        slicer.app.connect("startupCompleted()", lambda: register_sample_data(icons))
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,10 @@ class Run:
 class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
     """Registration, fusion and coloring of MRML volumes, without any user interface."""
 
+    def getParameterNode(self) -> Parameters:
+        """The choices of the panel, in the scene."""
+        return Parameters(super().getParameterNode())
+
     def process(
         self,
         mriNode,
@@ -85,6 +100,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         maskNode=None,
         monitor: Optional[Monitor] = None,
         show: bool = True,
+        matrix: Optional[np.ndarray] = None,
     ) -> Run:
         """Register, fuse, color, and put the results into the scene beside the MRI.
 
@@ -96,6 +112,9 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         :param registration: None when the PET lies on the MRI already.
         :param maskNode: voxels where this volume is 0 become background; any grid.
         :param monitor: progress and cancel.
+        :param show: lay the colored volume over the MRI in the slice views.
+        :param matrix: 4×4 in RAS, PET to MRI, as an earlier run found it or the user corrected it: it is
+            checked and used instead of registering.
         :raises Logic.errors.FunFuseError: with a sentence for the user.
         """
         from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes
@@ -113,7 +132,11 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         network = model.at_lambda(options.lam)
         colorTable = scene.color_table(options.colormap)
 
-        result = register(mri, pet, registration, monitor) if registration is not None else None
+        result = None
+        if matrix is not None:
+            result = reuse(mri, pet, matrix)
+        elif registration is not None:
+            result = register(mri, pet, registration, monitor)
         matrix = None if result is None else result.matrix
         petOnGrid = self._onGrid(pet, mri, matrix)
         preprocessing.check_overlap(
@@ -131,7 +154,9 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         monitor.report("Coloring", 0.0)
         colored = color_volume(fusion, options, colorTable)
         monitor.report("Coloring", 1.0)
-
+        for node in (mriNode, petNode):
+            if not slicer.mrmlScene.IsNodePresent(node):
+                raise InputError("The MRI or the PET was removed from the scene meanwhile: nothing was made.")
         nodes = scene.push_outputs(
             mriNode,
             petNode,
@@ -148,7 +173,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             options.colormap,
         )
         if show:
-            scene.show_overlay(mriNode, nodes.colored)
+            views.show_overlay(mriNode, nodes.colored)
         run = Run(
             nodes,
             result,
@@ -185,7 +210,15 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             {
                 "ModelSHA256": model.sha256,
                 "UsedDevice": fusion.slices.device,
+                # What the panel needs to repaint a saved scene without running the network.
+                "MRIScale": repr(fusion.scales[0]),
+                "PETScale": repr(fusion.scales[1]),
+                "PETPartScale": repr(scale_of(fusion.pet_part)),
                 "Registration": "none" if registration is None else registration.method,
+                "RegistrationSummary": _summary(registration),
+                "RegistrationDetails": "" if registration is None else registration.description,
+                # Of the images before; Evaluate fills it again.
+                "Metrics": "",
             }
         )
         if registration is not None:
@@ -193,5 +226,26 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         return facts
 
 
+def _summary(result: Optional[RegistrationResult]) -> str:
+    """What the user wants to know about a registration."""
+    if result is None:
+        return _("The volumes were taken as registered already.")
+    similarity = _("Mutual information {before} before, {after} after.").format(
+        before=f"{result.similarity_before:.3f}", after=f"{result.similarity_after:.3f}"
+    )
+    sentences = [f"{result.method}.", result.verdict, similarity, *result.notes]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
 def _camel(name: str) -> str:
     return {"lam": "Lambda"}.get(name, name.capitalize())
+
+
+class FunFuseSlicerWidget(Panel):
+    """The panel, see :mod:`Logic.panel.widget`."""
+
+    logicClass = FunFuseSlicerLogic
+
+
+class FunFuseSlicerTest(SelfTests, ScriptedLoadableModuleTest):
+    """The self test of the module, in Slicer and out of it; see :mod:`Logic.self_test`."""

@@ -63,3 +63,14 @@ def slicer():
     slicer = boot()
     slicer.mrmlScene.Clear(False)
     return slicer
+
+
+@pytest.fixture
+def qt_started():
+    """Skips where Qt cannot start, for want of its package or of system libraries."""
+    try:
+        from Headless.widgets import start
+
+        start.start()
+    except ImportError as error:
+        pytest.skip(f"Qt cannot start: {error}")

@@ -194,3 +194,77 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match='no "cuda" device'):
             choose_device("cuda")
+
+
+class _Greedy:
+    """A network that needs more memory than there is for more than some slices, or on a device."""
+
+    parts_add_up = False
+
+    def __init__(self, most):
+        self.most, self.batches = most, []
+
+    def to(self, **_):
+        return self
+
+    def eval(self):
+        return self
+
+    def __call__(self, mri, pet):
+        self.batches.append(len(mri))
+        if len(mri) > self.most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return mri + pet, mri, pet
+
+
+def test_short_memory_means_single_slices():
+    import torch
+
+    stack = np.ones((5, 4, 4), np.float32)
+    network = _Greedy(most=1)
+    result = fuse_slices(network, stack, stack, torch.device("cpu"))
+    assert network.batches == [2, 1, 1, 1, 1, 1]
+    np.testing.assert_array_equal(result.fused, 2 * stack)
+    assert result.notes == ()
+
+
+def test_no_memory_for_one_slice_is_told():
+    import torch
+
+    from FunFuseSlicer.Logic.errors import DeviceError
+
+    stack = np.ones((2, 4, 4), np.float32)
+    with pytest.raises(DeviceError, match="not enough memory"):
+        fuse_slices(_Greedy(most=0), stack, stack, torch.device("cpu"))
+
+
+def test_a_gpu_without_memory_gives_way_to_the_cpu(monkeypatch):
+    import torch
+
+    from FunFuseSlicer.Logic import engine
+
+    gpu, asked = torch.device("mps"), []
+
+    def run(network, mri, pet, device, gradients, check):
+        asked.append((len(mri), device.type))
+        if device.type == "mps":
+            raise RuntimeError("MPS backend out of memory")
+        return [mri, mri, pet], 0.0
+
+    monkeypatch.setattr(engine, "_run", run)
+    stack = np.ones((3, 4, 4), np.float32)
+    result = fuse_slices(_Greedy(most=9), stack, stack, gpu)
+    assert asked == [(2, "mps"), (1, "mps"), (2, "cpu"), (1, "cpu")]
+    assert result.device == "cpu" and "memory of the GPU" in result.notes[0]
+
+
+def test_other_errors_are_not_taken_for_short_memory():
+    import torch
+
+    class Broken(_Greedy):
+        def __call__(self, mri, pet):
+            raise RuntimeError("shapes do not fit")
+
+    stack = np.ones((2, 4, 4), np.float32)
+    with pytest.raises(RuntimeError, match="shapes"):
+        fuse_slices(Broken(1), stack, stack, torch.device("cpu"))

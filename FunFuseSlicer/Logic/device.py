@@ -4,7 +4,8 @@ import torch
 
 from .errors import InputError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+# "gpu" is whichever of CUDA and MPS there is.
+DEVICES = ("auto", "cpu", "gpu", "cuda", "mps")
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -17,10 +18,29 @@ def choose_device(wanted: str = "auto") -> torch.device:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if wanted == "auto":
-        return torch.device(next(name for name, there in available.items() if there))
+    present = [name for name, there in available.items() if there]
+    if wanted == "auto" or (wanted == "gpu" and present[0] != "cpu"):
+        return torch.device(present[0])
+    if wanted == "gpu":
+        raise InputError("PyTorch finds no GPU on this computer: choose automatic or CPU.")
     if wanted not in available:
         raise InputError(f'Unknown device "{wanted}": choose one of {", ".join(DEVICES)}.')
     if not available[wanted]:
         raise InputError(f'This computer offers no "{wanted}" device to PyTorch: choose auto or cpu.')
     return torch.device(wanted)
+
+
+def device_in_words(device: torch.device) -> str:
+    """What the user calls the device: "GPU NVIDIA RTX A2000", "GPU (Apple)", "CPU"."""
+    if device.type == "cuda":
+        return f"GPU {torch.cuda.get_device_name(device)}"
+    return "GPU (Apple)" if device.type == "mps" else "CPU"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch failed for want of memory, on any device."""
+    kinds = (getattr(torch, "OutOfMemoryError", None), torch.cuda.OutOfMemoryError, MemoryError)
+    if isinstance(error, tuple(kind for kind in kinds if kind is not None)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

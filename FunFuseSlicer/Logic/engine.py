@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from typing import Generator, Optional
+from typing import Generator, List, Optional, Tuple
 
 import numpy as np
 import torch
 
+from .device import device_in_words, is_out_of_memory
+from .errors import DeviceError
 from .monitor import Monitor
 from .sensitivity import input_gradients
 
@@ -27,7 +29,9 @@ class FusedSlices:
     :param mri_gradient: ∇F_I1 of the paper's equation (5), zero where both inputs are; None unless
         asked for. ``pet_gradient`` likewise.
     :param slices: how many were run; the others were empty in both inputs and stay 0.
+    :param device: where the last slice was run, as PyTorch names it.
     :param completeness: largest |C1 + C2 - F|; None when the network's parts do not add up by design.
+    :param notes: sentences for the user: what had to be done for want of memory.
     """
 
     fused: np.ndarray
@@ -39,6 +43,7 @@ class FusedSlices:
     seconds: float
     device: str
     completeness: Optional[float]
+    notes: Tuple[str, ...] = ()
 
 
 def fuse_slices(
@@ -78,21 +83,22 @@ def fuse_slices_steps(
     outputs = [np.zeros(mri.shape, np.float32) for _ in range(5 if gradients else 3)]
     filled = [index for index in range(mri.shape[0]) if mri[index].any() or pet[index].any()]
     checked = set(filled[len(filled) // 6 :: max(1, len(filled) // CHECKED_SLICES)][:CHECKED_SLICES])
-    error = 0.0
+    error, size, notes, done = 0.0, BATCH, [], 0
     yield 0.0
-    for first in range(0, len(filled), BATCH):
-        batch = filled[first : first + BATCH]
-        images = [_to_tensor(stack[batch], device) for stack in (mri, pet)]
-        with torch.no_grad():
-            results = list(network(*images))
-            if network.parts_add_up:
-                error = max(error, _completeness(network, images, results, checked.intersection(batch)))
-        if gradients:
-            covered = (images[0] > 0) | (images[1] > 0)
-            results += [gradient * covered for gradient in input_gradients(network, *images)]
+    while done < len(filled):
+        batch = filled[done : done + size]
+        try:
+            results, worst = _run(network, mri[batch], pet[batch], device, gradients, checked & set(batch))
+        except Exception as failure:
+            if not is_out_of_memory(failure):
+                raise
+            size, device = _with_less_memory(size, device, notes)
+            network = network.to(device=device)
+            continue
         for output, result in zip(outputs, results):
-            output[batch] = result[:, 0].cpu().numpy()
-        yield (first + len(batch)) / len(filled)
+            output[batch] = result
+        error, done = max(error, worst), done + len(batch)
+        yield done / len(filled)
     fused, mri_part, pet_part = outputs[:3]
     mri_gradient, pet_gradient = outputs[3:] if gradients else (None, None)
     return FusedSlices(
@@ -105,7 +111,37 @@ def fuse_slices_steps(
         seconds=time.perf_counter() - start,
         device=str(device),
         completeness=error if network.parts_add_up else None,
+        notes=tuple(notes),
     )
+
+
+def _run(network, mri: np.ndarray, pet: np.ndarray, device, gradients: bool, check: set):
+    """The results of a few slices, (slices, rows, columns) each, and the largest |C1 + C2 - F|."""
+    images = [_to_tensor(stack, device) for stack in (mri, pet)]
+    error = 0.0
+    with torch.no_grad():
+        results = list(network(*images))
+        if network.parts_add_up:
+            error = _completeness(network, images, results, check)
+    if gradients:
+        covered = (images[0] > 0) | (images[1] > 0)
+        results += [gradient * covered for gradient in input_gradients(network, *images)]
+    return [result[:, 0].cpu().numpy() for result in results], error
+
+
+def _with_less_memory(size: int, device: torch.device, notes: List[str]):
+    """The next thing to try: single slices, then the CPU.
+
+    :raises DeviceError: nothing is left to try.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    if size > 1:
+        return 1, device
+    if device.type == "cpu":
+        raise DeviceError("There is not enough memory to fuse one slice: close other programs or volumes.")
+    notes.append(f"The memory of the {device_in_words(device)} did not suffice: the CPU was used.")
+    return BATCH, torch.device("cpu")
 
 
 def _to_tensor(slices: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -17,6 +17,10 @@ class ModelError(FunFuseError):
     """Weights that are missing, damaged or not the ones expected."""
 
 
+class DeviceError(FunFuseError):
+    """The computer cannot run the network."""
+
+
 class RegistrationError(FunFuseError):
     """A registration that failed or whose result is not plausible."""
 

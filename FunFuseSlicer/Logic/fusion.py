@@ -5,13 +5,14 @@ from typing import Optional, Tuple
 
 import numpy as np
 
-from .color import MODES, balanced, colorize
+from .color import MODES
+from .coloring import ColorSource, contribution_source, gradient_source, uptake_source
 from .device import DEVICES, choose_device
 from .engine import FusedSlices, fuse_slices
 from .errors import InputError
 from .models import DEFAULT_MODEL
 from .monitor import Monitor
-from .preprocessing import NORMALIZATIONS, full_range, normalize, robust_scale
+from .preprocessing import NORMALIZATIONS, full_range, to_unit, unit_range
 from .volume import Volume, axial_order, from_axial, to_axial
 
 
@@ -59,6 +60,7 @@ class Fusion:
 
     :param fused: F; ``mri_part`` and ``pet_part`` are C1 and C2, F = C1 + C2. Not clipped.
     :param uptake: the PET in [0, 1], as the network saw it.
+    :param scales: the intensities of MRI and PET that became 1.
     :param gradients: (∇F_I1, ∇F_I2) when they were asked for.
     :param slices: the run's facts (its arrays are those above, in slice order).
     """
@@ -67,6 +69,7 @@ class Fusion:
     mri_part: np.ndarray
     pet_part: np.ndarray
     uptake: np.ndarray
+    scales: Tuple[float, float]
     gradients: Optional[Tuple[np.ndarray, np.ndarray]]
     slices: FusedSlices
 
@@ -89,12 +92,14 @@ def fuse_volumes(
     :raises Cancelled: through the monitor, between slices.
     """
     options = options or FusionOptions()
-    images = []
+    images, scales = [], []
     for volume, dtype in zip((mri, pet), ranges):
         image = volume.array if mask is None else np.where(mask > 0, volume.array, 0)
         if not image.any():
             raise InputError(f'"{volume.name}" is zero all over the mask: choose another mask, or none.')
-        images.append(normalize(image, options.normalization, full_range(dtype)))
+        low, high = unit_range(image, options.normalization, full_range(dtype))
+        scales.append(high - low)
+        images.append(to_unit(image, low, high))
     order = axial_order(mri.ijk_to_ras)
     gradients = options.mode == "gradient"
     slices = fuse_slices(
@@ -118,24 +123,30 @@ def fuse_volumes(
         back(slices.mri_part),
         back(slices.pet_part),
         images[1],
+        (scales[0], scales[1]),
         (back(slices.mri_gradient), back(slices.pet_gradient)) if gradients else None,
         slices,
     )
 
 
-def value_and_function(fusion: Fusion, mode: str, balance: float) -> Tuple[np.ndarray, np.ndarray]:
-    """What gives the brightness and what gives the hue, both in [0, 1], (k, j, i).
-
-    Scales are robust percentiles of the whole volume, never of a slice.
+def color_source(fusion: Fusion, mode: str) -> ColorSource:
+    """What the colored volume of a run is made of.
 
     :raises InputError: mode "gradient" of a pair that was fused without gradients.
     """
     if mode == "gradient":
         if fusion.gradients is None:
             raise InputError("The gradient mode needs a run in that mode: press Apply again.")
-        return tuple(_scaled(gradient) for gradient in fusion.gradients)
-    value = balanced(fusion.mri_part, fusion.pet_part, balance)
-    return np.clip(value, 0.0, 1.0), fusion.uptake if mode == "uptake" else _scaled(fusion.pet_part)
+        return gradient_source(*fusion.gradients)
+    if mode == "uptake":
+        return uptake_source(fusion.mri_part, fusion.pet_part, fusion.uptake, 1.0)
+    return contribution_source(fusion.mri_part, fusion.pet_part)
+
+
+def value_and_function(fusion: Fusion, mode: str, balance: float) -> Tuple[np.ndarray, np.ndarray]:
+    """What gives the brightness and what gives the hue, both in [0, 1], (k, j, i)."""
+    source = color_source(fusion, mode)
+    return source.brightness(balance), source.function()
 
 
 def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> np.ndarray:
@@ -143,11 +154,4 @@ def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> n
 
     :param table: (n, 3) color table in [0, 1].
     """
-    value, functional = value_and_function(fusion, options.mode, options.balance)
-    return colorize(value, functional, table, options.omega)
-
-
-def _scaled(array: np.ndarray) -> np.ndarray:
-    """Non-negative part over its robust maximum, clipped to [0, 1]."""
-    array = np.maximum(array, 0.0)
-    return np.minimum(array / np.float32(robust_scale(array)), 1.0) if array.any() else array
+    return color_source(fusion, options.mode).colors(table, options.omega, options.balance)

@@ -78,16 +78,28 @@ def normalize(array: np.ndarray, method: str = "robust", full_range: float = 1.0
     :return: float32, same shape.
     :raises InputError: an unknown method.
     """
+    return to_unit(array, *unit_range(array, method, full_range))
+
+
+def to_unit(array: np.ndarray, low: float, high: float) -> np.ndarray:
+    """``low`` to 0, ``high`` to 1, clipped; float32, same shape."""
+    if low:
+        array = array - np.float32(low)
+    return np.clip(array / np.float32(high - low), 0.0, 1.0).astype(np.float32, copy=False)
+
+
+def unit_range(array: np.ndarray, method: str = "robust", full_range: float = 1.0) -> Tuple[float, float]:
+    """The intensities that :func:`normalize` maps to 0 and to 1.
+
+    :raises InputError: an unknown method.
+    """
     if method == "robust":
-        array = array / np.float32(robust_scale(array))
-    elif method == "minmax":
-        low, high = float(array.min()), float(array.max())
-        array = (array - low) / (high - low)
-    elif method == "none":
-        array = array / np.float32(full_range)
-    else:
-        raise InputError(f'Unknown normalization "{method}": choose one of {", ".join(NORMALIZATIONS)}.')
-    return np.clip(array, 0.0, 1.0).astype(np.float32, copy=False)
+        return 0.0, robust_scale(array)
+    if method == "minmax":
+        return float(array.min()), float(array.max())
+    if method == "none":
+        return 0.0, full_range
+    raise InputError(f'Unknown normalization "{method}": choose one of {", ".join(NORMALIZATIONS)}.')
 
 
 def full_range(dtype: np.dtype) -> float:

@@ -13,10 +13,14 @@ from .errors import InputError
 from .volume import Volume
 
 # Every node that FunFuse makes says with this attribute what it is.
-ROLE_ATTRIBUTE = "FunFuse.Role"
+ATTRIBUTE = "FunFuse.{}"
+ROLE_ATTRIBUTE = ATTRIBUTE.format("Role")
 MRI_REFERENCE, PET_REFERENCE, TRANSFORM_REFERENCE = "FunFuse.MRI", "FunFuse.PET", "FunFuse.Transform"
 
 JET_NAME = "Jet"
+
+# Of the intensity shown brightest: below, a volume in color is transparent.
+LEAST_SHOWN = 0.02
 
 # role -> how the node is called, from the names of the inputs
 OUTPUT_NAMES = {
@@ -27,6 +31,9 @@ OUTPUT_NAMES = {
     "pet_part": "{mri} + {pet} PET part",
     "colored": "{mri} + {pet} colored",
 }
+
+# All but the transform, which a pair that was registered already does not have.
+VOLUME_ROLES = tuple(role for role in OUTPUT_NAMES if role != "transform")
 
 
 @dataclass
@@ -152,6 +159,24 @@ def find_outputs(mri_node, pet_node) -> Dict[str, object]:
     return found
 
 
+def remove_volume(node) -> None:
+    """Remove a volume together with its display and storage nodes, which Slicer would leave behind."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    belongings = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    belongings += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    scene.RemoveNode(node)
+    for belonging in belongings:
+        if belonging is not None and scene.IsNodePresent(belonging):
+            scene.RemoveNode(belonging)
+
+
+def attribute(node, name: str) -> str:
+    """A fact that a run wrote into an output node; "" when it is not there."""
+    return node.GetAttribute(ATTRIBUTE.format(name)) or ""
+
+
 def push_outputs(
     mri_node,
     pet_node,
@@ -169,21 +194,32 @@ def push_outputs(
     :param provenance: attributes that every node gets.
     :param colormap: the PET part is shown in these colors, so that their legend explains the overlay.
     """
+    import slicer
+
     old = find_outputs(mri_node, pet_node)
+    scene_before = set(_ids())
+    try:
+        return _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap)
+    except BaseException:
+        # Half a set of results would look like a whole one.
+        for node_id in [node_id for node_id in _ids() if node_id not in scene_before]:
+            slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetNodeByID(node_id))
+        raise
+
+
+def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap) -> OutputNodes:
     nodes = {}
     for role, array in arrays.items():
         color = array.ndim == 4
         kind = "vtkMRMLVectorVolumeNode" if color else "vtkMRMLScalarVolumeNode"
-        node = old.get(role) or _new_node(kind, role, mri_node, pet_node)
+        node = nodes[role] = old.get(role) or _new_node(kind, role, mri_node, pet_node)
         _fill(node, array, mri_node)
         _describe(node, role, mri_node, pet_node, provenance)
         if color:
-            _display_as_color(node)
+            display_as_color(node)
         else:
-            _display_as_gray(node, *display[role])
-        nodes[role] = node
-    color_node = _find_color_node(colormap) or _add_jet_node()
-    nodes["pet_part"].GetDisplayNode().SetAndObserveColorNodeID(color_node.GetID())
+            display_as_gray(node, *display[role])
+    use_color_map([nodes[role] for role in ("pet_registered", "pet_part") if role in nodes], colormap)
     nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
     if nodes["transform"] is not None:
         for role in arrays:
@@ -192,21 +228,23 @@ def push_outputs(
     return OutputNodes(**nodes)
 
 
-def show_overlay(mri_node, colored_node) -> None:
-    """MRI in the background of all slice views, the colored volume over it.
+def use_color_map(volumes: List[object], colormap: str) -> None:
+    """Show scalar volumes in a color map, so that their legend explains the colored volume."""
+    color_node = _find_color_node(colormap) or _add_jet_node()
+    for node in volumes:
+        display = node.GetDisplayNode()
+        display.SetAndObserveColorNodeID(color_node.GetID())
+        # Nothing is not the lowest color: what is nearly 0 stays black.
+        display.SetAutoThreshold(0)
+        display.SetThreshold(LEAST_SHOWN * display.GetWindowLevelMax(), np.finfo(np.float32).max)
+        display.SetApplyThreshold(1)
 
-    The views are fitted to the MRI when it is new in one of them; afterwards the user's zoom is kept.
-    """
+
+def _ids() -> List[str]:
     import slicer
 
-    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-    is_new = any(node.GetBackgroundVolumeID() != mri_node.GetID() for node in composites)
-    slicer.util.setSliceViewerLayers(
-        background=mri_node, foreground=colored_node, label=None, foregroundOpacity=1.0
-    )
-    if is_new:
-        # setSliceViewerLayers(fit=True) needs a layout manager; the application logic is always there.
-        slicer.app.applicationLogic().FitSliceToBackground(False, False)
+    scene = slicer.mrmlScene
+    return [scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes())]
 
 
 def _new_node(kind: str, role: str, mri_node, pet_node):
@@ -232,19 +270,20 @@ def _fill(node, array: np.ndarray, mri_node) -> None:
 def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -> None:
     node.SetAttribute(ROLE_ATTRIBUTE, role)
     for name, value in provenance.items():
-        node.SetAttribute(f"FunFuse.{name}", value)
+        node.SetAttribute(ATTRIBUTE.format(name), value)
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, pet_node.GetID())
 
 
-def _display_as_gray(node, black: float, white: float) -> None:
+def display_as_gray(node, black: float, white: float) -> None:
+    """Gray levels between two intensities."""
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(black, white)
 
 
-def _display_as_color(node) -> None:
+def display_as_color(node) -> None:
     """uint8 RGB shown as it is; black is transparent, so that the MRI's surroundings stay black.
 
     The threshold acts on the mean of red, green and blue (vtkMRMLVectorVolumeDisplayNode).

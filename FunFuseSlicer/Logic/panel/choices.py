@@ -1,0 +1,98 @@
+"""What the panel's combo boxes offer. Saved scenes hold the names of the members."""
+
+import enum
+
+from slicer.i18n import tr as _
+
+
+class Registration(enum.Enum):
+    """How the PET gets onto the MRI; the value is the name of the engine, if any."""
+
+    BRAINS = "BRAINS"
+    SIMPLEITK = "SimpleITK"
+    ALIGNED = ""
+
+    def label(self) -> str:
+        """The text of the combo box."""
+        return {
+            Registration.BRAINS: _("BRAINS affine (recommended)"),
+            Registration.SIMPLEITK: _("SimpleITK affine"),
+            Registration.ALIGNED: _("Already registered"),
+        }[self]
+
+
+class ModelChoice(enum.Enum):
+    """Which weights; the value is the name in Resources/Models."""
+
+    FAITHFUL = "faithful"
+    DETAIL = "detail"
+
+    def label(self) -> str:
+        """The text of the combo box."""
+        return {
+            ModelChoice.FAITHFUL: _("Faithful: gray levels close to both images"),
+            ModelChoice.DETAIL: _("Detail: more contrast at edges"),
+        }[self]
+
+
+class Device(enum.Enum):
+    """Where the network runs; the value is the one of FusionOptions, GPU stands for CUDA or Apple's."""
+
+    AUTOMATIC = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+    def label(self) -> str:
+        """The text of the combo box."""
+        return {
+            Device.AUTOMATIC: _("Automatic"),
+            Device.CPU: _("CPU"),
+            Device.GPU: _("GPU"),
+        }[self]
+
+
+class Mode(enum.Enum):
+    """What the color shows; the value is the one of FusionOptions."""
+
+    CONTRIBUTION = "contribution"
+    UPTAKE = "uptake"
+    GRADIENT = "gradient"
+
+    def label(self) -> str:
+        """The text of the combo box."""
+        return {
+            Mode.CONTRIBUTION: _("PET's part in the fused image"),
+            Mode.UPTAKE: _("PET uptake"),
+            Mode.GRADIENT: _("Sensitivity (paper, eq. 5)"),
+        }[self]
+
+
+# Color maps that are in every Slicer from 5.8 on; the first is the paper's.
+COLORMAPS = (
+    "Jet",
+    "PET-Heat",
+    "PET-HotMetalBlue",
+    "PET-Rainbow",
+    "PET-Rainbow2",
+    "PET-DICOM",
+    "Iron",
+    "Rainbow",
+)
+
+
+class AlignmentView(enum.Enum):
+    """How the slice views show whether PET and MRI lie on each other."""
+
+    OFF = "off"
+    FLICKER = "flicker"
+    CHECKERBOARD = "checkerboard"
+    EDGES = "edges"
+
+    def label(self) -> str:
+        """The text of the combo box."""
+        return {
+            AlignmentView.OFF: _("Off"),
+            AlignmentView.FLICKER: _("Flicker: MRI and PET in turn"),
+            AlignmentView.CHECKERBOARD: _("Checkerboard of MRI and PET"),
+            AlignmentView.EDGES: _("Edges of the MRI on the PET"),
+        }[self]

@@ -1,0 +1,140 @@
+"""The colored volume while a slider is dragged: the shown slices at once, the rest when it rests.
+
+It needs nothing but the output nodes, so it also works on a scene that was saved and loaded again.
+"""
+
+from dataclasses import dataclass
+from typing import Iterator, Optional
+
+import numpy as np
+
+from .. import views
+from ..coloring import ColorSource, contribution_source, gradient_source, uptake_source
+from ..errors import InputError
+from ..scene import ATTRIBUTE, color_table
+from ..slabs import shown_voxels
+
+# Array planes of one step when the whole volume is painted: a few milliseconds each.
+PLANES = 4
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the colored volume looks: all that can change without running the network."""
+
+    omega: float
+    balance: float
+    mode: str
+    colormap: str
+
+
+class LiveColors:
+    """Repaints one colored volume node in place."""
+
+    def __init__(self):
+        self._nodes, self._source, self._mode = None, None, None
+        self._gradients = {}
+
+    def keep_gradients(self, colored, gradients) -> None:
+        """Remember equation (5)'s images of a run; they are not in the scene."""
+        self._gradients = {} if gradients is None else {colored.GetID(): gradients}
+
+    def use(self, nodes) -> None:
+        """The output nodes to work on, by role, see :func:`scene.find_outputs`; None for none."""
+        self._nodes, self._source = nodes, None
+
+    def paint_shown(self, look: Look) -> int:
+        """Paint what the views on screen show.
+
+        :return: how many views show the colored volume.
+        :raises InputError: mode "gradient" without a run in that mode, or an unknown color map.
+        """
+        colored, source, table = self._prepare(look)
+        array, shown = _voxels(colored), views.shown_logics(colored)
+        for logic in shown:
+            where = shown_voxels(array.shape[:3], _plane(logic.GetSliceNode(), colored))
+            array[where] = source.colors(table, look.omega, look.balance, where)
+        if shown:
+            _modified(colored)
+        return len(shown)
+
+    def paint_all(self, look: Look) -> Iterator[float]:
+        """Paint the whole volume in small steps; yields the fraction done, and tells Slicer at the end.
+
+        :raises InputError: as :meth:`paint_shown`.
+        """
+        colored, source, table = self._prepare(look)
+        array = _voxels(colored)
+        for first in range(0, len(array), PLANES):
+            where = (slice(first, first + PLANES),)
+            array[where] = source.colors(table, look.omega, look.balance, where)
+            yield min(1.0, (first + PLANES) / len(array))
+        _describe(colored, look)
+        _modified(colored)
+
+    def _prepare(self, look: Look):
+        table = color_table(look.colormap)
+        if self._source is None or self._mode != look.mode:
+            self._source, self._mode = self._make_source(look.mode), look.mode
+        return self._nodes["colored"], self._source, table
+
+    def _make_source(self, mode: str) -> ColorSource:
+        colored = self._nodes["colored"]
+        if mode == "gradient":
+            gradients = self._gradients.get(colored.GetID())
+            if gradients is None:
+                raise InputError("The sensitivity mode needs a run in that mode: press Apply.")
+            return gradient_source(*gradients)
+        mri_part, pet_part = (_voxels(self._nodes[role]) for role in ("mri_part", "pet_part"))
+        if mode == "uptake":
+            pet = self._nodes["pet_registered"]
+            return uptake_source(mri_part, pet_part, _voxels(pet), number_of(colored, "PETScale"))
+        return contribution_source(mri_part, pet_part, number_of(colored, "PETPartScale"))
+
+
+def _voxels(node) -> np.ndarray:
+    import slicer
+
+    return slicer.util.arrayFromVolume(node)
+
+
+def _modified(node) -> None:
+    import slicer
+
+    slicer.util.arrayFromVolumeModified(node)
+
+
+def number_of(node, name: str) -> Optional[float]:
+    """A number that a run wrote into the attributes of an output node; None when it is not there."""
+    try:
+        return float(node.GetAttribute(ATTRIBUTE.format(name)) or 0) or None
+    except ValueError:
+        return None
+
+
+def _describe(node, look: Look) -> None:
+    for name, value in (
+        ("Omega", look.omega),
+        ("Balance", look.balance),
+        ("Mode", look.mode),
+        ("Colormap", look.colormap),
+    ):
+        node.SetAttribute(ATTRIBUTE.format(name), str(value))
+
+
+def _plane(slice_node, volume) -> np.ndarray:
+    """The plane of a view in the voxel indices of a volume, for :func:`slabs.shown_voxels`."""
+    import slicer
+    import vtk
+
+    ijk_to_world = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(ijk_to_world)
+    parent = volume.GetParentTransformNode()
+    if parent is not None:
+        to_world = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToWorld(to_world)
+        vtk.vtkMatrix4x4.Multiply4x4(to_world, ijk_to_world, ijk_to_world)
+    slice_to_ras = slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())
+    normal, point = np.cross(slice_to_ras[:3, 0], slice_to_ras[:3, 1]), slice_to_ras[:3, 3]
+    # A plane is a row vector: it moves with the inverse of what points move with.
+    return np.array([*normal, -normal @ point]) @ slicer.util.arrayFromVTKMatrix(ijk_to_world)

@@ -1,0 +1,38 @@
+"""All that the panel lets the user choose, kept in a node of the scene and saved with it."""
+
+from typing import Annotated
+
+import slicer
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+
+from .choices import COLORMAPS, Device, Mode, ModelChoice, Registration
+
+
+@parameterNodeWrapper
+class Parameters:
+    """The panel's choices; see :class:`Logic.fusion.FusionOptions` for those of fusion and color."""
+
+    mri: slicer.vtkMRMLScalarVolumeNode
+    pet: slicer.vtkMRMLScalarVolumeNode
+    mask: slicer.vtkMRMLScalarVolumeNode
+
+    registration: Registration = Registration.BRAINS
+    registerAgain: bool = False
+    rigidOnly: bool = False
+    headMasks: bool = True
+    sampling: Annotated[float, WithinRange(0.01, 1.0)] = 0.1
+    iterations: Annotated[int, WithinRange(100, 5000)] = 1500
+
+    model: ModelChoice = ModelChoice.FAITHFUL
+    lam: Annotated[float, WithinRange(0.0, 1.0)] = 0.8
+    device: Device = Device.AUTOMATIC
+    autoUpdate: bool = False
+
+    omega: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
+    balance: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    mode: Mode = Mode.CONTRIBUTION
+    colormap: Annotated[str, Choice(COLORMAPS)] = "Jet"
+    legend: bool = True
+
+    # Not chosen but noted: the views showed a preview, which is not saved with the scene.
+    previewing: bool = False

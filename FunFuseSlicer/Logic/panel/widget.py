@@ -1,0 +1,651 @@
+"""The panel of the module, without the names that Slicer looks for; those are in FunFuseSlicer.py."""
+
+import logging
+import sys
+import time
+import traceback
+from typing import Optional
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+from .. import scene, views
+from ..errors import Cancelled, FunFuseError
+from ..export import export_outputs
+from ..monitor import Monitor
+from ..registration import RegistrationOptions, available_engines
+from .alignment_check import AlignmentCheck
+from .choices import AlignmentView, Device, Registration
+from .inputs import guess, looks_swapped, problem
+from .lambda_preview import LambdaPreview
+from .legend import show_legend
+from .live_colors import LiveColors, Look
+from .run_state import RunState, RunStateMachine
+from .time_left import TimeLeft, in_words
+from .torch_setup import install_torch, load_torch, torch_problem
+
+# Widgets that are not always enabled; their tool tips then say why.
+CONDITIONAL = (
+    "applyButton",
+    "exportButton",
+    "evaluateButton",
+    "transformsButton",
+    "alignmentComboBox",
+    "registerAgainCheckBox",
+    "advancedCollapsibleButton",
+    "iterationsSpinBox",
+)
+
+# In the panel; the tables have all of them. b_P is the weight of the PET in the fused image.
+METRICS_SHOWN = ("Q_IE", "Q_G", "Q_FMI", "Q_SSIM", "Q_VIFF", "b_P")
+
+
+class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Turns choices into runs and looks, and says what is going on.
+
+    All choices live in the parameter node. Its changes are told apart in :meth:`_onParametersModified`;
+    what may be pressed, and why not, is decided in :meth:`_updatePanel` alone.
+    """
+
+    # The module's logic class.
+    logicClass = None
+
+    # Milliseconds: until the whole volume is painted after the last touch of a slider, until an automatic
+    # run starts, between the images of the flicker, and until a new volume is looked at.
+    SETTLE, AUTO, FLICKER, GUESS = 250, 400, 600, 200
+
+    def __init__(self, parent=None):
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameters = self._guiTag = self._monitor = None
+        self._nodes, self._network, self._painting = {}, None, None
+        self._previews, self._autoWanted, self._layoutBefore = [], False, None
+        self._look = self._seen = None
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    # Life of the panel
+
+    def setup(self):
+        """Build the panel; called once, before it is first shown."""
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/FunFuseSlicer.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.logic = self.logicClass()
+        self.run = RunStateMachine(self._updatePanel)
+        self.live, self.preview, self.timeLeft = LiveColors(), LambdaPreview(), TimeLeft()
+        self.alignment = AlignmentCheck()
+        self.ui.alignmentComboBox.addItems([choice.label() for choice in AlignmentView])
+        self.ui.progressBar.setVisible(False)
+        self._tips = {name: getattr(self.ui, name).toolTip for name in CONDITIONAL}
+
+        self._settleTimer = self._timer(self._paintAll, self.SETTLE)
+        self._stepTimer = self._timer(self._paintStep, 0)
+        self._previewTimer = self._timer(self._previewStep, 0)
+        self._autoTimer = self._timer(self._autoRun, self.AUTO)
+        self._flickerTimer = self._timer(self._flicker, self.FLICKER)
+        self._guessTimer = self._timer(self._guessInputs, self.GUESS)
+        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.ui.swapButton.connect("clicked(bool)", self.onSwapButton)
+        self.ui.installTorchButton.connect("clicked(bool)", self.onInstallTorchButton)
+        self.ui.fourPanesButton.connect("toggled(bool)", self.onFourPanesButton)
+        self.ui.alignmentComboBox.connect("currentIndexChanged(int)", self.onAlignmentChanged)
+        self.ui.evaluateButton.connect("clicked(bool)", self.onEvaluateButton)
+        self.ui.exportButton.connect("clicked(bool)", self.onExportButton)
+        self.ui.transformsButton.connect("clicked(bool)", self.onTransformsButton)
+
+        mrmlScene = slicer.mrmlScene
+        self.addObserver(mrmlScene, mrmlScene.StartCloseEvent, self._onSceneStartClose)
+        self.addObserver(mrmlScene, mrmlScene.EndCloseEvent, self._onSceneEndClose)
+        self.addObserver(mrmlScene, mrmlScene.EndImportEvent, self._onSceneEndImport)
+        self.addObserver(mrmlScene, mrmlScene.NodeAddedEvent, self._onNodesChanged)
+        self.addObserver(mrmlScene, mrmlScene.NodeRemovedEvent, self._onNodesChanged)
+        self._useParameterNode()
+
+    def cleanup(self):
+        """The panel goes away, for good or to be loaded again: stop all that runs, show the results."""
+        self._stop()
+        self.removeObservers()
+        self._disconnectParameters()
+
+    def enter(self):
+        """The user opened the module."""
+        if self._parameters is None:
+            self._useParameterNode()
+        else:
+            self._guessInputs()
+
+    def exit(self):
+        """The user went to another module: what is temporary ends, what runs goes on."""
+        self.ui.alignmentComboBox.currentIndex = 0
+        self._endPreview()
+
+    def onReload(self):
+        """Developer mode: load the library anew, too, not only this file."""
+        for name in [name for name in sys.modules if name.startswith("FunFuseSlicer.")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def _onSceneStartClose(self, _caller=None, _event=None):
+        self._stop()
+        self._disconnectParameters()
+
+    def _onSceneEndClose(self, _caller=None, _event=None):
+        self._useParameterNode()
+
+    def _onSceneEndImport(self, _caller=None, _event=None):
+        self._useParameterNode()
+        if self._nodes and self._parameters.previewing:
+            self._parameters.previewing = False
+            views.show_overlay(self._parameters.mri, self._nodes["colored"])
+
+    def _onNodesChanged(self, _caller=None, _event=None):
+        if self._parameters is not None and not slicer.mrmlScene.IsBatchProcessing():
+            gone = [node for node in self._nodes.values() if not slicer.mrmlScene.IsNodePresent(node)]
+            if gone:
+                self._usePair()
+            # Voxels and headers of a volume that is being loaded come after the node.
+            self._guessTimer.start()
+            self._updatePanel()
+
+    def _stop(self):
+        """End what runs and what is temporary."""
+        if self._monitor is not None:
+            self._monitor.cancel()
+            self.run.cancel()
+        self.ui.alignmentComboBox.currentIndex = 0
+        self._endPreview()
+        self._finishPainting()
+        timers = (self._stepTimer, self._previewTimer, self._autoTimer, self._flickerTimer, self._guessTimer)
+        for timer in timers:
+            timer.stop()
+
+    def _timer(self, action, milliseconds: int):
+        timer = qt.QTimer()
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.connect("timeout()", action)
+        return timer
+
+    # The parameter node
+
+    def _useParameterNode(self):
+        """Connect the panel to the scene's parameter node, and fill in what can be guessed."""
+        self._disconnectParameters()
+        if slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
+            return
+        self._parameters = self.logic.getParameterNode()
+        self._guessInputs()
+        if self._parameters.registration is Registration.BRAINS and "BRAINS" not in available_engines():
+            self._parameters.registration = Registration.SIMPLEITK
+        # connectGui would do, but in Slicer 5.8 it returns no tag, and cannot be undone.
+        self._guiTag = self._parameters.connectParametersToGui(self._widgetsByParameter())
+        self.addObserver(
+            self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
+        )
+        self._seen = None
+        self._onParametersModified()
+
+    def _guessInputs(self):
+        """Fill the selectors that are empty."""
+        if self._parameters is None or self.run.state is not RunState.IDLE:
+            return
+        chosen, found = self._parameters, guess(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+        if chosen.mri is None and found.mri is not chosen.pet:
+            chosen.mri = found.mri
+        if chosen.pet is None and found.pet is not chosen.mri:
+            chosen.pet = found.pet
+
+    def _widgetsByParameter(self) -> dict:
+        """The widgets that stand for a parameter, as the form says."""
+        pairs = [(widget.property("SlicerParameterName"), widget) for widget in vars(self.ui).values()]
+        return {name: widget for name, widget in pairs if name}
+
+    def _disconnectParameters(self):
+        if self._parameters is None:
+            return
+        node = self._parameters.parameterNode
+        self._parameters.disconnectGui(self._guiTag)
+        if self.hasObserver(node, vtk.vtkCommand.ModifiedEvent, self._onParametersModified):
+            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        self._parameters = self._guiTag = None
+        self._watchInputs(None, None)
+
+    def _onParametersModified(self, _caller=None, _event=None):
+        """Something was chosen: do what follows from it."""
+        if self._parameters is None:
+            return
+        chosen = self._parameters
+        seen = {
+            "pair": (chosen.mri, chosen.pet),
+            "look": Look(chosen.omega, chosen.balance, chosen.mode.value, chosen.colormap),
+            "network": (chosen.model.value, round(chosen.lam, 6)),
+            "legend": chosen.legend,
+        }
+        before, self._seen = self._seen or {}, seen
+        changed = {name for name, value in seen.items() if before.get(name) != value}
+        self._look = seen["look"]
+        if "pair" in changed:
+            self._usePair()
+        elif "look" in changed:
+            self._paintShown()
+        if "network" in changed and "pair" not in changed:
+            self._showOtherNetwork()
+        if changed & {"legend", "pair"}:
+            self._showLegend()
+        self._updatePanel()
+
+    def _usePair(self):
+        """Other inputs were chosen, or their results changed: work on the results of this pair."""
+        self.ui.alignmentComboBox.currentIndex = 0
+        self._endPreview()
+        self._finishPainting()
+        mri, pet = self._parameters.mri, self._parameters.pet
+        self._watchInputs(mri, pet)
+        found = scene.find_outputs(mri, pet) if mri is not None and pet is not None else {}
+        self._nodes = found if all(role in found for role in scene.VOLUME_ROLES) else {}
+        self.live.use(self._nodes)
+        self.preview.use(mri, self._nodes)
+        self.alignment.use(mri, self._nodes.get("pet_registered"))
+
+    def _watchInputs(self, mri, pet):
+        event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+        self.removeObservers(self._onImageModified)
+        for node in {mri, pet} - {None}:
+            self.addObserver(node, event, self._onImageModified)
+
+    def _onImageModified(self, _caller=None, _event=None):
+        if self._parameters.autoUpdate and self._nodes:
+            self._autoTimer.start()
+
+    # The look: live, without the network
+
+    def _paintShown(self):
+        """Color the shown slices now, and the whole volume when the slider rests."""
+        if not self._nodes or self.run.state is not RunState.IDLE:
+            return
+        self._painting = None
+        try:
+            self.live.paint_shown(self._look)
+        except FunFuseError as error:
+            self._say(str(error))
+            return
+        if self.preview.active:
+            self._wantPreviews()
+        self._settleTimer.start()
+
+    def _paintAll(self):
+        if self._nodes:
+            scene.use_color_map([self._nodes["pet_registered"], self._nodes["pet_part"]], self._look.colormap)
+            self._painting = self.live.paint_all(self._look)
+            self._stepTimer.start()
+
+    def _paintStep(self):
+        if self._painting is None:
+            return
+        # As many small steps as fit between two frames of the screen.
+        end = time.monotonic() + 0.015
+        while time.monotonic() < end:
+            if next(self._painting, None) is None:
+                self._painting = None
+                return
+        self._stepTimer.start()
+
+    def _finishPainting(self):
+        """Bring the colored volume up to date at once."""
+        if self._settleTimer.active:
+            self._settleTimer.stop()
+            self._paintAll()
+        for _fraction in self._painting or ():
+            pass
+        self._painting = None
+
+    def _showLegend(self):
+        if self._nodes:
+            pet = self._nodes["pet_registered"]
+            show_legend(pet, self._parameters.legend, self._parameters.pet.GetName())
+
+    # Another λ or model: a preview, or a run
+
+    def _showOtherNetwork(self):
+        if not self._nodes or self.run.state is not RunState.IDLE:
+            return
+        self._network = None
+        if self._parameters.autoUpdate:
+            self._autoTimer.start()
+        if self._isUpToDate():
+            self._endPreview()
+        elif torch_problem() is None:
+            self._wantPreviews()
+
+    def _isUpToDate(self) -> bool:
+        """Whether the results are those of the chosen model and λ."""
+        model, lam = (scene.attribute(self._nodes["fused"], name) for name in ("Model", "Lambda"))
+        return model == self._parameters.model.value and abs(float(lam or -1) - self._parameters.lam) < 1e-6
+
+    def _wantPreviews(self):
+        self._previews = self.preview.views()
+        self._previewTimer.start()
+
+    def _previewStep(self):
+        """Fuse the plane of one view; the others follow, so that the slider stays free."""
+        if not self._previews or not self._nodes or self.run.state is not RunState.IDLE:
+            return
+        logic = self._previews.pop(0)
+        with slicer.util.tryWithErrorDisplay(_("The preview failed.")):
+            if self._network is None:
+                from ..models import load_model
+
+                model = load_model(self._parameters.model.value)
+                self._network = model.at_lambda(self._parameters.lam)
+            self.preview.show(logic, self._network, self._look)
+            self._parameters.previewing = True
+            sliceNode = logic.GetSliceNode()
+            if not self.hasObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, self._onSliceMoved):
+                self.addObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, self._onSliceMoved)
+        if self._previews:
+            self._previewTimer.start()
+        self._updatePanel()
+
+    def _onSliceMoved(self, caller, _event=None):
+        """The user scrolls through a preview."""
+        for logic in self.preview.views():
+            if logic.GetSliceNode() is caller and logic not in self._previews:
+                self._previews.append(logic)
+                self._previewTimer.start()
+
+    def _endPreview(self):
+        self._previews = []
+        self.removeObservers(self._onSliceMoved)
+        if self.preview.active:
+            self.preview.end()
+            if self._parameters is not None:
+                self._parameters.previewing = False
+
+    def _autoRun(self):
+        if self.run.state is not RunState.IDLE or self.run.busy_elsewhere:
+            self._autoWanted = True
+        elif self._parameters is not None and self._nodes and self._reasonNotToRun() is None:
+            self._run(show=False)
+
+    # A run
+
+    def onApplyButton(self, _checked=False):
+        """Start a run, or stop the one that runs."""
+        if self.run.state is RunState.IDLE:
+            self._run(show=True)
+        else:
+            self.run.cancel()
+            self._monitor.cancel()
+
+    def _run(self, show: bool):
+        """Register where needed, fuse and color. The panel stays alive through the monitor's reports."""
+        self.ui.alignmentComboBox.currentIndex = 0
+        self._endPreview()
+        self._finishPainting()
+        chosen, self._monitor, self._autoWanted = self._parameters, Monitor(self._onProgress), False
+        self.run.start()
+        said = _("Cancelled: the scene is as it was.")
+        try:
+            load_torch()
+            matrix = self._matrixToReuse()
+            result = self.logic.process(
+                chosen.mri,
+                chosen.pet,
+                self._fusionOptions(),
+                self._registrationOptions(),
+                chosen.mask,
+                self._monitor,
+                show,
+                matrix,
+            )
+            said = self._useResult(result)
+        except Cancelled:
+            logging.info("FunFuse: cancelled")
+        except FunFuseError as error:
+            said = str(error)
+            slicer.util.errorDisplay(said, windowTitle=_("FunFuse"))
+        except Exception as error:
+            said = _("The run failed: {reason}").format(reason=error)
+            logging.exception("FunFuse failed")
+            slicer.util.errorDisplay(said, windowTitle=_("FunFuse"), detailedText=traceback.format_exc())
+        finally:
+            self._monitor = None
+            self._say(said)
+            self.run.finish()
+        if self._autoWanted and self._parameters is not None:
+            self._autoTimer.start()
+
+    def _onProgress(self, stage: str, fraction: Optional[float]):
+        left = self.timeLeft.update(stage, fraction)
+        bar = self.ui.progressBar
+        bar.maximum = 0 if fraction is None else 100
+        bar.value = 0 if fraction is None else round(100 * fraction)
+        if self.run.state is RunState.RUNNING:
+            text = _("{stage} …").format(stage=_(stage))
+            self._say(
+                text if left is None else f"{text} {_('about {time} left').format(time=in_words(left))}"
+            )
+        slicer.app.processEvents()
+
+    def _useResult(self, result) -> str:
+        """Show a run's results in the panel; returns what to say."""
+        if self._parameters is None:
+            return ""
+        self._parameters.registerAgain = False
+        self._usePair()
+        self.live.keep_gradients(result.nodes.colored, result.fusion.gradients)
+        self._showLegend()
+        if self.ui.fourPanesButton.checked:
+            self._fillPanes()
+        notes = [*result.notes, *result.fusion.slices.notes]
+        return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *notes])
+
+    def _fusionOptions(self):
+        from ..fusion import FusionOptions
+
+        chosen = self._parameters
+        return FusionOptions(
+            lam=chosen.lam,
+            omega=chosen.omega,
+            balance=chosen.balance,
+            mode=chosen.mode.value,
+            colormap=chosen.colormap,
+            device=chosen.device.value,
+            model=chosen.model.value,
+        )
+
+    def _registrationOptions(self) -> Optional[RegistrationOptions]:
+        chosen = self._parameters
+        if chosen.registration is Registration.ALIGNED:
+            return None
+        return RegistrationOptions(
+            engine=chosen.registration.value,
+            stages=("rigid",) if chosen.rigidOnly else ("rigid", "scale", "affine"),
+            sampling_fraction=chosen.sampling,
+            masks="automatic" if chosen.headMasks else "none",
+            iterations=chosen.iterations,
+        )
+
+    def _matrixToReuse(self):
+        """The transform of an earlier run, perhaps corrected by hand; None to register."""
+        chosen, transform = self._parameters, self._nodes.get("transform")
+        if transform is None or chosen.registerAgain or chosen.registration is Registration.ALIGNED:
+            return None
+        matrix = vtk.vtkMatrix4x4()
+        transform.GetMatrixTransformToParent(matrix)
+        return slicer.util.arrayFromVTKMatrix(matrix)
+
+    # Other buttons
+
+    def onSwapButton(self, _checked=False):
+        """Exchange MRI and PET."""
+        node = self._parameters.parameterNode
+        modifying = node.StartModify()
+        self._parameters.mri, self._parameters.pet = self._parameters.pet, self._parameters.mri
+        node.EndModify(modifying)
+
+    def onInstallTorchButton(self, _checked=False):
+        """Let the PyTorch extension install PyTorch."""
+        with slicer.util.tryWithErrorDisplay(_("PyTorch was not installed.")):
+            if install_torch():
+                self._say(_("PyTorch is installed."))
+            self._updatePanel()
+
+    def onFourPanesButton(self, checked):
+        """MRI, PET, fused and colored side by side, or one overlay."""
+        if checked:
+            self._layoutBefore = views.open_four_panes() or self._layoutBefore
+            self._fillPanes()
+        else:
+            views.close_four_panes(self._layoutBefore)
+
+    def _fillPanes(self):
+        chosen, nodes = self._parameters, self._nodes
+        pet = nodes.get("pet_registered", chosen.pet)
+        views.show_in_panes(chosen.mri, pet, nodes.get("fused"), nodes.get("colored"))
+
+    def onAlignmentChanged(self, index):
+        """Show or end one of the views that tell whether PET and MRI lie on each other."""
+        view = list(AlignmentView)[max(index, 0)]
+        self._flickerTimer.stop()
+        self._endPreview()
+        with slicer.util.tryWithErrorDisplay(_("The alignment cannot be shown.")):
+            self.alignment.show(view)
+            if view is AlignmentView.FLICKER:
+                self._flickerTimer.start()
+
+    def _flicker(self):
+        if self.alignment.active:
+            self.alignment.flicker()
+            self._flickerTimer.start()
+
+    def onEvaluateButton(self, _checked=False):
+        """Fill the table and the chart of the metrics."""
+        from .. import evaluation_nodes
+
+        self._monitor = Monitor(self._onProgress)
+        self.run.start()
+        said = _("Cancelled: the scene is as it was.")
+        try:
+            self._finishPainting()
+            mri, nodes = self._parameters.mri, self._nodes
+            rows = evaluation_nodes.evaluate_nodes(mri, nodes, monitor=self._monitor)
+            made = evaluation_nodes.push_evaluation(mri, nodes, rows)
+            means = evaluation_nodes.means(rows)
+            shown = [f"{name} {means[name]:.3f}" for name in METRICS_SHOWN if name in means]
+            nodes["fused"].SetAttribute(scene.ATTRIBUTE.format("Metrics"), ", ".join(shown))
+            evaluation_nodes.show_evaluation(made.chart, made.summary)
+            said = _('The metrics are in the tables "{summary}" and "{slices}".').format(
+                summary=made.summary.GetName(), slices=made.slices.GetName()
+            )
+        except Cancelled:
+            logging.info("FunFuse: cancelled")
+        except Exception as error:
+            said = _("The evaluation failed: {reason}").format(reason=error)
+            slicer.util.errorDisplay(said, windowTitle=_("FunFuse"), detailedText=traceback.format_exc())
+        finally:
+            self._monitor = None
+            self._say(said)
+            self.run.finish()
+
+    def onExportButton(self, _checked=False):
+        """Write the results into a folder that the user chooses."""
+        folder = qt.QFileDialog.getExistingDirectory(self.parent, _("Folder for the results"))
+        if folder:
+            with slicer.util.tryWithErrorDisplay(_("The results were not written."), waitCursor=True):
+                self._finishPainting()
+                files = export_outputs(self._nodes, folder)
+                self._say(_("{count} files written to {folder}.").format(count=len(files), folder=folder))
+
+    def onTransformsButton(self, _checked=False):
+        """Open the PET's transform in the module Transforms."""
+        slicer.app.openNodeModule(self._nodes["transform"])
+
+    # What the panel shows
+
+    def _say(self, text: str):
+        self.ui.statusLabel.text = text
+
+    def _reasonNotToRun(self) -> Optional[str]:
+        chosen = self._parameters
+        if self.run.busy_elsewhere:
+            return _("Another FunFuse panel is at work: wait until it is done.")
+        return problem(chosen.mri, chosen.pet, chosen.mask) or torch_problem()
+
+    def _updatePanel(self):
+        """The one place that decides what can be pressed, and that says why not."""
+        if self._parameters is None:
+            return
+        chosen, ui, idle = self._parameters, self.ui, self.run.state is RunState.IDLE
+        reason = self._reasonNotToRun()
+        swapped = looks_swapped(chosen.mri, chosen.pet)
+        ui.noticeFrame.setVisible(bool(idle and (reason or swapped)))
+        ui.noticeLabel.text = " ".join(text for text in (reason, swapped) if text)
+        ui.swapButton.setVisible(bool(swapped))
+        ui.installTorchButton.setVisible(torch_problem() is not None)
+
+        ui.applyButton.text = _("Apply") if idle else _("Cancel")
+        stopping = self.run.state is RunState.CANCELLING
+        self._enable("applyButton", _("Stopping …") if stopping else reason if idle else None)
+        if stopping:
+            self._say(_("Stopping …"))
+        ui.progressBar.setVisible(not idle)
+        for name in ("inputs", "registration", "fusion", "display"):
+            getattr(ui, f"{name}CollapsibleButton").enabled = idle
+
+        working = None if idle else _("Wait until the run is done, or cancel it.")
+        missing = working or (
+            None if self._nodes else _("There are no results of this pair yet: press Apply.")
+        )
+        for name in ("exportButton", "evaluateButton", "alignmentComboBox"):
+            self._enable(name, missing)
+        registered = None if "transform" in self._nodes else _("The PET was not registered here.")
+        self._enable("transformsButton", missing or registered)
+        registers = None if chosen.registration is not Registration.ALIGNED else _("Nothing is registered.")
+        self._enable("registerAgainCheckBox", registers or missing or registered)
+        self._enable("advancedCollapsibleButton", registers)
+        brains = chosen.registration is Registration.BRAINS
+        self._enable("iterationsSpinBox", None if brains else _("Only BRAINS takes a number of iterations."))
+        self._describeResults()
+
+    def _enable(self, name: str, reason: Optional[str]):
+        """Enabled, or disabled with the reason in its tool tip."""
+        widget = getattr(self.ui, name)
+        widget.enabled = not reason
+        widget.toolTip = reason or self._tips[name]
+
+    def _usedDevice(self, node) -> str:
+        device = scene.attribute(node, "UsedDevice")
+        if device == "cpu":
+            automatic = scene.attribute(node, "Device") == Device.AUTOMATIC.value
+            return _("CPU (there is no GPU that PyTorch can use)") if automatic else _("CPU")
+        return _("GPU ({name})").format(name=device)
+
+    def _describeResults(self):
+        fused = self._nodes.get("fused")
+        if fused is None:
+            self.ui.resultLabel.text = _("No results yet.")
+            self.ui.registrationLabel.text = _("Not registered yet.")
+            return
+        self.ui.deviceLabel.text = _("In use: {device}").format(device=self._usedDevice(fused))
+        self.ui.registrationLabel.text = scene.attribute(fused, "RegistrationSummary")
+        self.ui.registrationLabel.toolTip = scene.attribute(fused, "RegistrationDetails")
+        text = _('"{name}": model {model}, λ = {lam}.').format(
+            name=fused.GetName(), model=scene.attribute(fused, "Model"), lam=scene.attribute(fused, "Lambda")
+        )
+        metrics = scene.attribute(fused, "Metrics")
+        if metrics:
+            text += " " + _(
+                "Mean over the slices: {metrics}. (An unfused MRI scores high on some of them, too.)"
+            ).format(metrics=metrics)
+        if self.preview.active:
+            text += " " + _("The views preview λ = {lam}: press Apply for the whole volume.").format(
+                lam=f"{self._parameters.lam:g}"
+            )
+        self.ui.resultLabel.text = text

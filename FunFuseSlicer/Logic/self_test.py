@@ -1,0 +1,258 @@
+"""The self test of the module: the whole job on a small synthetic head, in seconds and without a network.
+
+Every test starts from an empty scene. The same tests run in Slicer and on its libraries alone.
+"""
+
+import os
+import tempfile
+
+import numpy as np
+
+from .volume import Volume
+
+
+def synthetic_head(size=(16, 48, 44), spacing=(3.5, 3.5, 5.0)):
+    """A T1-like and an FDG-like volume of one head, float32, on one grid: (mri, pet).
+
+    :param size: voxels along k, j, i.
+    :param spacing: millimeters along i, j, k.
+    """
+    k, j, i = np.meshgrid(*[np.linspace(-1, 1, n) for n in size], indexing="ij")
+    radius = np.sqrt((i / 0.8) ** 2 + (j / 0.9) ** 2 + (k / 0.85) ** 2)
+    cortex, white = (radius < 1) & (radius > 0.7), radius <= 0.7
+    ventricle = (i - 0.15) ** 2 + (j * 0.6) ** 2 + k**2 < 0.04
+    hot = (i - 0.4) ** 2 + (j - 0.2) ** 2 + (k - 0.3) ** 2 < 0.03
+    mri = 120.0 * cortex + 200.0 * white
+    pet = 4000.0 * cortex + 1500.0 * white
+    mri[ventricle], pet[ventricle], pet[hot] = 40.0, 300.0, 9000.0
+    ijk_to_ras = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
+    ijk_to_ras[:3, 3] = [spacing[0] * size[2] / 2, spacing[1] * size[1] / 2, -spacing[2] * size[0] / 2]
+    return (
+        Volume(mri.astype(np.float32), ijk_to_ras, "T1"),
+        Volume(pet.astype(np.float32), ijk_to_ras, "FDG"),
+    )
+
+
+class SelfTests:
+    """The test methods; to be inherited together with Slicer's ScriptedLoadableModuleTest."""
+
+    def setUp(self):
+        """An empty scene with an MRI and a PET, and the module's panel on them."""
+        import slicer
+
+        from .scene import add_volume_node
+
+        slicer.mrmlScene.Clear(0)
+        mri, pet = synthetic_head()
+        self.mri, self.pet = add_volume_node(mri), add_volume_node(pet)
+        self.panel = slicer.util.getModuleWidget("FunFuseSlicer")
+        self.panel.enter()
+        self.choices = self.panel._parameters
+        self.choices.mri, self.choices.pet = self.mri, self.pet
+
+    def _fuse(self):
+        """Press Apply on the pair as it lies."""
+        from .panel.choices import Registration
+
+        self.choices.registration = Registration.ALIGNED
+        self.panel.onApplyButton()
+        return self.panel._nodes
+
+    def _voxels(self, node):
+        import slicer
+
+        return slicer.util.arrayFromVolume(node)
+
+    def _node_ids(self):
+        import slicer
+
+        return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+
+    def test_inputs_are_guessed(self):
+        """A panel opened on a scene with an MRI and a PET has them chosen."""
+        from .panel.inputs import guess
+
+        found = guess([self.pet, self.mri])
+        self.assertIs(found.mri, self.mri)
+        self.assertIs(found.pet, self.pet)
+
+    def test_apply_makes_the_results(self):
+        """The parts add up, black stays black, and the inputs stay as they were."""
+        before = [self._voxels(node).copy() for node in (self.mri, self.pet)]
+        nodes = self._fuse()
+        fused = self._voxels(nodes["fused"])
+        parts = self._voxels(nodes["mri_part"]) + self._voxels(nodes["pet_part"])
+        np.testing.assert_allclose(parts, fused, atol=1e-5)
+        self.assertGreater(fused.max(), 0.3)
+        empty = (before[0] == 0) & (before[1] == 0)
+        # The kernels reach some voxels into the background; the first and last slice are empty.
+        for edge in (0, -1):
+            self.assertTrue(empty[edge].all())
+            self.assertFalse(fused[edge].any())
+        self.assertEqual(self._voxels(nodes["colored"]).shape, (*fused.shape, 3))
+        for node, array in zip((self.mri, self.pet), before):
+            np.testing.assert_array_equal(self._voxels(node), array)
+
+    def test_rerun_updates_the_same_nodes(self):
+        """Apply twice leaves no second copy."""
+        nodes = self._fuse()
+        before = self._node_ids()
+        first = self._voxels(nodes["fused"]).copy()
+        self.choices.lam = 0.1
+        again = self._fuse()
+        self.assertEqual(self._node_ids(), before)
+        self.assertIs(again["fused"], nodes["fused"])
+        self.assertGreater(np.abs(self._voxels(again["fused"]) - first).max(), 0.001)
+
+    def test_registration_brings_the_pet_back(self):
+        """A PET that was moved by 12 mm and turned by 8 degrees is found, and stays where it was."""
+        import slicer
+
+        from .panel.choices import Registration
+        from .registration import available_engines
+
+        angle = np.radians(8.0)
+        moved = np.eye(4)
+        moved[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        moved[:3, 3] = [12.0, -6.0, 4.0]
+        grid = synthetic_head()[1].ijk_to_ras
+        self.pet.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(moved @ grid))
+        brains = "BRAINS" in available_engines()
+        self.choices.registration = Registration.BRAINS if brains else Registration.SIMPLEITK
+        self.choices.rigidOnly = True
+        self.panel.onApplyButton()
+        transform = self.panel._nodes["transform"]
+        matrix = slicer.util.arrayFromVTKMatrix(transform.GetMatrixTransformToParent())
+        corners = np.array([[x, y, z, 1.0] for x in (-50, 50) for y in (-60, 60) for z in (-30, 30)])
+        error = np.linalg.norm(((matrix @ moved @ corners.T) - corners.T)[:3], axis=0)
+        # A head of 4 mm voxels.
+        self.assertLess(error.mean(), 4.0)
+        self.assertIsNone(self.pet.GetParentTransformNode())
+
+    def test_cancel_leaves_the_scene_as_it_was(self):
+        """The Cancel button stops a run, and nothing of it is left."""
+        before, layers = self._node_ids(), self._layers()
+        process = self.panel.logic.process
+
+        def pressed_meanwhile(*arguments):
+            self.panel.onApplyButton()
+            return process(*arguments)
+
+        self.panel.logic.process = pressed_meanwhile
+        try:
+            self._fuse()
+        finally:
+            del self.panel.logic.process
+        self.assertEqual(self._node_ids(), before)
+        self.assertEqual(self._layers(), layers)
+        self.assertEqual(self.panel.ui.applyButton.text, "Apply")
+
+    def test_wrong_choices_are_told(self):
+        """The panel says what is wrong before anything runs."""
+        button = self.panel.ui.applyButton
+        self.assertTrue(button.enabled, button.toolTip)
+        self.choices.pet = self.mri
+        self.assertFalse(button.enabled)
+        self.assertIn("two volumes", self.panel.ui.noticeLabel.text)
+        self.choices.pet = None
+        self.assertFalse(button.enabled)
+        self.choices.mri, self.choices.pet = self.pet, self.mri
+        self.assertIn("wrong way round", self.panel.ui.noticeLabel.text)
+        self.panel.onSwapButton()
+        self.assertIs(self.choices.mri, self.mri)
+        self.assertNotIn("wrong way round", self.panel.ui.noticeLabel.text)
+        colored = self._fuse()["colored"]
+        self.choices.pet = colored
+        self.assertFalse(button.enabled)
+
+    def test_sliders_act_without_a_run(self):
+        """Omega repaints the shown slices at once, and the whole volume after a rest."""
+        nodes = self._fuse()
+        fused = self._voxels(nodes["fused"]).copy()
+        self.choices.omega = 0.0
+        self.panel._finishPainting()
+        gray = self._voxels(nodes["colored"])
+        self.assertTrue((gray == gray[..., :1]).all())
+        np.testing.assert_allclose(gray[..., 0], np.rint(255 * np.clip(fused, 0, 1)), atol=1)
+        self.choices.omega = 1.0
+        self.panel._finishPainting()
+        colored = self._voxels(nodes["colored"])
+        self.assertGreater((colored.max(axis=-1).astype(int) - colored.min(axis=-1)).max(), 100)
+        np.testing.assert_array_equal(self._voxels(nodes["fused"]), fused)
+
+    def test_lambda_is_previewed(self):
+        """Another lambda shows in the views, the results stay, and going back ends the preview."""
+        nodes = self._fuse()
+        before, layers = self._node_ids(), self._layers()
+        fused = self._voxels(nodes["fused"]).copy()
+        applied = self.choices.lam
+        self.choices.lam = 0.1
+        while self.panel._previews:
+            self.panel._previewStep()
+        self.assertTrue(self.panel.preview.active)
+        self.assertNotEqual(self._layers(), layers)
+        np.testing.assert_array_equal(self._voxels(nodes["fused"]), fused)
+        self.choices.lam = applied
+        self.assertFalse(self.panel.preview.active)
+        self.assertEqual(self._layers(), layers)
+        self.assertEqual(self._node_ids(), before)
+
+    def test_four_panes(self):
+        """The button opens the four panes and goes back."""
+        from . import views
+
+        nodes = self._fuse()
+        self.panel.onFourPanesButton(True)
+        self.assertTrue(views.four_panes_are_open())
+        shown = {
+            logic.GetSliceNode().GetLayoutName(): views.layers_of(logic).background
+            for logic in views.slice_logics()
+        }
+        self.assertEqual(shown["FunFuseMRI"], self.mri.GetID())
+        self.assertEqual(shown["FunFuseFused"], nodes["fused"].GetID())
+        self.panel.onFourPanesButton(False)
+        self.assertFalse(views.four_panes_are_open())
+
+    def test_saved_scene_restores_choices_and_results(self):
+        """Save, close, load: the panel is as it was, and its sliders still act."""
+        import slicer
+
+        self.choices.omega, self.choices.lam = 0.25, 0.35
+        self._fuse()
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            slicer.mrmlScene.Clear(0)
+            slicer.util.loadScene(path)
+        choices = self.panel._parameters
+        self.assertEqual((choices.omega, choices.lam), (0.25, 0.35))
+        self.assertEqual(choices.mri.GetName(), "T1")
+        nodes = self.panel._nodes
+        self.assertIn("colored", nodes)
+        choices.omega = 0.0
+        self.panel._finishPainting()
+        gray = self._voxels(nodes["colored"])
+        self.assertTrue((gray == gray[..., :1]).all())
+
+    def test_closing_the_scene_while_it_runs(self):
+        """A run whose scene goes away ends by itself."""
+        import slicer
+
+        process = self.panel.logic.process
+
+        def closed_meanwhile(*arguments):
+            slicer.mrmlScene.Clear(0)
+            return process(*arguments)
+
+        self.panel.logic.process = closed_meanwhile
+        try:
+            self._fuse()
+        finally:
+            del self.panel.logic.process
+        self.assertFalse(self.panel._nodes)
+        self.assertEqual(self.panel.ui.applyButton.text, "Apply")
+
+    def _layers(self):
+        from . import views
+
+        return views.all_layers()

@@ -1,0 +1,464 @@
+"""The panel on real MRML scenes: what the self test does not try."""
+
+import re
+import sys
+import types
+import xml.etree.ElementTree as xml
+import zipfile
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vtk
+
+from FunFuseSlicer.Logic.self_test import synthetic_head
+
+ROOT = Path(__file__).resolve().parents[1]
+UI = ROOT / "FunFuseSlicer" / "Resources" / "UI" / "FunFuseSlicer.ui"
+
+
+@pytest.fixture
+def widget(slicer, qt_started):
+    """The module's panel in an empty scene, as Slicer opens it."""
+    from Headless.module import close_widget, load_module, open_widget
+
+    load_module()
+    opened = open_widget("FunFuseSlicer")
+    yield opened
+    close_widget(opened)
+
+
+@pytest.fixture
+def panel(widget, slicer):
+    """The panel with an MRI and a PET chosen that lie on each other."""
+    from FunFuseSlicer.Logic.panel.choices import Registration
+
+    panel = widget.self()
+    panel.mri, panel.pet = add_pair()
+    chosen = panel._parameters
+    chosen.mri, chosen.pet, chosen.registration = panel.mri, panel.pet, Registration.ALIGNED
+    return panel
+
+
+def add_pair():
+    from FunFuseSlicer.Logic.scene import add_volume_node
+
+    return [add_volume_node(volume) for volume in synthetic_head((6, 48, 44), (3.5, 3.5, 12.0))]
+
+
+def add_vector_volume(slicer, components, name, dtype):
+    array = np.ones((3, 4, 5, components), dtype)
+    return slicer.util.addVolumeFromArray(array, np.eye(4), name, "vtkMRMLVectorVolumeNode")
+
+
+def voxels(node):
+    import slicer
+
+    return slicer.util.arrayFromVolume(node)
+
+
+# The form
+
+
+def test_every_parameter_of_the_form_exists(slicer):
+    from FunFuseSlicer.Logic.panel.parameters import Parameters
+
+    tree = xml.parse(UI)
+    names = [
+        prop.find("string").text
+        for prop in tree.iter("property")
+        if prop.get("name") == "SlicerParameterName"
+    ]
+    assert len(names) == len(set(names))
+    assert set(names) == set(Parameters.__annotations__) - {"previewing"}
+
+
+def test_every_control_explains_itself():
+    tree = xml.parse(UI)
+    for element in tree.iter("widget"):
+        if element.get("class") in ("QPushButton", "QCheckBox", "QComboBox", "ctkSliderWidget"):
+            tips = [prop for prop in element.findall("property") if prop.get("name") == "toolTip"]
+            assert tips, element.get("name")
+
+
+def test_the_panel_opens_without_torch(slicer):
+    """In a process of its own: the import of torch takes seconds, and may be impossible."""
+    import subprocess
+
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from Headless.module import load_module, open_widget\n"
+        "load_module(); panel = open_widget('FunFuseSlicer').self()\n"
+        "print(panel.ui.applyButton.text)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("Apply"), done.stderr
+
+
+# Wrong choices
+
+
+def test_an_empty_scene_is_told(widget):
+    ui = widget.self().ui
+    assert "no volume in the scene" in ui.noticeLabel.text
+    assert not ui.applyButton.enabled and ui.applyButton.toolTip == ui.noticeLabel.text
+
+
+def test_volumes_that_are_loaded_later_are_chosen(widget):
+    from Headless import qt_events
+
+    mri, pet = add_pair()
+    chosen = widget.self()._parameters
+    qt_events.process(lambda: chosen.pet is not None, 10.0)
+    assert (chosen.mri, chosen.pet) == (mri, pet)
+
+
+@pytest.mark.parametrize(
+    "components, dtype, words", [(3, np.uint8, "color image"), (12, np.float32, "dynamic")]
+)
+def test_color_and_dynamic_pet_are_told(panel, slicer, components, dtype, words):
+    panel._parameters.pet = add_vector_volume(slicer, components, "PET", dtype)
+    assert words in panel.ui.noticeLabel.text
+    assert not panel.ui.applyButton.enabled
+
+
+def test_dicom_modality_decides_before_the_name(panel, slicer):
+    from FunFuseSlicer.Logic.panel.inputs import modality
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    name = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
+    hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(panel.mri), name, "PT")
+    hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(panel.pet), name, "MR")
+    assert (modality(panel.mri), modality(panel.pet)) == ("PT", "MR")
+    panel._updatePanel()
+    assert "wrong way round" in panel.ui.noticeLabel.text
+
+
+def test_a_non_linear_transform_is_told(panel, slicer):
+    grid = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
+    panel.pet.SetAndObserveTransformNodeID(grid.GetID())
+    panel._updatePanel()
+    assert "non-linear" in panel.ui.noticeLabel.text
+
+
+def test_missing_torch_is_told_and_can_be_installed(panel, slicer, monkeypatch):
+    from FunFuseSlicer.Logic.panel import widget as module
+
+    missing = ["PyTorch is not installed."]
+    monkeypatch.setattr(module, "torch_problem", lambda: missing[0] if missing else None)
+    panel._updatePanel()
+    assert panel.ui.noticeLabel.text == "PyTorch is not installed."
+    assert not panel.ui.installTorchButton.isHidden()
+    monkeypatch.setattr(module, "install_torch", lambda: missing.clear() or True)
+    panel.onInstallTorchButton()
+    assert panel.ui.applyButton.enabled and panel.ui.installTorchButton.isHidden()
+
+
+def test_install_asks_the_pytorch_extension(monkeypatch):
+    from FunFuseSlicer.Logic.panel import torch_setup
+
+    with pytest.raises(RuntimeError, match="Extensions Manager"):
+        torch_setup.install_torch()
+    asked = []
+
+    class Logic:
+        def installTorch(self, askConfirmation):
+            asked.append(askConfirmation)
+            return sys
+
+    fake = types.ModuleType("PyTorchUtils")
+    fake.PyTorchUtilsLogic, fake.__spec__ = Logic, ModuleSpec("PyTorchUtils", None)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", fake)
+    assert torch_setup.install_torch() and asked == [True]
+
+
+def test_a_broken_torch_is_told(monkeypatch):
+    from FunFuseSlicer.Logic.panel import torch_setup
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(RuntimeError, match="cannot be loaded"):
+        torch_setup.load_torch()
+
+
+# Runs
+
+
+def test_two_panels_do_not_run_at_once(panel, slicer):
+    from Headless.module import close_widget, open_widget
+
+    other = open_widget("FunFuseSlicer")
+    try:
+        panel.run.start()
+        other.self()._updatePanel()
+        assert "Another FunFuse panel" in other.self().ui.applyButton.toolTip
+        panel.run.finish()
+        other.self()._updatePanel()
+        assert other.self().ui.applyButton.enabled
+    finally:
+        close_widget(other)
+
+
+def test_a_failure_is_told_and_leaves_the_scene(panel, slicer, monkeypatch):
+    from FunFuseSlicer.Logic import engine
+
+    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+
+    def fail(*_):
+        raise ValueError("something broke")
+
+    monkeypatch.setattr(engine, "_run", fail)
+    panel.onApplyButton()
+    assert "something broke" in panel.ui.statusLabel.text
+    assert panel.ui.applyButton.text == "Apply"
+    assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
+
+
+def test_half_made_results_are_taken_back(panel, slicer, monkeypatch):
+    from FunFuseSlicer.Logic import scene
+
+    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+    monkeypatch.setattr(scene, "display_as_color", lambda node: 1 / 0)
+    panel.onApplyButton()
+    assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
+
+
+def test_apply_uses_the_transform_that_was_corrected_by_hand(panel, slicer):
+    from FunFuseSlicer.Logic.panel.choices import Registration
+
+    panel._parameters.registration = Registration.SIMPLEITK
+    panel._parameters.rigidOnly = True
+    panel.onApplyButton()
+    transform = panel._nodes["transform"]
+    assert not panel._parameters.registerAgain
+    nudged = vtk.vtkMatrix4x4()
+    nudged.SetElement(0, 3, 3.5)
+    transform.SetMatrixTransformToParent(nudged)
+    panel.onApplyButton()
+    assert panel._nodes["transform"] is transform
+    assert panel._matrixToReuse()[0, 3] == 3.5
+    moved = voxels(panel._nodes["pet_registered"])
+    # One voxel of 3.5 mm to the right, which is down the i axis.
+    np.testing.assert_allclose(moved[:, :, :-1], voxels(panel.pet)[:, :, 1:], rtol=1e-4, atol=1)
+
+
+def test_the_position_is_adjusted_in_the_module_transforms(panel, slicer, monkeypatch):
+    from FunFuseSlicer.Logic.panel.choices import Registration
+
+    assert not panel.ui.transformsButton.enabled
+    panel._parameters.registration = Registration.SIMPLEITK
+    panel.onApplyButton()
+    assert panel.ui.transformsButton.enabled
+    opened = []
+    monkeypatch.setattr(
+        type(slicer.app), "openNodeModule", lambda _, node: opened.append(node), raising=False
+    )
+    panel.onTransformsButton()
+    assert opened == [panel._nodes["transform"]]
+
+
+def test_an_input_that_changes_is_fused_again_by_itself(panel, slicer):
+    panel.onApplyButton()
+    first = voxels(panel._nodes["fused"]).copy()
+    panel._parameters.autoUpdate = True
+    slicer.util.updateVolumeFromArray(panel.pet, voxels(panel.pet)[:, ::-1].copy())
+    assert panel._autoTimer.active
+    panel._autoTimer.stop()
+    panel._autoRun()
+    assert np.abs(voxels(panel._nodes["fused"]) - first).max() > 0.05
+
+
+def test_another_lambda_runs_by_itself_only_where_asked(panel):
+    panel.onApplyButton()
+    panel._parameters.lam = 0.3
+    assert not panel._autoTimer.active and panel._previews
+    panel._parameters.autoUpdate = True
+    panel._parameters.lam = 0.2
+    assert panel._autoTimer.active
+    panel._autoTimer.stop()
+
+
+def test_the_panel_can_be_closed_and_opened_while_a_slider_moves(panel, widget, slicer):
+    panel.onApplyButton()
+    panel._parameters.omega = 0.1
+    panel.cleanup()
+    assert not panel._settleTimer.active
+    assert (np.ptp(voxels(panel._nodes["colored"]).astype(int), axis=-1) < 30).all()
+
+
+# The look
+
+
+@pytest.mark.parametrize("oblique", [False, True])
+def test_a_drag_paints_what_the_view_shows_as_the_whole(panel, slicer, oblique):
+    from FunFuseSlicer.Logic import views
+
+    panel.onApplyButton()
+    colored = panel._nodes["colored"]
+    logic = next(logic for logic in views.shown_logics(colored))
+    if oblique:
+        turn = vtk.vtkTransform()
+        turn.RotateX(17)
+        turn.RotateY(-25)
+        turn.RotateZ(8)
+        logic.GetSliceNode().GetSliceToRAS().DeepCopy(turn.GetMatrix())
+        logic.GetSliceNode().UpdateMatrices()
+    panel._parameters.omega = 1.0
+    assert panel._settleTimer.active
+    logic.GetImageDataConnection().GetProducer().Update()
+    dragged = _picture(logic)
+    panel._finishPainting()
+    assert not panel._settleTimer.active
+    np.testing.assert_array_equal(_picture(logic), dragged)
+    assert np.ptp(dragged[..., :3].astype(int), axis=-1).max() > 50
+
+
+def _picture(logic):
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    producer = logic.GetImageDataConnection().GetProducer()
+    producer.Update()
+    image = producer.GetOutputDataObject(0)
+    scalars = vtk_to_numpy(image.GetPointData().GetScalars())
+    return scalars.reshape(image.GetDimensions()[1], image.GetDimensions()[0], -1).copy()
+
+
+def test_the_mode_and_the_map_change_the_colors(panel):
+    from FunFuseSlicer.Logic.panel.choices import Mode
+
+    panel.onApplyButton()
+    colored = panel._nodes["colored"]
+    seen = []
+    for mode, colormap in (
+        (Mode.CONTRIBUTION, "Jet"),
+        (Mode.UPTAKE, "Jet"),
+        (Mode.UPTAKE, "PET-Heat"),
+    ):
+        panel._parameters.mode, panel._parameters.colormap = mode, colormap
+        panel._finishPainting()
+        seen.append(voxels(colored).copy())
+        assert colored.GetAttribute("FunFuse.Colormap") == colormap or mode is Mode.CONTRIBUTION
+    assert not np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[1], seen[2])
+    panel._parameters.mode = Mode.GRADIENT
+    assert "press Apply" in panel.ui.statusLabel.text
+    panel.onApplyButton()
+    assert colored.GetAttribute("FunFuse.Mode") == "gradient"
+    panel._parameters.omega = 0.2
+    panel._finishPainting()
+
+
+def test_the_legend_belongs_to_the_registered_pet(panel, slicer):
+    panel.onApplyButton()
+    logic = slicer.modules.colors.logic()
+    legend = logic.GetColorLegendDisplayNode(panel._nodes["pet_registered"])
+    assert legend.GetVisibility() and legend.GetTitleText() == "FDG"
+    panel._parameters.legend = False
+    assert not legend.GetVisibility()
+
+
+def test_zoom_is_kept_on_the_second_run(panel, slicer):
+    from FunFuseSlicer.Logic import views
+
+    panel.onApplyButton()
+    node = views.shown_logics(panel._nodes["colored"])[0].GetSliceNode()
+    node.SetFieldOfView(33.0, 33.0, node.GetFieldOfView()[2])
+    panel.onApplyButton()
+    assert node.GetFieldOfView()[0] == 33.0
+
+
+def test_previews_are_not_saved_with_the_scene(panel, slicer, tmp_path):
+    from FunFuseSlicer.Logic import views
+
+    panel.onApplyButton()
+    panel._parameters.lam = 0.3
+    while panel._previews:
+        panel._previewStep()
+    assert panel.preview.active
+    path = tmp_path / "scene.mrb"
+    assert slicer.util.saveScene(str(path))
+    with zipfile.ZipFile(path) as bundle:
+        assert not [name for name in bundle.namelist() if "preview" in name]
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(path))
+    shown = {views.layers_of(logic).foreground for logic in views.slice_logics()}
+    assert shown == {panel._nodes["colored"].GetID()}
+
+
+def test_scrolling_moves_the_preview(panel, slicer):
+    panel.onApplyButton()
+    panel._parameters.lam = 0.3
+    while panel._previews:
+        panel._previewStep()
+    logic = panel.preview.views()[0]
+    node = logic.GetSliceNode()
+    node.SetSliceOffset(node.GetSliceOffset() + 5.0)
+    assert panel._previews == [logic]
+
+
+@pytest.mark.parametrize("index", [1, 2, 3])
+def test_checking_the_alignment_leaves_the_views_as_they_were(panel, slicer, index):
+    from FunFuseSlicer.Logic import views
+
+    panel.onApplyButton()
+    layers = views.all_layers()
+    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+    panel.ui.alignmentComboBox.currentIndex = index
+    assert panel.alignment.active and views.all_layers() != layers
+    if index == 1:
+        opacities = [views.slice_logics()[0].GetSliceCompositeNode().GetForegroundOpacity()]
+        panel._flicker()
+        opacities.append(views.slice_logics()[0].GetSliceCompositeNode().GetForegroundOpacity())
+        assert sorted(opacities) == [0.0, 1.0]
+    panel.exit()
+    assert not panel.alignment.active and panel.ui.alignmentComboBox.currentIndex == 0
+    assert views.all_layers() == layers
+    assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
+
+
+# Results
+
+
+def test_evaluate_fills_tables_and_says_the_means(panel, slicer):
+    panel.onApplyButton()
+    panel.onEvaluateButton()
+    assert "Q_SSIM" in panel.ui.resultLabel.text and "b_P" in panel.ui.resultLabel.text
+    tables = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    assert max(table.GetNumberOfRows() for table in tables) >= 3
+    count = len(tables)
+    panel.onApplyButton()
+    assert "Q_SSIM" not in panel.ui.resultLabel.text
+    panel.onEvaluateButton()
+    assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == count
+
+
+def test_results_are_exported_whole_or_not_at_all(panel, slicer, tmp_path):
+    from FunFuseSlicer.Logic.errors import OutputError
+    from FunFuseSlicer.Logic.export import export_outputs
+
+    panel.onApplyButton()
+    files = export_outputs(panel._nodes, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
+    assert len(files) == 5 and all(re.fullmatch(r"[\w +]+\.nrrd", path.name) for path in files)
+    with pytest.raises(OutputError, match="another folder"):
+        export_outputs(panel._nodes, files[0])
+
+
+def test_sample_data_is_offered_where_there_is_the_module(monkeypatch):
+    from FunFuseSlicer.Logic import sample_data
+
+    assert not sample_data.register_sample_data("icons")
+    offered = []
+
+    class Logic:
+        @staticmethod
+        def registerCustomSampleDataSource(**facts):
+            offered.append(facts)
+
+    fake = types.ModuleType("SampleData")
+    fake.SampleDataLogic = Logic
+    monkeypatch.setitem(sys.modules, "SampleData", fake)
+    assert sample_data.register_sample_data("icons")
+    (facts,) = offered
+    lists = [facts[name] for name in ("uris", "fileNames", "nodeNames", "checksums")]
+    assert len({len(values) for values in lists}) == 1
+    assert all(re.fullmatch(r"SHA256:[0-9a-f]{64}", checksum) for checksum in facts["checksums"])
