@@ -52,6 +52,8 @@ commands:
   train      train the fusion network on your own pairs
   uptake     turn a pseudo-colored PET back into uptake
   study      compute the figures of the pages in docs
+  benchmark  measure how fast it is on this computer
+  pictures   make the pictures of panel and views anew
   test       run the tests
 
 "python3 funfuse.py fuse --help" tells more about fuse, and so for each command; what follows "test"

@@ -7,5 +7,7 @@ COMMANDS = {
     "train": ("Headless.commands.train", "train the fusion network on your own pairs"),
     "uptake": ("Headless.commands.uptake", "turn a pseudo-colored PET back into uptake"),
     "study": ("Headless.commands.study", "compute the figures of the pages in docs"),
+    "benchmark": ("Headless.commands.benchmark", "measure how fast it is on this computer"),
+    "pictures": ("Headless.commands.pictures", "make the pictures of panel and views anew"),
     "test": ("Headless.commands.test", "run the tests"),
 }
