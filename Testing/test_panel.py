@@ -286,6 +286,24 @@ def test_the_panel_can_be_closed_and_opened_while_a_slider_moves(panel, widget, 
     assert (np.ptp(voxels(panel._nodes["colored"]).astype(int), axis=-1) < 30).all()
 
 
+def test_a_run_may_outlive_its_panel(panel, slicer):
+    """The module is loaded again while it runs: the old panel must not touch widgets that are gone."""
+    process = panel.logic.process
+
+    def reloaded_meanwhile(*arguments):
+        panel.cleanup()
+        panel.ui = None
+        return process(*arguments)
+
+    panel.logic.process = reloaded_meanwhile
+    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+    ui = panel.ui
+    panel.onApplyButton()
+    panel.ui = ui
+    assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
+    assert not panel.run.busy_elsewhere and panel.run.state.value == "idle"
+
+
 # The look
 
 

@@ -190,6 +190,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         self._seen = None
         self._onParametersModified()
+        # The layout is part of the scene.
+        self.ui.fourPanesButton.checked = views.four_panes_are_open()
 
     def _guessInputs(self):
         """Fill the selectors that are empty."""
@@ -422,6 +424,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._autoTimer.start()
 
     def _onProgress(self, stage: str, fraction: Optional[float]):
+        if self._parameters is None:
+            return
         left = self.timeLeft.update(stage, fraction)
         bar = self.ui.progressBar
         bar.maximum = 0 if fraction is None else 100
@@ -570,7 +574,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # What the panel shows
 
     def _say(self, text: str):
-        self.ui.statusLabel.text = text
+        # A run may outlive its panel by a moment, when the module is loaded again meanwhile.
+        if self._parameters is not None:
+            self.ui.statusLabel.text = text
 
     def _reasonNotToRun(self) -> Optional[str]:
         chosen = self._parameters
