@@ -124,13 +124,16 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         options, monitor = options or FusionOptions(), monitor or Monitor()
         if mriNode is not None and mriNode is petNode:
             raise InputError(f'"{mriNode.GetName()}" is chosen as MRI and as PET: choose two volumes.')
+        monitor.report("Preparing", 0.0)
         mriRaw, petRaw = scene.volume_from_node(mriNode), scene.volume_from_node(petNode)
         ranges = (mriRaw.array.dtype, petRaw.array.dtype)
         (mri, mriCounts), (pet, petCounts) = preprocessing.clean(mriRaw), preprocessing.clean(petRaw)
         notes = preprocessing.replaced_sentences([(mri.name, mriCounts), (pet.name, petCounts)])
+        monitor.report("Preparing", 0.5)
         model = load_model(options.model)
         network = model.at_lambda(options.lam)
         colorTable = scene.color_table(options.colormap)
+        monitor.report("Preparing", 1.0)
 
         result = None
         if matrix is not None:
@@ -138,7 +141,9 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         elif registration is not None:
             result = register(mri, pet, registration, monitor)
         matrix = None if result is None else result.matrix
+        monitor.report("Resampling", 0.0)
         petOnGrid = self._onGrid(pet, mri, matrix)
+        monitor.report("Resampling", 1.0)
         preprocessing.check_overlap(
             petOnGrid.array,
             mri,

@@ -35,6 +35,7 @@ _FIRST_STRETCH_MM = 0.7
 _STAGE_NAME = "Registering"
 # First and last step in millimeters, relaxation and number of steps, as in _Level.
 _COARSE_WALK = (4.0, 0.1, 0.9, 100)
+_MIDDLE_WALK = (2.0, 0.05, 0.8, 60)
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,16 @@ class _Level:
     iterations: int
 
 
-def rough_rigid(
+def improve_rigid(
     fixed: WorkingImage, moving: WorkingImage, start: np.ndarray, options: RegistrationOptions
 ) -> np.ndarray:
-    """Improve a 4×4 matrix (RAS, moving to fixed) by a rigid motion, on coarse images.
+    """Improve a 4×4 matrix (RAS, moving to fixed) by a rigid motion, on coarse or middling images.
 
+    :param fixed: voxels of ``COARSE_MM`` for large motions, or smaller ones for small motions.
     :raises RuntimeError: from ITK, mostly when too few samples overlap.
     """
-    level = _level((fixed, moving), options, HEAD_MARGIN_MM, *_COARSE_WALK)
+    walk = _COARSE_WALK if fixed.spacing >= COARSE_MM else _MIDDLE_WALK
+    level = _level((fixed, moving), options, HEAD_MARGIN_MM, *walk)
     return _optimize("rigid", start, level, options, lambda part: None)
 
 
@@ -87,7 +90,7 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
     middle_images = [coarsen(image, MIDDLE_MM) for image in fine_images]
     # Steps are long and tire slowly where an iteration is cheap.
     coarse = _level(coarse_images, options, HEAD_MARGIN_MM, *_COARSE_WALK)
-    middle = _level(middle_images, options, HEAD_MARGIN_MM, 2.0, 0.05, 0.8, 60)
+    middle = _level(middle_images, options, HEAD_MARGIN_MM, *_MIDDLE_WALK)
     fine = _level(fine_images, options, FINE_MARGIN_MM, 0.5, 0.01, 0.7, 60)
     monitor.report(_STAGE_NAME, 0.15)
 
