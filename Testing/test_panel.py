@@ -436,14 +436,25 @@ def test_checking_the_alignment_leaves_the_views_as_they_were(panel, slicer, ind
 # Results
 
 
-def test_evaluate_fills_tables_and_says_the_means(panel, slicer):
+def test_evaluate_fills_tables_and_says_the_means(panel, slicer, tmp_path):
+    from FunFuseSlicer.Logic.export import export_outputs
+
     panel.onApplyButton()
     panel.onEvaluateButton()
     assert "Q_SSIM" in panel.ui.resultLabel.text and "b_P" in panel.ui.resultLabel.text
     tables = slicer.util.getNodesByClass("vtkMRMLTableNode")
     assert max(table.GetNumberOfRows() for table in tables) >= 3
     count = len(tables)
+    panel.onCopyButton()
+    import qt
+
+    copied = qt.QApplication.clipboard().text()
+    assert "Q_SSIM" in copied and copied.count("\t") > 20
+    files = export_outputs(panel._nodes, tmp_path, panel._tables())
+    assert [path.suffix for path in files].count(".csv") == 2
+    assert "Q_SSIM" in files[-1].read_text(encoding="utf-8")
     panel.onApplyButton()
+    assert not panel.ui.copyButton.enabled and panel._tables() == []
     assert "Q_SSIM" not in panel.ui.resultLabel.text
     panel.onEvaluateButton()
     assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == count

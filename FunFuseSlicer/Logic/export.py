@@ -3,13 +3,14 @@
 import os
 import re
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 from .errors import OutputError
+from .evaluation_nodes import export_csv
 
 
-def export_outputs(nodes: Dict[str, object], folder) -> List[Path]:
-    """Write the volumes as NRRD and the transform as ITK text, named after the nodes.
+def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = ()) -> List[Path]:
+    """Write the volumes as NRRD, the transform as ITK text and tables as CSV, named after the nodes.
 
     Every file is written under a temporary name first: a file that is there is whole.
 
@@ -22,7 +23,7 @@ def export_outputs(nodes: Dict[str, object], folder) -> List[Path]:
     folder, files = Path(folder), []
     for role, node in nodes.items():
         ending = ".tfm" if role == "transform" else ".nrrd"
-        path = folder / (re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "_", node.GetName()) + ending)
+        path = folder / (_file_name(node) + ending)
         part = path.with_name(f".part-{os.getpid()}-{role}{ending}")
         storage = node.GetStorageNode()
         before = storage.GetFileName() if storage is not None else None
@@ -41,4 +42,13 @@ def export_outputs(nodes: Dict[str, object], folder) -> List[Path]:
             if node.GetStorageNode() is not None:
                 node.GetStorageNode().SetFileName(before)
         files.append(path)
+    for table in tables:
+        path = folder / f"{_file_name(table)}.csv"
+        export_csv(table, path)
+        files.append(path)
     return files
+
+
+def _file_name(node) -> str:
+    """The node's name without what file systems refuse."""
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "_", node.GetName())

@@ -33,6 +33,7 @@ CONDITIONAL = (
     "applyButton",
     "exportButton",
     "evaluateButton",
+    "copyButton",
     "transformsButton",
     "alignmentComboBox",
     "registerAgainCheckBox",
@@ -96,6 +97,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.fourPanesButton.connect("toggled(bool)", self.onFourPanesButton)
         self.ui.alignmentComboBox.connect("currentIndexChanged(int)", self.onAlignmentChanged)
         self.ui.evaluateButton.connect("clicked(bool)", self.onEvaluateButton)
+        self.ui.copyButton.connect("clicked(bool)", self.onCopyButton)
         self.ui.exportButton.connect("clicked(bool)", self.onExportButton)
         self.ui.transformsButton.connect("clicked(bool)", self.onTransformsButton)
 
@@ -558,13 +560,29 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._say(said)
             self.run.finish()
 
+    def _tables(self) -> list:
+        """The tables of Evaluate, if it was pressed since the last run: the means, and the slices."""
+        if not self._nodes or not scene.attribute(self._nodes["fused"], "Metrics"):
+            return []
+        from ..evaluation_nodes import find_evaluation
+
+        found = find_evaluation(self._nodes["fused"])
+        return [] if found is None else [found.summary, found.slices]
+
+    def onCopyButton(self, _checked=False):
+        """Put the metrics on the clipboard, means first."""
+        from ..evaluation_nodes import as_text
+
+        qt.QApplication.clipboard().setText("\n".join(as_text(table) for table in self._tables()))
+        self._say(_("The metrics are on the clipboard."))
+
     def onExportButton(self, _checked=False):
         """Write the results into a folder that the user chooses."""
         folder = qt.QFileDialog.getExistingDirectory(self.parent, _("Folder for the results"))
         if folder:
             with slicer.util.tryWithErrorDisplay(_("The results were not written."), waitCursor=True):
                 self._finishPainting()
-                files = export_outputs(self._nodes, folder)
+                files = export_outputs(self._nodes, folder, self._tables())
                 self._say(_("{count} files written to {folder}.").format(count=len(files), folder=folder))
 
     def onTransformsButton(self, _checked=False):
@@ -611,6 +629,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         for name in ("exportButton", "evaluateButton", "alignmentComboBox"):
             self._enable(name, missing)
+        measured = None if self._tables() else _("Press Evaluate first.")
+        self._enable("copyButton", missing or measured)
         registered = None if "transform" in self._nodes else _("The PET was not registered here.")
         self._enable("transformsButton", missing or registered)
         registers = None if chosen.registration is not Registration.ALIGNED else _("Nothing is registered.")
