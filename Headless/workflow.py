@@ -131,5 +131,7 @@ def _registration_report(result) -> dict:
         "seconds": round(result.seconds, 3),
         "similarity_before": result.similarity_before,
         "similarity_after": result.similarity_after,
+        "verdict": result.verdict,
+        "description": result.description,
         "notes": list(result.notes),
     }

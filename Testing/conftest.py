@@ -57,12 +57,24 @@ def pair():
 
 @pytest.fixture
 def slicer():
-    """Slicer with an empty scene."""
+    """Slicer with an empty scene; afterwards its slice views are those of before."""
     from Headless.boot import boot
 
     slicer = boot()
     slicer.mrmlScene.Clear(False)
-    return slicer
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    arrangement, views = layout.GetViewArrangement(), _view_ids(slicer)
+    yield slicer
+    # Views outlive the scene that is closed, as in Slicer.
+    slicer.mrmlScene.Clear(False)
+    layout.SetViewArrangement(arrangement)
+    for node_id in _view_ids(slicer) - views:
+        slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetNodeByID(node_id))
+
+
+def _view_ids(slicer) -> set:
+    kinds = ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
+    return {node.GetID() for kind in kinds for node in slicer.util.getNodesByClass(kind)}
 
 
 @pytest.fixture

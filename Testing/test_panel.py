@@ -242,6 +242,21 @@ def test_apply_uses_the_transform_that_was_corrected_by_hand(panel, slicer):
     np.testing.assert_allclose(moved[:, :, :-1], voxels(panel.pet)[:, :, 1:], rtol=1e-4, atol=1)
 
 
+def test_volumes_far_apart_are_refused_unless_allowed(panel, slicer):
+    from FunFuseSlicer.Logic.panel.choices import Registration
+
+    panel._parameters.registration = Registration.SIMPLEITK
+    panel._parameters.rigidOnly = True
+    origin = np.array(panel.pet.GetOrigin())
+    panel.pet.SetOrigin(*(origin + [400.0, 0.0, 0.0]))
+    panel.onApplyButton()
+    assert "do not overlap" in panel.ui.statusLabel.text and not panel._nodes
+    panel._parameters.farApart = True
+    panel.onApplyButton()
+    matrix = slicer.util.arrayFromVTKMatrix(panel._nodes["transform"].GetMatrixTransformToParent())
+    assert abs(matrix[0, 3] + 400.0) < 30.0
+
+
 def test_the_position_is_adjusted_in_the_module_transforms(panel, slicer, monkeypatch):
     from FunFuseSlicer.Logic.panel.choices import Registration
 

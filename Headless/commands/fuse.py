@@ -35,6 +35,11 @@ def parser() -> argparse.ArgumentParser:
     files.add_argument("--mask", metavar="FILE", help="image on any grid; where it is 0 is background")
     files.add_argument("--frame", type=int, metavar="N", help="frame of a 4-D PET, from 0 (default: mean)")
     files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
+    files.add_argument(
+        "--far-apart",
+        action="store_true",
+        help="register images, too, that have no point in common, as from two scanners",
+    )
     look = result.add_argument_group("fusion and color")
     look.add_argument(
         "--lambda", dest="lam", type=float, default=0.8, help="structure against intensity, 0-1"
@@ -52,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help="intensities to [0, 1]: robust (default for volumes), minmax, or none, that is /255 for 8 bits "
         "(default for 8-bit pictures)",
     )
-    look.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    look.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     return result
 
 
@@ -91,7 +96,7 @@ def _run(options, folder: Path, monitor) -> dict:
         inputs["mask"] = str(options.mask)
     if options.frame is not None:
         inputs["frame"] = options.frame
-    registration = None if options.no_register else RegistrationOptions()
+    registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
     return run_request(Request(mri, pet, fusion, registration, inputs, mask, pictures), folder, monitor)
 
 

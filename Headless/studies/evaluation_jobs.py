@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -76,7 +77,7 @@ def _results(function, tasks: Dict[str, object], jobs: int):
         return
     # Forked processes inherit torch's locks and can hang; spawned ones start clean.
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each():
+    with _one_thread_each(), _without_module_folder():
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
         try:
             waiting = {pool.submit(function, task): key for key, task in tasks.items()}
@@ -108,6 +109,20 @@ def _one_thread_each():
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextlib.contextmanager
+def _without_module_folder():
+    """Processes started inside find the library, not the module's file, under the name FunFuseSlicer.
+
+    Loading the module puts its folder on the path, as Slicer does; a new process has no Slicer in it.
+    """
+    before = list(sys.path)
+    sys.path[:] = [entry for entry in before if not (Path(entry) / "FunFuseSlicer.py").is_file()]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _start_worker() -> None:

@@ -20,6 +20,7 @@ class Parameters:
     registerAgain: bool = False
     rigidOnly: bool = False
     headMasks: bool = True
+    farApart: bool = False
     sampling: Annotated[float, WithinRange(0.01, 1.0)] = 0.1
     iterations: Annotated[int, WithinRange(100, 5000)] = 1500
 

@@ -476,6 +476,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             sampling_fraction=chosen.sampling,
             masks="automatic" if chosen.headMasks else "none",
             iterations=chosen.iterations,
+            far_apart=chosen.farApart,
         )
 
     def _matrixToReuse(self):
