@@ -4,29 +4,14 @@ What is shown is a temporary volume on the MRI's grid, or the layers themselves.
 to where it was with :meth:`AlignmentView.close`.
 """
 
-from dataclasses import dataclass
-from typing import Dict, Optional
-
 import numpy as np
 
-from . import alignment, preprocessing
-from .scene import volume_from_node
+from . import alignment, preprocessing, views
+from .scene import ROLE_ATTRIBUTE, fill, remove_volume, volume_from_node
 from .volume import resample
 
 NAME = "FunFuse alignment check (temporary)"
-ROLE_ATTRIBUTE, ROLE = "FunFuse.Role", "alignment_check"
-
-
-@dataclass(frozen=True)
-class _Layers:
-    """What one slice view shows."""
-
-    background: Optional[str]
-    foreground: Optional[str]
-    label: Optional[str]
-    foreground_opacity: float
-    label_opacity: float
-    compositing: int
+ROLE = "alignment_check"
 
 
 class AlignmentView:
@@ -38,9 +23,7 @@ class AlignmentView:
 
     def __init__(self, mri_node, pet_node):
         self._mri, self._pet = mri_node, pet_node
-        self._before: Dict[str, _Layers] = {
-            composite.GetID(): _layers(composite) for composite in _composites()
-        }
+        self._before = views.all_layers()
         self._node = None
 
     def show_edges(self) -> None:
@@ -62,33 +45,20 @@ class AlignmentView:
 
     def show_flicker(self, show_pet: bool) -> None:
         """MRI behind, PET in front, one of them to be seen: let a timer alternate ``show_pet``."""
-        for composite in _composites():
-            self._remember(composite)
-            composite.SetBackgroundVolumeID(self._mri.GetID())
-            composite.SetForegroundVolumeID(self._pet.GetID())
-            composite.SetLabelVolumeID(None)
-            composite.SetCompositing(0)
-            composite.SetForegroundOpacity(1.0 if show_pet else 0.0)
+        opacity = 1.0 if show_pet else 0.0
+        for logic in views.slice_logics():
+            before = self._remember(logic)
+            views.set_layers(
+                logic,
+                views.Layers(
+                    self._mri.GetID(), self._pet.GetID(), None, opacity, before.label_opacity, compositing=0
+                ),
+            )
         self._remove_node()
 
     def close(self) -> None:
         """Give all views their layers back, but for volumes that are gone, and remove what was made."""
-        import slicer
-
-        for composite in _composites():
-            before = self._before.get(composite.GetID())
-            if before is None:
-                continue
-            ids = [
-                node_id if node_id and slicer.mrmlScene.GetNodeByID(node_id) is not None else None
-                for node_id in (before.background, before.foreground, before.label)
-            ]
-            composite.SetBackgroundVolumeID(ids[0])
-            composite.SetForegroundVolumeID(ids[1])
-            composite.SetLabelVolumeID(ids[2])
-            composite.SetForegroundOpacity(before.foreground_opacity)
-            composite.SetLabelOpacity(before.label_opacity)
-            composite.SetCompositing(before.compositing)
+        views.restore_layers(self._before)
         self._remove_node()
 
     def _arrays(self):
@@ -103,7 +73,6 @@ class AlignmentView:
     def _show(self, color: np.ndarray) -> None:
         """Put an RGB array, (k, j, i, 3) uint8, into all views."""
         import slicer
-        import vtk
 
         node = self._node
         if node is None or node.GetScene() is None:
@@ -113,54 +82,22 @@ class AlignmentView:
             node.SetSaveWithScene(False)
             node.SetAttribute(ROLE_ATTRIBUTE, ROLE)
             self._node = slicer.mrmlScene.AddNode(node)
-        matrix = vtk.vtkMatrix4x4()
-        self._mri.GetIJKToRASMatrix(matrix)
-        node.SetIJKToRASMatrix(matrix)
-        node.SetAndObserveTransformNodeID(self._mri.GetTransformNodeID())
-        slicer.util.updateVolumeFromArray(node, color)
+        fill(node, color, self._mri)
         node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB)
-        if node.GetDisplayNode() is None:
-            node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         display.SetSaveWithScene(False)
         display.AutoWindowLevelOff()
         display.SetWindowLevel(255.0, 127.5)
-        for composite in _composites():
-            self._remember(composite)
-            composite.SetBackgroundVolumeID(node.GetID())
-            composite.SetForegroundVolumeID(None)
-            composite.SetLabelVolumeID(None)
+        for logic in views.slice_logics():
+            self._remember(logic)
+            layers = views.layers_of(logic)
+            views.set_layers(logic, layers._replace(background=node.GetID(), foreground=None, label=None))
 
-    def _remember(self, composite) -> None:
-        """A view that was opened meanwhile gets its own layers back, too."""
-        self._before.setdefault(composite.GetID(), _layers(composite))
+    def _remember(self, logic) -> views.Layers:
+        """The layers of before; a view that was opened meanwhile gets its own back, too."""
+        return self._before.setdefault(logic.GetSliceNode().GetID(), views.layers_of(logic))
 
     def _remove_node(self) -> None:
-        import slicer
-
         node, self._node = self._node, None
-        if node is None or node.GetScene() is None:
-            return
-        # The volume first: a view that shows a volume without display node makes it a new one.
-        displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
-        slicer.mrmlScene.RemoveNode(node)
-        for display in displays:
-            if display is not None:
-                slicer.mrmlScene.RemoveNode(display)
-
-
-def _composites():
-    import slicer
-
-    return slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-
-
-def _layers(composite) -> _Layers:
-    return _Layers(
-        composite.GetBackgroundVolumeID(),
-        composite.GetForegroundVolumeID(),
-        composite.GetLabelVolumeID(),
-        composite.GetForegroundOpacity(),
-        composite.GetLabelOpacity(),
-        composite.GetCompositing(),
-    )
+        if node is not None and node.GetScene() is not None:
+            remove_volume(node)

@@ -17,7 +17,7 @@ import numpy as np
 from .errors import InputError, OutputError
 from .monitor import Monitor
 from .preprocessing import clean, normalize
-from .scene import MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE, volume_from_node
+from .scene import MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE, place_beside, volume_from_node
 from .volume import Volume, axial_order, to_axial
 
 STAGE = "Evaluating"
@@ -252,7 +252,7 @@ def push_evaluation(mri_node, outputs: Dict[str, object], rows: Sequence[Row]) -
     _style_chart(chart, name, series, rows)
     for node, role in ((summary, SUMMARY), (slices, SLICES), (chart, CHART)):
         _describe(node, role, mri_node, fused, len(rows))
-    _place_beside(mri_node, [summary, slices, chart, *series.values()])
+    place_beside(mri_node, [summary, slices, chart, *series.values()])
     return EvaluationNodes(summary, slices, series, chart)
 
 
@@ -435,20 +435,6 @@ def _describe(node, role: str, mri_node, fused, slices: int) -> None:
     node.SetNodeReferenceID(FUSED_REFERENCE, fused.GetID())
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, fused.GetNodeReferenceID(PET_REFERENCE))
-
-
-def _place_beside(mri_node, nodes: List[object]) -> None:
-    """In the MRI's study in the subject hierarchy, if it has one."""
-    import slicer
-
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    if hierarchy is None:
-        return
-    parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(mri_node))
-    for node in nodes:
-        item = hierarchy.GetItemByDataNode(node)
-        if item:
-            hierarchy.SetItemParent(item, parent)
 
 
 def _written(table_node, delimiter: str) -> str:

@@ -213,7 +213,7 @@ def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap
         color = array.ndim == 4
         kind = "vtkMRMLVectorVolumeNode" if color else "vtkMRMLScalarVolumeNode"
         node = nodes[role] = old.get(role) or _new_node(kind, role, mri_node, pet_node)
-        _fill(node, array, mri_node)
+        fill(node, array, mri_node)
         _describe(node, role, mri_node, pet_node, provenance)
         if color:
             display_as_color(node)
@@ -224,7 +224,7 @@ def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap
     if nodes["transform"] is not None:
         for role in arrays:
             nodes[role].SetNodeReferenceID(TRANSFORM_REFERENCE, nodes["transform"].GetID())
-    _place_in_subject_hierarchy([nodes[role] for role in arrays], mri_node)
+    place_beside(mri_node, [nodes[role] for role in arrays])
     return OutputNodes(**nodes)
 
 
@@ -254,7 +254,7 @@ def _new_node(kind: str, role: str, mri_node, pet_node):
     return slicer.mrmlScene.AddNewNodeByClass(kind, slicer.mrmlScene.GenerateUniqueName(name))
 
 
-def _fill(node, array: np.ndarray, mri_node) -> None:
+def fill(node, array: np.ndarray, mri_node) -> None:
     """Voxels and place: the MRI's own grid, under the MRI's own parent transform."""
     import slicer
     import vtk
@@ -311,8 +311,8 @@ def _push_transform(node, matrix, mri_node, pet_node, provenance):
     return node
 
 
-def _place_in_subject_hierarchy(nodes: List[object], mri_node) -> None:
-    """Beside the MRI: in its study, if it has one."""
+def place_beside(mri_node, nodes: List[object]) -> None:
+    """In the MRI's study in the subject hierarchy, if it has one."""
     import slicer
 
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
@@ -320,4 +320,6 @@ def _place_in_subject_hierarchy(nodes: List[object], mri_node) -> None:
         return
     parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(mri_node))
     for node in nodes:
-        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), parent)
+        item = hierarchy.GetItemByDataNode(node)
+        if item:
+            hierarchy.SetItemParent(item, parent)

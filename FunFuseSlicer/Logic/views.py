@@ -31,6 +31,8 @@ class Layers(NamedTuple):
     foreground: Optional[str]
     label: Optional[str]
     foreground_opacity: float
+    label_opacity: float
+    compositing: int
 
 
 def slice_logics() -> List[object]:
@@ -61,6 +63,8 @@ def layers_of(logic) -> Layers:
         node.GetForegroundVolumeID(),
         node.GetLabelVolumeID(),
         node.GetForegroundOpacity(),
+        node.GetLabelOpacity(),
+        node.GetCompositing(),
     )
 
 
@@ -72,6 +76,8 @@ def set_layers(logic, layers: Layers) -> None:
     node.SetForegroundVolumeID(layers.foreground)
     node.SetLabelVolumeID(layers.label)
     node.SetForegroundOpacity(layers.foreground_opacity)
+    node.SetLabelOpacity(layers.label_opacity)
+    node.SetCompositing(layers.compositing)
     node.EndModify(modifying)
 
 
@@ -81,11 +87,17 @@ def all_layers() -> Dict[str, Layers]:
 
 
 def restore_layers(saved: Dict[str, Layers]) -> None:
-    """Show in every view that still exists what it showed then."""
+    """Show in every view that still exists what it showed then, but for volumes that are gone."""
+    import slicer
+
     for logic in slice_logics():
         layers = saved.get(logic.GetSliceNode().GetID())
-        if layers is not None and layers != layers_of(logic):
-            set_layers(logic, layers)
+        if layers is None:
+            continue
+        ids = [
+            node_id if node_id and slicer.mrmlScene.GetNodeByID(node_id) else None for node_id in layers[:3]
+        ]
+        set_layers(logic, Layers(*ids, *layers[3:]))
 
 
 def show_overlay(mri, colored) -> None:
@@ -146,9 +158,9 @@ def four_panes_are_open() -> bool:
 
 def _show(logic, background, foreground) -> None:
     before = layers_of(logic)
+    front = foreground.GetID() if foreground is not None else None
     set_layers(
-        logic,
-        Layers(background.GetID(), foreground.GetID() if foreground is not None else None, before.label, 1.0),
+        logic, before._replace(background=background.GetID(), foreground=front, foreground_opacity=1.0)
     )
     if before.background != background.GetID():
         logic.FitSliceToAll()

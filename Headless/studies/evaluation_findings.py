@@ -9,7 +9,6 @@ from FunFuseSlicer.Logic.metrics import METRICS
 
 from ..evaluation_report import mean_of
 from .evaluation_measure import (
-    COPY,
     METHOD,
     MODEL,
     MRI_COPY,
@@ -211,8 +210,3 @@ def listed(names: Sequence[str]) -> str:
     """ "a, b and c"."""
     names = list(names)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def is_copy(row: Row) -> bool:
-    """Whether a row of the table is an unfused source."""
-    return row["kind"] == COPY

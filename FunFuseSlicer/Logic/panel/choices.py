@@ -5,66 +5,43 @@ import enum
 from slicer.i18n import tr as _
 
 
-class Registration(enum.Enum):
+class _Choice(enum.Enum):
+    """What all have that a combo box offers; Slicer asks for the label."""
+
+    def label(self) -> str:
+        """The text of the combo box."""
+        return _labels()[self]
+
+
+class Registration(_Choice):
     """How the PET gets onto the MRI; the value is the name of the engine, if any."""
 
     BRAINS = "BRAINS"
     SIMPLEITK = "SimpleITK"
     ALIGNED = ""
 
-    def label(self) -> str:
-        """The text of the combo box."""
-        return {
-            Registration.BRAINS: _("BRAINS affine (recommended)"),
-            Registration.SIMPLEITK: _("SimpleITK affine"),
-            Registration.ALIGNED: _("Already registered"),
-        }[self]
 
-
-class ModelChoice(enum.Enum):
+class ModelChoice(_Choice):
     """Which weights; the value is the name in Resources/Models."""
 
     FAITHFUL = "faithful"
     DETAIL = "detail"
 
-    def label(self) -> str:
-        """The text of the combo box."""
-        return {
-            ModelChoice.FAITHFUL: _("Faithful: gray levels close to both images"),
-            ModelChoice.DETAIL: _("Detail: more contrast at edges"),
-        }[self]
 
-
-class Device(enum.Enum):
+class Device(_Choice):
     """Where the network runs; the value is the one of FusionOptions, GPU stands for CUDA or Apple's."""
 
     AUTOMATIC = "auto"
     CPU = "cpu"
     GPU = "gpu"
 
-    def label(self) -> str:
-        """The text of the combo box."""
-        return {
-            Device.AUTOMATIC: _("Automatic"),
-            Device.CPU: _("CPU"),
-            Device.GPU: _("GPU"),
-        }[self]
 
-
-class Mode(enum.Enum):
+class Mode(_Choice):
     """What the color shows; the value is the one of FusionOptions."""
 
     CONTRIBUTION = "contribution"
     UPTAKE = "uptake"
     GRADIENT = "gradient"
-
-    def label(self) -> str:
-        """The text of the combo box."""
-        return {
-            Mode.CONTRIBUTION: _("PET's part in the fused image"),
-            Mode.UPTAKE: _("PET uptake"),
-            Mode.GRADIENT: _("Sensitivity (paper, eq. 5)"),
-        }[self]
 
 
 # Color maps that are in every Slicer from 5.8 on; the first is the paper's.
@@ -80,7 +57,7 @@ COLORMAPS = (
 )
 
 
-class AlignmentView(enum.Enum):
+class AlignmentView(_Choice):
     """How the slice views show whether PET and MRI lie on each other."""
 
     OFF = "off"
@@ -88,11 +65,23 @@ class AlignmentView(enum.Enum):
     CHECKERBOARD = "checkerboard"
     EDGES = "edges"
 
-    def label(self) -> str:
-        """The text of the combo box."""
-        return {
-            AlignmentView.OFF: _("Off"),
-            AlignmentView.FLICKER: _("Flicker: MRI and PET in turn"),
-            AlignmentView.CHECKERBOARD: _("Checkerboard of MRI and PET"),
-            AlignmentView.EDGES: _("Edges of the MRI on the PET"),
-        }[self]
+
+def _labels() -> dict:
+    # Not a constant: the language may be set after this file is loaded.
+    return {
+        Registration.BRAINS: _("BRAINS affine (recommended)"),
+        Registration.SIMPLEITK: _("SimpleITK affine"),
+        Registration.ALIGNED: _("Already registered"),
+        ModelChoice.FAITHFUL: _("Faithful: gray levels close to both images"),
+        ModelChoice.DETAIL: _("Detail: more contrast at edges"),
+        Device.AUTOMATIC: _("Automatic"),
+        Device.CPU: _("CPU"),
+        Device.GPU: _("GPU"),
+        Mode.CONTRIBUTION: _("PET's part in the fused image"),
+        Mode.UPTAKE: _("PET uptake"),
+        Mode.GRADIENT: _("Sensitivity (paper, eq. 5)"),
+        AlignmentView.OFF: _("Off"),
+        AlignmentView.FLICKER: _("Flicker: MRI and PET in turn"),
+        AlignmentView.CHECKERBOARD: _("Checkerboard of MRI and PET"),
+        AlignmentView.EDGES: _("Edges of the MRI on the PET"),
+    }

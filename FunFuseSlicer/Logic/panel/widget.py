@@ -242,7 +242,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showOtherNetwork()
         if changed & {"legend", "pair"}:
             self._showLegend()
-        self._updatePanel()
+        if changed != {"look"}:
+            # A slider of the look, which is dragged, decides nothing about what can be pressed.
+            self._updatePanel()
 
     def _usePair(self):
         """Other inputs were chosen, or their results changed: work on the results of this pair."""
