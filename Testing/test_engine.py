@@ -1,13 +1,17 @@
 """The volume engine: every slice as if alone, nothing lost, stops when told."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
 
+from FunFuseSlicer.Logic import engine
 from FunFuseSlicer.Logic.color import jet_table
-from FunFuseSlicer.Logic.device import choose_device
-from FunFuseSlicer.Logic.engine import CHECKED_SLICES, fuse_slices, fuse_slices_steps
-from FunFuseSlicer.Logic.errors import Cancelled, InputError
+from FunFuseSlicer.Logic.device import MOST_AT_ONCE, batch_size, choose_device
+from FunFuseSlicer.Logic.engine import CHECKED_SLICES, TOLERANCE, fuse_slices, fuse_slices_steps
+from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError
 from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes, value_and_function
 from FunFuseSlicer.Logic.models import load_model
 from FunFuseSlicer.Logic.monitor import Monitor
@@ -197,74 +201,137 @@ def test_devices():
 
 
 class _Greedy:
-    """A network that needs more memory than there is for more than some slices, or on a device."""
+    """A network that needs more memory than there is for more than some slices at once, or on a device."""
 
     parts_add_up = False
 
-    def __init__(self, most):
-        self.most, self.batches = most, []
+    def __init__(self, most, short=()):
+        self.most, self.short, self.calls = most, short, []
+        self.device, self.under_way = "cpu", 0
+        self.lock = threading.Lock()
 
-    def to(self, **_):
+    def to(self, device=None, **_):
+        self.device = torch.device(device or self.device).type
         return self
 
     def eval(self):
         return self
 
     def __call__(self, mri, pet):
-        self.batches.append(len(mri))
-        if len(mri) > self.most:
+        with self.lock:
+            self.under_way += len(mri)
+            self.calls.append((len(mri), self.device))
+            many = self.under_way > self.most
+        time.sleep(0.02)
+        with self.lock:
+            self.under_way -= len(mri)
+        if many or self.device in self.short:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return mri + pet, mri, pet
 
 
-def test_short_memory_means_single_slices():
-    import torch
-
-    stack = np.ones((5, 4, 4), np.float32)
-    network = _Greedy(most=1)
-    result = fuse_slices(network, stack, stack, torch.device("cpu"))
-    assert network.batches == [2, 1, 1, 1, 1, 1]
+def test_short_memory_means_one_slice_at_a_time():
+    stack = np.random.default_rng(0).random((5, 4, 4), dtype=np.float32)
+    result = fuse_slices(_Greedy(most=1), stack, stack, CPU, workers=2)
     np.testing.assert_array_equal(result.fused, 2 * stack)
-    assert result.notes == ()
+    assert result.slices == 5 and result.notes == ()
 
 
 def test_no_memory_for_one_slice_is_told():
-    import torch
-
-    from FunFuseSlicer.Logic.errors import DeviceError
-
     stack = np.ones((2, 4, 4), np.float32)
     with pytest.raises(DeviceError, match="not enough memory"):
-        fuse_slices(_Greedy(most=0), stack, stack, torch.device("cpu"))
+        fuse_slices(_Greedy(most=0), stack, stack, CPU)
 
 
 def test_a_gpu_without_memory_gives_way_to_the_cpu(monkeypatch):
-    import torch
-
-    from FunFuseSlicer.Logic import engine
-
-    gpu, asked = torch.device("mps"), []
-
-    def run(network, mri, pet, device, gradients, check):
-        asked.append((len(mri), device.type))
-        if device.type == "mps":
-            raise RuntimeError("MPS backend out of memory")
-        return [mri, mri, pet], 0.0
-
-    monkeypatch.setattr(engine, "_run", run)
-    stack = np.ones((3, 4, 4), np.float32)
-    result = fuse_slices(_Greedy(most=9), stack, stack, gpu)
-    assert asked == [(2, "mps"), (1, "mps"), (2, "cpu"), (1, "cpu")]
+    monkeypatch.setattr(engine, "_to_tensor", lambda slices, device: torch.from_numpy(slices)[:, None])
+    stack, network = np.ones((3, 4, 4), np.float32), _Greedy(most=9, short=("mps",))
+    result = fuse_slices(network, stack, stack, torch.device("mps"), workers=1)
+    assert network.calls == [(2, "mps"), (1, "mps"), (1, "cpu"), (1, "cpu"), (1, "cpu")]
     assert result.device == "cpu" and "memory of the GPU" in result.notes[0]
+    np.testing.assert_array_equal(result.fused, 2 * stack)
+
+
+def test_a_gpu_takes_batches_and_gives_what_the_cpu_gives(network, monkeypatch):
+    """The way of a GPU, run on the CPU: batches by what is free, empty slices left out."""
+    monkeypatch.setattr(engine, "batch_size", lambda device, pixels: 4)
+    job = engine._Job(network, *stack(), [np.zeros((7, 18, 22), np.float32) for _ in range(3)], False, True)
+    job.choose_checked()
+    list(engine._in_batches(job, CPU))
+    expected = fuse_slices(network, *stack(), CPU)
+    for output, wanted in zip(job.outputs, (expected.fused, expected.mri_part, expected.pet_part)):
+        np.testing.assert_allclose(output, wanted, atol=1e-5)
+    assert job.filled == 5 and 0 < job.error <= 1e-5
+
+
+@pytest.mark.parametrize("free, expected", [(0, 1), (2**30, 4), (2**40, MOST_AT_ONCE)])
+def test_batches_follow_the_free_memory(monkeypatch, free, expected):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2**40))
+    assert batch_size(torch.device("cuda"), 256 * 256) == expected
+
+
+def test_black_margins_are_left_out_exactly(network):
+    """A head in a large black field is what the network makes of the whole field, to rounding."""
+    mri, pet = np.zeros((2, 1, 90, 80), np.float32)
+    mri[0, 30:61, 25:44], pet[0, 28:50, 30:50] = np.random.default_rng(1).random(2)[:, None, None]
+    result = fuse_slices(network, mri, pet, CPU)
+    with torch.no_grad():
+        expected = network(*(torch.from_numpy(x)[None] for x in (mri, pet)))
+    for array, wanted in zip((result.fused, result.mri_part, result.pet_part), expected):
+        np.testing.assert_allclose(array[0], wanted[0, 0].numpy(), atol=1e-5)
+    assert not result.fused[0, :17].any() and result.fused[0, 20:28].any()
+
+
+def test_workers_do_not_change_the_result_or_the_threads(network):
+    threads = torch.get_num_threads()
+    one, three = (fuse_slices(network, *stack(), CPU, workers=workers) for workers in (1, 3))
+    for a, b in zip((one.fused, one.mri_part, one.pet_part), (three.fused, three.mri_part, three.pet_part)):
+        np.testing.assert_array_equal(a, b)
+    assert torch.get_num_threads() == threads
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert seen == [threads], "threads started later"
+
+
+def test_the_fused_image_alone(network):
+    alone, all_of_it = (fuse_slices(network, *stack(), CPU, parts=parts) for parts in (False, True))
+    np.testing.assert_allclose(alone.fused, all_of_it.fused, atol=1e-5)
+    assert alone.mri_part is None and alone.completeness is None
+
+
+def test_results_are_written_into_given_arrays(network):
+    volumes = [np.zeros((18, 22, 7), np.float32) for _ in range(3)]
+    expected = fuse_slices(network, *stack(), CPU)
+    given = fuse_slices(network, *stack(), CPU, outputs=[np.moveaxis(volume, 2, 0) for volume in volumes])
+    assert np.shares_memory(given.fused, volumes[0])
+    np.testing.assert_array_equal(np.moveaxis(volumes[2], 2, 0), expected.pet_part)
+
+
+def test_bfloat16_only_where_it_is_fast_and_does_not_show(network, monkeypatch):
+    mri, pet = stack()
+    plain = fuse_slices(network, mri, pet, CPU)
+    monkeypatch.setattr(engine, "bfloat16_runs_fast", lambda device: False)
+    refused = fuse_slices(network, mri, pet, CPU, precision="bfloat16")
+    assert "would not be faster" in refused.notes[0]
+    np.testing.assert_array_equal(refused.fused, plain.fused)
+    monkeypatch.setattr(engine, "bfloat16_runs_fast", lambda device: True)
+    network = load_model().at_lambda(0.8)
+    plain, lower = (fuse_slices(network, mri, pet, CPU, precision=p) for p in ("float32", "bfloat16"))
+    assert lower.notes == () and lower.completeness <= 1e-5
+    assert 1e-6 < np.abs(lower.fused - plain.fused).max() <= TOLERANCE
+    monkeypatch.setattr(engine, "TOLERANCE", 1e-6)
+    exact = fuse_slices(network, mri, pet, CPU, precision="bfloat16")
+    assert "would change the image" in exact.notes[0]
+    np.testing.assert_array_equal(exact.fused, plain.fused)
 
 
 def test_other_errors_are_not_taken_for_short_memory():
-    import torch
-
     class Broken(_Greedy):
         def __call__(self, mri, pet):
             raise RuntimeError("shapes do not fit")
 
     stack = np.ones((2, 4, 4), np.float32)
     with pytest.raises(RuntimeError, match="shapes"):
-        fuse_slices(Broken(1), stack, stack, torch.device("cpu"))
+        fuse_slices(Broken(1), stack, stack, CPU)

@@ -65,5 +65,4 @@ def gradient_source(mri_gradient: np.ndarray, pet_gradient: np.ndarray) -> Color
 
 def scale_of(array: np.ndarray) -> float:
     """Robust maximum of the positive voxels; 1 where there are none."""
-    positive = np.maximum(array, 0.0)
-    return robust_scale(positive) if positive.any() else 1.0
+    return robust_scale(array) if (array > 0).any() else 1.0

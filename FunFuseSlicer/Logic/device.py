@@ -44,3 +44,32 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def bfloat16_runs_fast(device: torch.device) -> bool:
+    """Whether the processor computes in bfloat16 itself instead of imitating it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = next((line for line in file if line.startswith(("flags", "Features"))), "").split()
+    except OSError:
+        # Windows and macOS do not say; float32 is never wrong.
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+# Bytes of features a pixel while a slice runs through the two-lane network on a GPU: rule 1 holds some 450
+# numbers a pixel at once.
+BYTES_A_PIXEL = 2000
+MOST_AT_ONCE = 16
+
+
+def batch_size(device: torch.device, pixels: int) -> int:
+    """How many slices of so many pixels to give a GPU at once: what half of its free memory holds."""
+    if device.type != "cuda":
+        return 2
+    free = torch.cuda.mem_get_info(device)[0]
+    return int(min(MOST_AT_ONCE, max(1, free // 2 // (BYTES_A_PIXEL * max(1, pixels)))))

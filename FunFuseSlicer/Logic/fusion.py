@@ -8,12 +8,13 @@ import numpy as np
 from .color import MODES
 from .coloring import ColorSource, contribution_source, gradient_source, uptake_source
 from .device import DEVICES, choose_device
-from .engine import FusedSlices, fuse_slices
+from .engine import PRECISIONS, FusedSlices, fuse_slices
 from .errors import InputError
 from .models import DEFAULT_MODEL
 from .monitor import Monitor
 from .preprocessing import NORMALIZATIONS, full_range, to_unit, unit_range
-from .volume import Volume, axial_order, from_axial, to_axial
+from .slabs import slabs
+from .volume import Volume, axial_order, to_axial
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class FusionOptions:
     :param device: "auto", "cpu", "cuda" or "mps".
     :param normalization: see :func:`preprocessing.normalize`.
     :param model: name of the weights, see :func:`models.model_names`.
+    :param precision: "float32" or "bfloat16", see :func:`engine.fuse_slices_steps`.
     :raises InputError: a value outside its range, naming the option.
     """
 
@@ -40,6 +42,7 @@ class FusionOptions:
     device: str = "auto"
     normalization: str = "robust"
     model: str = DEFAULT_MODEL
+    precision: str = "float32"
 
     def __post_init__(self):
         for what, value in (("λ", self.lam), ("Ω", self.omega), ("balance", self.balance)):
@@ -49,6 +52,7 @@ class FusionOptions:
             ("mode", self.mode, MODES),
             ("device", self.device, DEVICES),
             ("normalization", self.normalization, NORMALIZATIONS),
+            ("precision", self.precision, tuple(PRECISIONS)),
         ):
             if value not in allowed:
                 raise InputError(f'Unknown {what} "{value}": choose one of {", ".join(allowed)}.')
@@ -59,7 +63,7 @@ class Fusion:
     """A fused pair; arrays are (k, j, i) on the MRI's grid, float32.
 
     :param fused: F; ``mri_part`` and ``pet_part`` are C1 and C2, F = C1 + C2. Not clipped.
-    :param uptake: the PET in [0, 1], as the network saw it.
+    :param uptake_slices: see :attr:`uptake`.
     :param scales: the intensities of MRI and PET that became 1.
     :param gradients: (∇F_I1, ∇F_I2) when they were asked for.
     :param slices: the run's facts (its arrays are those above, in slice order).
@@ -68,10 +72,50 @@ class Fusion:
     fused: np.ndarray
     mri_part: np.ndarray
     pet_part: np.ndarray
-    uptake: np.ndarray
+    uptake_slices: "UnitSlices"
     scales: Tuple[float, float]
     gradients: Optional[Tuple[np.ndarray, np.ndarray]]
     slices: FusedSlices
+
+    @property
+    def uptake(self) -> np.ndarray:
+        """The PET in [0, 1], as the network saw it, (k, j, i); made when asked for."""
+        return self.uptake_slices.volume()
+
+
+@dataclass(frozen=True)
+class UnitSlices:
+    """Axial slices of a volume in [0, 1], each made when it is asked for: a copy would be a volume more.
+
+    :param array: (k, j, i); ``mask`` likewise, or None.
+    :param low: becomes 0; ``high`` becomes 1.
+    :param order: see :func:`volume.axial_order`.
+    """
+
+    array: np.ndarray
+    mask: Optional[np.ndarray]
+    low: float
+    high: float
+    order: tuple
+
+    @property
+    def shape(self) -> Tuple[int, int, int]:
+        """(slices, rows, columns)."""
+        return to_axial(self.array, self.order).shape
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """One slice, (rows, columns), float32."""
+        return self._unit(lambda array: to_axial(array, self.order)[index])
+
+    def volume(self) -> np.ndarray:
+        """All of it, (k, j, i), float32."""
+        return self._unit(lambda array: array)
+
+    def _unit(self, part) -> np.ndarray:
+        image = part(self.array)
+        if self.mask is not None:
+            image = np.where(part(self.mask) > 0, image, 0)
+        return to_unit(image, self.low, self.high)
 
 
 def fuse_volumes(
@@ -92,41 +136,41 @@ def fuse_volumes(
     :raises Cancelled: through the monitor, between slices.
     """
     options = options or FusionOptions()
-    images, scales = [], []
-    for volume, dtype in zip((mri, pet), ranges):
-        image = volume.array if mask is None else np.where(mask > 0, volume.array, 0)
-        if not image.any():
-            raise InputError(f'"{volume.name}" is zero all over the mask: choose another mask, or none.')
-        low, high = unit_range(image, options.normalization, full_range(dtype))
-        scales.append(high - low)
-        images.append(to_unit(image, low, high))
     order = axial_order(mri.ijk_to_ras)
+    stacks = [_unit_slices(*image, mask, order, options) for image in zip((mri, pet), ranges)]
     gradients = options.mode == "gradient"
+    outputs = [np.zeros(mri.array.shape, np.float32) for _ in range(5 if gradients else 3)]
     slices = fuse_slices(
         network,
-        to_axial(images[0], order),
-        to_axial(images[1], order),
+        *stacks,
         choose_device(options.device),
         gradients,
         monitor,
+        precision=options.precision,
+        outputs=[to_axial(output, order) for output in outputs],
     )
-
-    def back(array: np.ndarray) -> np.ndarray:
-        array = np.ascontiguousarray(from_axial(array, order))
-        if mask is not None:
+    if mask is not None:
+        for output in outputs:
             # The kernels reach a few pixels over the mask's edge; what the user masked stays black.
-            array[mask == 0] = 0
-        return array
-
+            output[mask == 0] = 0
     return Fusion(
-        back(slices.fused),
-        back(slices.mri_part),
-        back(slices.pet_part),
-        images[1],
-        (scales[0], scales[1]),
-        (back(slices.mri_gradient), back(slices.pet_gradient)) if gradients else None,
+        *outputs[:3],
+        stacks[1],
+        tuple(stack.high - stack.low for stack in stacks),
+        tuple(outputs[3:]) if gradients else None,
         slices,
     )
+
+
+def _unit_slices(volume: Volume, dtype: np.dtype, mask, order, options: FusionOptions) -> UnitSlices:
+    """:raises InputError: nothing of the volume is left inside the mask."""
+    inside = volume.array if mask is None else volume.array[mask > 0]
+    if not inside.any():
+        raise InputError(f'"{volume.name}" is zero all over the mask: choose another mask, or none.')
+    if inside.size < volume.array.size:
+        inside = np.append(inside, np.float32(0))  # the masked voxels
+    low, high = unit_range(inside, options.normalization, full_range(dtype))
+    return UnitSlices(volume.array, mask, low, high, order)
 
 
 def color_source(fusion: Fusion, mode: str) -> ColorSource:
@@ -154,4 +198,8 @@ def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> n
 
     :param table: (n, 3) color table in [0, 1].
     """
-    return color_source(fusion, options.mode).colors(table, options.omega, options.balance)
+    source = color_source(fusion, options.mode)
+    result = np.empty((*fusion.fused.shape, 3), np.uint8)
+    for where in slabs(fusion.fused.shape):
+        result[where] = source.colors(table, options.omega, options.balance, where)
+    return result

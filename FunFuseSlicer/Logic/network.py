@@ -116,7 +116,7 @@ class TwoLaneNetwork(ConditionableNetwork):
         scales = self._scales(lam, mri)
         mri_high, pet_high = self._high("mri", mri, scales), self._high("pet", pet, scales)
         # Rule 1 is 1/2 (max + mean): the max goes whole to the lane of the larger feature.
-        larger = (mri_high >= pet_high).to(mri_high.dtype)
+        larger = (mri_high > pet_high).to(mri_high.dtype)
         lanes = torch.cat([mri_high * (0.5 * larger + 0.25), pet_high * (0.75 - 0.5 * larger)])
         for name in ("rebuild_1", "rebuild_2"):
             lanes = _leaky_relu_lanes(self._convolve(name, lanes, scales, lanes=2))
@@ -178,7 +178,7 @@ def _leaky_relu(x: Tensor) -> Tensor:
 def _leaky_relu_lanes(lanes: Tensor) -> Tensor:
     """LeakyReLU whose slope is chosen by the sum of both lanes and applied to each of them."""
     mri, pet = lanes.chunk(2)
-    slope = torch.where(mri + pet >= 0, 1.0, NEGATIVE_SLOPE).to(lanes.dtype)
+    slope = torch.where(mri + pet > 0, 1.0, NEGATIVE_SLOPE).to(lanes.dtype)
     return lanes * slope.repeat(2, 1, 1, 1)
 
 

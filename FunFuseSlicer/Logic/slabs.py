@@ -1,6 +1,6 @@
-"""Which voxels of a volume a plane through it shows."""
+"""Parts of a volume: slabs one after the other, and what a plane through it shows."""
 
-from typing import Tuple, Union
+from typing import Iterator, Tuple, Union
 
 import numpy as np
 
@@ -8,6 +8,16 @@ Index = Tuple[Union[slice, np.ndarray], ...]
 
 # A plane that deviates less than this from a voxel axis, over the whole volume and in voxels, follows it.
 ALIGNED = 1e-3
+
+# Voxels of a slab: its temporary arrays stay within a few megabytes and mostly within the cache.
+SLAB_VOXELS = 250_000
+
+
+def slabs(shape: Tuple[int, int, int]) -> Iterator[Index]:
+    """Indices that cut a (k, j, i) array into slabs of whole planes, in order."""
+    planes = max(1, SLAB_VOXELS // max(1, shape[1] * shape[2]))
+    for first in range(0, shape[0], planes):
+        yield (slice(first, first + planes),)
 
 
 def shown_voxels(shape: Tuple[int, int, int], plane: np.ndarray) -> Index:

@@ -3,19 +3,21 @@
 It needs nothing but the output nodes, so it also works on a scene that was saved and loaded again.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Iterator, Optional
 
 import numpy as np
 
 from .. import views
+from ..color_ends import ColorEnds, ends_or_none
 from ..coloring import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
 from ..scene import ATTRIBUTE, color_table
 from ..slabs import shown_voxels
 
-# Array planes of one step when the whole volume is painted: a few milliseconds each.
-PLANES = 4
+# How long an event loop may have to wait while the whole volume is painted, in seconds.
+TURN = 0.01
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class LiveColors:
 
     def __init__(self):
         self._nodes, self._source, self._mode = None, None, None
+        self._ends, self._ends_of = None, None
         self._gradients = {}
 
     def keep_gradients(self, colored, gradients) -> None:
@@ -42,6 +45,7 @@ class LiveColors:
     def use(self, nodes) -> None:
         """The output nodes to work on, by role, see :func:`scene.find_outputs`; None for none."""
         self._nodes, self._source = nodes, None
+        self._ends, self._ends_of = None, None
 
     def paint_shown(self, look: Look) -> int:
         """Paint what the views on screen show.
@@ -51,9 +55,13 @@ class LiveColors:
         """
         colored, source, table = self._prepare(look)
         array, shown = _voxels(colored), views.shown_logics(colored)
+        ends = self._ends if self._ends_of == _of(look, table) else None
         for logic in shown:
             where = shown_voxels(array.shape[:3], _plane(logic.GetSliceNode(), colored))
-            array[where] = source.colors(table, look.omega, look.balance, where)
+            if ends is not None and ends.complete:
+                array[where] = ends.colors(where, look.omega)
+            else:
+                array[where] = source.colors(table, look.omega, look.balance, where)
         if shown:
             _modified(colored)
         return len(shown)
@@ -61,14 +69,24 @@ class LiveColors:
     def paint_all(self, look: Look) -> Iterator[float]:
         """Paint the whole volume in small steps; yields the fraction done, and tells Slicer at the end.
 
+        The first time for a balance, mode and color map takes longest: after it only Ω has to be applied.
+
         :raises InputError: as :meth:`paint_shown`.
         """
         colored, source, table = self._prepare(look)
         array = _voxels(colored)
-        for first in range(0, len(array), PLANES):
-            where = (slice(first, first + PLANES),)
-            array[where] = source.colors(table, look.omega, look.balance, where)
-            yield min(1.0, (first + PLANES) / len(array))
+        if self._ends_of != _of(look, table):
+            self._ends, self._ends_of = ends_or_none(source, table, look.balance), _of(look, table)
+        ends: Optional[ColorEnds] = self._ends
+        turn = time.perf_counter()
+        for plane in range(len(array)):
+            if ends is not None:
+                ends.paint_plane(array, plane, look.omega)
+            else:
+                array[plane] = source.colors(table, look.omega, look.balance, plane)
+            if time.perf_counter() - turn > TURN:
+                yield (plane + 1) / len(array)
+                turn = time.perf_counter()
         _describe(colored, look)
         _modified(colored)
 
@@ -90,6 +108,11 @@ class LiveColors:
             pet = self._nodes["pet_registered"]
             return uptake_source(mri_part, pet_part, _voxels(pet), number_of(colored, "PETScale"))
         return contribution_source(mri_part, pet_part, number_of(colored, "PETPartScale"))
+
+
+def _of(look: Look, table: np.ndarray):
+    """What the ends of Ω depend on; a color map can be edited under its name."""
+    return look.balance, look.mode, table.tobytes()
 
 
 def _voxels(node) -> np.ndarray:
