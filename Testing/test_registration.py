@@ -113,6 +113,9 @@ def _head(values, shape, spacing, pose, blur, noise, name, axes=None):
     return Volume(array.astype(np.float32), geometry, name)
 
 
+CHECKING = "Checking the registration"
+
+
 def _rigid(degrees, shift):
     matrix = np.eye(4)
     matrix[:3, :3] = rotation_matrix(degrees)
@@ -255,20 +258,25 @@ def test_threads_of_the_rough_search_change_no_bit(mri, pet):
 
 def test_progress_never_goes_back(mri, pet):
     seen = []
-    register(mri, pet, RIGID_ONLY, Monitor(lambda stage, fraction: seen.append((stage, fraction))))
-    fractions = [fraction for _, fraction in seen]
-    assert {stage for stage, _ in seen} == {"Registering"}
-    assert fractions[0] == 0.0 and fractions[-1] == 1.0 and len(fractions) > 20
-    assert all(later >= earlier for earlier, later in zip(fractions, fractions[1:]))
+    options = replace(RIGID_ONLY, check_header=True)
+    register(mri, pet, options, Monitor(lambda stage, fraction: seen.append((stage, fraction))))
+    stages = [stage for stage, _ in seen]
+    assert stages == sorted(stages, reverse=True) and set(stages) == {"Registering", CHECKING}
+    for stage, at_least in (("Registering", 20), (CHECKING, 10)):
+        fractions = [fraction for name, fraction in seen if name == stage]
+        assert fractions[0] == 0.0 and fractions[-1] == 1.0 and len(fractions) > at_least
+        assert all(later >= earlier for earlier, later in zip(fractions, fractions[1:]))
 
 
-@pytest.mark.parametrize("when", [0.0, 0.15, 0.6])
-def test_cancel_stops_soon(mri, pet, when):
+@pytest.mark.parametrize(
+    "where, when", [("Registering", 0.0), ("Registering", 0.15), ("Registering", 0.6), (CHECKING, 0.5)]
+)
+def test_cancel_stops_soon(mri, pet, where, when):
     asked, after = [], []
 
     def on_progress(stage, fraction):
         after.extend(asked)
-        if fraction >= when and not asked:
+        if stage == where and fraction >= when and not asked:
             asked.append(fraction)
             monitor.cancel()
 

@@ -34,6 +34,7 @@ _SAMPLING_RANGE = (0.002, 1.0)
 # The range of an MRI: some steps of BRAINSFit were made for integers.
 _WHITE = 1000.0
 _WAIT_SECONDS = 0.03
+_STATUS_CHARACTERS = 60
 # An output that still holds this was not written: no registration gives it.
 _UNWRITTEN_MM = 987654.0
 _SHOWN_CHARACTERS = 500
@@ -169,15 +170,18 @@ class _Session:
 
         output = self._add_transform(_shift(np.full(3, _UNWRITTEN_MM)))
         parameters = {**self._parameters, **parameters, "linearTransform": output}
-        node = slicer.cli.run(slicer.modules.brainsfit, parameters=parameters, update_display=False)
+        node = slicer.cli.createNode(slicer.modules.brainsfit, parameters)
         if node is None:
             raise BrainsError(self._sentence("could not be started", ""))
         self._nodes.append(node)
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
+        # Else its output can be read only at the end.
+        node.StartContinuousOutputUpdate()
+        slicer.cli.run(slicer.modules.brainsfit, node=node, update_display=False)
         try:
             while node.IsBusy():
-                self._monitor.report(_STAGE_NAME, None)
+                self._monitor.report(_stage(node), None)
                 slicer.app.processEvents()
                 if output.GetScene() is None:
                     raise RegistrationError(
@@ -272,6 +276,13 @@ def _end(node) -> None:
     while node.IsBusy():
         slicer.app.processEvents()
         time.sleep(_WAIT_SECONDS)
+
+
+def _stage(node) -> str:
+    """What the user sees of a run: the last line it wrote."""
+    lines = (node.GetOutputText() or "").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"{_STAGE_NAME} ({last[:_STATUS_CHARACTERS]})" if last else _STAGE_NAME
 
 
 def _said(node) -> str:

@@ -66,7 +66,8 @@ def register(
     :param fixed: the MRI, 3-D, finite.
     :param moving: the PET, 3-D, finite, anywhere within some centimeters and 20°.
     :param options: defaults when None.
-    :param monitor: told the stage "Registering" with its fraction, and asked whether to stop.
+    :param monitor: told the stages "Registering" and "Checking the registration" with their fractions, and
+        asked whether to stop.
     :raises InputError: a volume or option that cannot be used, or volumes that lie apart in space.
     :raises ImplausibleRegistration: what was found contradicts what a head can do; it carries it.
     :raises RegistrationError: nothing was found, or not within the time limit.
@@ -82,10 +83,8 @@ def register(
         check_within_reach(fixed, moving)
     monitor.check()
     candidates = engine(fixed, moving, options, _Deadline(monitor, moving, fixed, began + options.time_limit))
-    monitor.check()
-    result = conclude(fixed, moving, candidates, options, began)
     monitor.report("Registering", 1.0)
-    return result
+    return conclude(fixed, moving, candidates, options, began, monitor)
 
 
 def reuse(fixed: Volume, moving: Volume, matrix: np.ndarray) -> RegistrationResult:

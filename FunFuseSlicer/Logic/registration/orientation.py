@@ -8,7 +8,7 @@ corrected: only the user can know which of the two headers is wrong.
 """
 
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
@@ -54,17 +54,23 @@ class HeaderDoubt:
     mirror_only: bool
 
 
+# Takes the part of some work that is done, in [0, 1].
+Report = Callable[[float], None]
+
+
 def header_doubt(
     fixed: WorkingImage,
     moving: WorkingImage,
     matrix: np.ndarray,
     similarity: Similarity,
     options: RegistrationOptions,
+    report: Report = lambda part: None,
 ) -> Optional[HeaderDoubt]:
     """Compare a result with the moving head mirrored and turned over; None when nothing is better.
 
     :param matrix: the result, 4×4 RAS, moving to fixed.
     :param similarity: judges ``fixed`` and ``moving``.
+    :param report: called often with the part that is done, in [0, 1]; what it raises ends the comparison.
     """
     from .simpleitk_engine import improve_rigid
 
@@ -73,20 +79,31 @@ def header_doubt(
     own, quick_own = similarity(matrix), quick(matrix)
     middle: List[WorkingImage] = []
     found: List[HeaderDoubt] = []
-    for flip, start in _rivals(coarse, quick, matrix, _PROMISING * quick_own):
+    report(0.1)
+    rivals = _rivals(coarse, quick, matrix, _PROMISING * quick_own)
+    for number, (flip, start) in enumerate(rivals):
+        share = 0.8 / len(rivals)
+        begin = 0.2 + number * share
         try:
-            rival = improve_rigid(*coarse, start, options)
+            rival = improve_rigid(*coarse, start, options, _between(report, begin, begin + 0.3 * share))
             if quick(rival) < _CLOSE * quick_own:
                 continue
             # The rough search ends some millimeters off: too far to compare with a finished result.
             middle = middle or [coarsen(fixed, _MIDDLE_MM), coarsen(moving, _MIDDLE_MM)]
-            rival = improve_rigid(*middle, rival, options)
+            rival = improve_rigid(
+                *middle, rival, options, _between(report, begin + 0.4 * share, begin + share)
+            )
         except RuntimeError:  # it left the field of view
             continue
         gain = similarity(rival) / max(own, 1e-9) - 1.0
         if gain > MINIMUM_GAIN:
             found.append(HeaderDoubt(_WORDS[flip], gain, flip == _MIRROR))
     return max(found, key=lambda doubt: doubt.gain, default=None)
+
+
+def _between(report: Report, low: float, high: float) -> Report:
+    """Reports of a part of the work as parts of all of it."""
+    return lambda part: report(low + (high - low) * part)
 
 
 def _rivals(

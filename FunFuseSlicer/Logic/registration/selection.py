@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import RegistrationError
+from ..monitor import Monitor
 from ..volume import Volume
 from .interface import Candidate, ImplausibleRegistration, RegistrationOptions, RegistrationResult
 from .orientation import header_doubt
@@ -23,6 +24,7 @@ from .plausibility import describe, fits_one_patient, objections, stretches, ver
 from .preparation import WorkingImage, indices_to_ras, prepare, ras_to_indices
 from .similarity import Similarity
 
+_STAGE_NAME = "Checking the registration"
 JUDGE_MM = 3.0
 # Less of the MRI than this inside the PET's field of view is worth a word.
 _COVERED = 0.9
@@ -34,14 +36,19 @@ def conclude(
     candidates: Sequence[Candidate],
     options: RegistrationOptions,
     began: float,
+    monitor: Optional[Monitor] = None,
 ) -> RegistrationResult:
     """The result of a registration whose engine proposes ``candidates``.
 
     :param began: ``time.monotonic()`` at the start of the work.
+    :param monitor: progress and cancel.
     :raises ImplausibleRegistration: no candidate is plausible; it carries the last one.
     :raises RegistrationError: there is no candidate.
     """
+    monitor = monitor or Monitor()
+    monitor.report(_STAGE_NAME, 0.0)
     judge = _Judge(fixed, moving)
+    monitor.report(_STAGE_NAME, 0.2)
     plausible: List[Candidate] = []
     notes: List[str] = [candidate.note for candidate in candidates if candidate.note]
     for candidate in candidates:
@@ -67,7 +74,15 @@ def conclude(
         notes = ["No better place was found than the given one, which was kept."]
     doubt = None
     if options.check_header:
-        doubt = header_doubt(judge.fixed, judge.moving, chosen.matrix, judge.similarity, options)
+        doubt = header_doubt(
+            judge.fixed,
+            judge.moving,
+            chosen.matrix,
+            judge.similarity,
+            options,
+            lambda part: monitor.report(_STAGE_NAME, 0.3 + 0.7 * part),
+        )
+    monitor.report(_STAGE_NAME, 1.0)
     result = judge.result(
         chosen,
         method,
@@ -159,7 +174,7 @@ def _about_size(chosen: Candidate) -> str:
     change = max(abs(largest - 1.0), abs(smallest - 1.0))
     return (
         f"{text}it changes the size by up to {100 * change:.0f} %, more than in two images of one patient. "
-        "Right for different people or a template; for one patient choose rigid only."
+        "Right for different people or a template; for one patient use the rigid result."
     )
 
 

@@ -63,16 +63,21 @@ class _Level:
 
 
 def improve_rigid(
-    fixed: WorkingImage, moving: WorkingImage, start: np.ndarray, options: RegistrationOptions
+    fixed: WorkingImage,
+    moving: WorkingImage,
+    start: np.ndarray,
+    options: RegistrationOptions,
+    report: Callable[[float], None],
 ) -> np.ndarray:
     """Improve a 4×4 matrix (RAS, moving to fixed) by a rigid motion, on coarse or middling images.
 
     :param fixed: voxels of ``COARSE_MM`` for large motions, or smaller ones for small motions.
+    :param report: called with the part that is done, in [0, 1]; what it raises ends the optimization.
     :raises RuntimeError: from ITK, mostly when too few samples overlap.
     """
     walk = _COARSE_WALK if fixed.spacing >= COARSE_MM else _MIDDLE_WALK
     level = _level((fixed, moving), options, HEAD_MARGIN_MM, *walk)
-    return _optimize("rigid", start, level, options, lambda part: None)
+    return _optimize("rigid", start, level, options, report)
 
 
 def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Monitor) -> Sequence[Candidate]:
