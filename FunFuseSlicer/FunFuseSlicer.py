@@ -26,9 +26,10 @@ from slicer.ScriptedLoadableModule import (  # noqa: E402
 
 from FunFuseSlicer.Logic import preprocessing, scene, views  # noqa: E402
 from FunFuseSlicer.Logic.coloring import scale_of  # noqa: E402
-from FunFuseSlicer.Logic.errors import InputError  # noqa: E402
+from FunFuseSlicer.Logic.errors import DeviceError, InputError  # noqa: E402
 from FunFuseSlicer.Logic.monitor import Monitor  # noqa: E402
 from FunFuseSlicer.Logic.panel.parameters import Parameters  # noqa: E402
+from FunFuseSlicer.Logic.panel.torch_setup import load_torch  # noqa: E402
 from FunFuseSlicer.Logic.panel.widget import Panel  # noqa: E402
 from FunFuseSlicer.Logic.registration import (  # noqa: E402
     RegistrationOptions,
@@ -39,7 +40,7 @@ from FunFuseSlicer.Logic.registration import (  # noqa: E402
 from FunFuseSlicer.Logic.sample_data import register_sample_data  # noqa: E402
 from FunFuseSlicer.Logic.self_test import SelfTests  # noqa: E402
 from FunFuseSlicer.Logic.version import VERSION  # noqa: E402
-from FunFuseSlicer.Logic.volume import Volume, resample  # noqa: E402
+from FunFuseSlicer.Logic.volume import Volume, out_of_memory, resample  # noqa: E402
 
 
 class FunFuseSlicer(ScriptedLoadableModule):
@@ -104,7 +105,8 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
     ) -> Run:
         """Register, fuse, color, and put the results into the scene beside the MRI.
 
-        All is computed before the first node is made: after an error or a cancel the scene is as before.
+        All is computed before the first node is touched, and what a failure while results are put into the
+        scene has touched is given back: after an error or a cancel the scene is as before.
 
         :param mriNode: scalar volume, the fixed image; all outputs lie on its grid.
         :param petNode: scalar volume, the moving image; it is not changed.
@@ -117,6 +119,20 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             checked and used instead of registering.
         :raises Logic.errors.FunFuseError: with a sentence for the user.
         """
+        load_torch()
+        try:
+            return self._process(mriNode, petNode, options, registration, maskNode, monitor, show, matrix)
+        except Exception as error:
+            from FunFuseSlicer.Logic.device import is_out_of_memory
+
+            if not (out_of_memory(error) or is_out_of_memory(error)):
+                raise
+            raise DeviceError(
+                "There is not enough memory: close other programs or volumes, or choose an MRI with larger "
+                "voxels."
+            ) from error
+
+    def _process(self, mriNode, petNode, options, registration, maskNode, monitor, show, matrix) -> Run:
         from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes
         from FunFuseSlicer.Logic.models import load_model
 
@@ -176,9 +192,8 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             self._display(petOnGrid.array),
             self._provenance(mri, pet, options, model, result, fusion),
             options.colormap,
+            (lambda made: views.show_overlay(mriNode, made.colored)) if show else None,
         )
-        if show:
-            views.show_overlay(mriNode, nodes.colored)
         run = Run(
             nodes,
             result,
@@ -227,7 +242,9 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             }
         )
         if registration is not None:
-            facts["RegistrationMatrix"] = " ".join(f"{x:.17g}" for x in registration.matrix.ravel())
+            facts["RegistrationMatrix"] = scene.matrix_text(registration.matrix)
+        # Where another result was kept: the panel offers this one.
+        facts["RigidMatrix"] = scene.matrix_text(None if registration is None else registration.rigid_matrix)
         return facts
 
 

@@ -1,12 +1,21 @@
-"""Writes results so that a folder never holds half of them."""
+"""Writes results so that a folder never holds half of them, and can tell later that they are whole."""
 
-import shutil
+import errno
+import hashlib
+import json
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Dict, Iterator, List, Sequence
 
-from FunFuseSlicer.Logic.errors import OutputError
+from FunFuseSlicer.Logic.errors import InputError, OutputError
+from FunFuseSlicer.Logic.export import move_all, temporary_folder
+
+# Written last: where it is, all files are there, and they are those that it lists.
+REPORT = "report.json"
+
+# What a full or broken disk says, without naming a file.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def check_writable(folder) -> Path:
@@ -32,7 +41,7 @@ PICTURE_ROLES = VOLUME_ROLES[1:]
 
 # What demo and fuse have ever written.
 RESULTS = (
-    "report.json",
+    REPORT,
     "preview.png",
     "scene.mrb",
     "pet_to_mri.tfm",
@@ -45,7 +54,9 @@ RESULTS = (
 def all_or_nothing(folder, owned: Sequence[str] = RESULTS) -> Iterator[Path]:
     """A temporary folder whose files move into ``folder`` when the block ends well.
 
-    After an error ``folder`` is as it was; one that did not exist is gone again.
+    After an error ``folder`` is as it was; one that did not exist is gone again. When the process is killed,
+    whenever, ``folder`` holds either the report of before with its files or the new one with its files, or
+    no report.
 
     :param owned: files of an earlier run, which go when this one does not write them again; others stay.
     :raises OutputError: the folder cannot be written; also for a full disk.
@@ -54,21 +65,56 @@ def all_or_nothing(folder, owned: Sequence[str] = RESULTS) -> Iterator[Path]:
     folder = check_writable(folder)
     work = None
     try:
-        work = Path(tempfile.mkdtemp(prefix=".funfuse-", dir=str(folder)))
-        yield work
-        # The old report goes first and the new one comes last: where there is one, all belongs to it.
-        for name in owned:
-            if name == "report.json" or not (work / name).exists():
-                (folder / name).unlink(missing_ok=True)
-        for path in sorted(work.iterdir(), key=lambda path: (path.name == "report.json", path.name)):
-            path.replace(folder / path.name)
+        with temporary_folder(folder) as work:
+            yield work
+            move_all(work, folder, owned, REPORT)
     except OSError as error:
+        if not _is_ours(error, folder):
+            raise
         raise OutputError(
-            f"{folder}: the results could not be written ({error.strerror or error})."
+            f"{folder}: the results could not be written ({error.strerror or error}). Choose another --out."
         ) from error
     finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
         for path in made:
-            if not any(path.iterdir()):
+            if path.exists() and not any(path.iterdir()):
                 path.rmdir()
+
+
+def _is_ours(error: OSError, folder: Path) -> bool:
+    """Whether an error is of writing into ``folder``, not of reading something else."""
+    if error.errno in _DISK_ERRORS or error.filename is None:
+        return True
+    return folder.resolve() in Path(str(error.filename)).resolve().parents
+
+
+def list_files(folder) -> Dict[str, dict]:
+    """What ``report.json`` says of the files beside it: name -> ``{"sha256": ..., "bytes": ...}``."""
+    paths = sorted(path for path in Path(folder).iterdir() if path.is_file() and path.name != REPORT)
+    return {path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in paths}
+
+
+def verify(folder) -> List[str]:
+    """Compare the files of a folder with the list in its ``report.json``.
+
+    :return: the names of files that are missing or are not those that were written; empty when all is well.
+    :raises InputError: there is no report, or one without a list.
+    """
+    path = Path(folder) / REPORT
+    try:
+        listed = dict(json.loads(path.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is missing, or lists no files: run the command again.") from error
+    differing = []
+    for name, facts in listed.items():
+        file = Path(folder) / name
+        if not file.is_file() or file.stat().st_size != facts["bytes"] or _sha256(file) != facts["sha256"]:
+            differing.append(name)
+    return differing
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for part in iter(lambda: file.read(1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()

@@ -19,7 +19,7 @@ from FunFuseSlicer.Logic.volume import Volume
 
 from .boot import boot
 from .module import load_module
-from .output_folder import PICTURE_ROLES, VOLUME_ROLES
+from .output_folder import PICTURE_ROLES, REPORT, VOLUME_ROLES, list_files
 from .preview import write_preview
 from .scene_files import save_mrb, save_node
 
@@ -44,6 +44,8 @@ class Request:
 
 def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optional[Callable] = None) -> dict:
     """Fuse and write everything into ``folder``: volumes, transform, scene, preview, report.
+
+    The report comes last, and lists size and checksum of all others, see :func:`output_folder.verify`.
 
     :param extra: entries to add to the report, a function of the run: ``extra(run) -> dict``.
     :return: the report, as written to report.json.
@@ -70,9 +72,8 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     report["seconds"] = {"total": round(run.seconds, 2), "writing": round(time.perf_counter() - start, 2)}
     if extra is not None:
         report.update(extra(run))
-    (folder / "report.json").write_text(
-        json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    report["files"] = list_files(folder)
+    (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return report
 
 

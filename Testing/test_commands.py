@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.volume import Volume, volume_to_sitk
 from Headless.commands.__main__ import main
+from Headless.output_folder import verify
 
 from .conftest import head_phantom
 
@@ -35,9 +36,9 @@ def files(tmp_path):
     return paths
 
 
-def refused(capsys, *arguments) -> str:
-    """The one line on standard error of a command that must end with exit code 2."""
-    assert main([str(argument) for argument in arguments]) == 2
+def refused(capsys, *arguments, code: int = 2) -> str:
+    """The one line on standard error of a command that must end with an exit code."""
+    assert main([str(argument) for argument in arguments]) == code
     error = capsys.readouterr().err
     lines = [line for line in error.replace("\r", "\n").splitlines() if "|" not in line and line.strip()]
     assert len(lines) == 1 and lines[0].startswith("error: "), error
@@ -166,7 +167,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(files, tmp_path, capsys):
         assert word in refused(capsys, *common, *arguments)
         assert not out.exists()
     (tmp_path / "file").touch()
-    assert "file" in refused(capsys, "fuse", "--mri", mri, "--pet", pet, "--out", tmp_path / "file" / "x")
+    arguments = ["fuse", "--mri", mri, "--pet", pet, "--out", tmp_path / "file" / "x"]
+    assert "file" in refused(capsys, *arguments, code=3)
 
 
 def test_pictures_that_do_not_fit_are_refused(tmp_path, capsys):
@@ -209,6 +211,7 @@ def test_demo_reports_its_registration_error(files, tmp_path, monkeypatch, capsy
     assert report["registration_error_mm"] <= 3.0, "voxels of 4 mm"
     assert "license" in output and "mm from the truth" in output and "scene.mrb" in output
     assert {path.name for path in (tmp_path / "demo").iterdir()} == VOLUME_RESULTS | {"pet_to_mri.tfm"}
+    assert verify(tmp_path / "demo") == []
 
 
 def test_demo_data_with_a_wrong_checksum_is_refused(tmp_path, monkeypatch):

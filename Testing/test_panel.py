@@ -1,4 +1,4 @@
-"""The panel on real MRML scenes: what the self test does not try."""
+"""The panel on real MRML scenes: what the self test does not try. What can go wrong: test_faults.py."""
 
 import re
 import sys
@@ -173,53 +173,21 @@ def test_install_asks_the_pytorch_extension(monkeypatch):
     assert torch_setup.install_torch() and asked == [True]
 
 
-def test_a_broken_torch_is_told(monkeypatch):
-    from FunFuseSlicer.Logic.panel import torch_setup
-
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(RuntimeError, match="cannot be loaded"):
-        torch_setup.load_torch()
-
-
 # Runs
 
 
-def test_two_panels_do_not_run_at_once(panel, slicer):
-    from Headless.module import close_widget, open_widget
-
-    other = open_widget("FunFuseSlicer")
-    try:
-        panel.run.start()
-        other.self()._updatePanel()
-        assert "Another FunFuse panel" in other.self().ui.applyButton.toolTip
-        panel.run.finish()
-        other.self()._updatePanel()
-        assert other.self().ui.applyButton.enabled
-    finally:
-        close_widget(other)
-
-
 def test_a_failure_is_told_and_leaves_the_scene(panel, slicer, monkeypatch):
-    from FunFuseSlicer.Logic import engine
+    from FunFuseSlicer.Logic import fusion
 
     before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
 
-    def fail(*_):
+    def fail(*_, **__):
         raise ValueError("something broke")
 
-    monkeypatch.setattr(engine, "_run", fail)
+    monkeypatch.setattr(fusion, "fuse_slices", fail)
     panel.onApplyButton()
     assert "something broke" in panel.ui.statusLabel.text
     assert panel.ui.applyButton.text == "Apply"
-    assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
-
-
-def test_half_made_results_are_taken_back(panel, slicer, monkeypatch):
-    from FunFuseSlicer.Logic import scene
-
-    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
-    monkeypatch.setattr(scene, "display_as_color", lambda node: 1 / 0)
-    panel.onApplyButton()
     assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
 
 
@@ -240,6 +208,29 @@ def test_apply_uses_the_transform_that_was_corrected_by_hand(panel, slicer):
     moved = voxels(panel._nodes["pet_registered"])
     # One voxel of 3.5 mm to the right, which is down the i axis.
     np.testing.assert_allclose(moved[:, :, :-1], voxels(panel.pet)[:, :, 1:], rtol=1e-4, atol=1)
+
+
+def test_the_rigid_result_is_offered_where_another_one_was_kept(panel, slicer, monkeypatch):
+    from dataclasses import replace
+
+    from FunFuseSlicer.Logic.panel.choices import Registration
+    from FunFuseSlicer.Logic.registration import reuse
+
+    def register(mri, pet, options, monitor):
+        larger, rigid = np.diag([1.1, 1.0, 1.0, 1.0]), np.eye(4)
+        rigid[0, 3] = 3.5
+        return replace(reuse(mri, pet, larger), method="SimpleITK affine", rigid_matrix=rigid)
+
+    # Where the module's library is loaded from is the module's own business.
+    monkeypatch.setitem(type(panel.logic)._process.__globals__, "register", register)
+    panel._parameters.registration = Registration.SIMPLEITK
+    assert not panel.ui.rigidButton.visible
+    panel.onApplyButton()
+    transform = panel._nodes["transform"]
+    assert slicer.util.arrayFromTransformMatrix(transform)[0, 0] == 1.1 and panel.ui.rigidButton.visible
+    panel.ui.rigidButton.click()
+    assert slicer.util.arrayFromTransformMatrix(transform)[0].tolist() == [1, 0, 0, 3.5]
+    assert panel._nodes["transform"] is transform and not panel.ui.rigidButton.visible
 
 
 def test_volumes_far_apart_are_refused_unless_allowed(panel, slicer):

@@ -14,7 +14,11 @@ from .slabs import Index
 # Larger volumes are colored anew for each Ω: the ends take six bytes a voxel.
 MOST_VOXELS = 64_000_000
 
-STEPS = 256
+# Slices whose ends are kept in one piece each: those of the views, and of some more.
+MOST_GATHERED = 12
+
+# The three bytes of a voxel as one item: across the slices of a volume, bytes one by one take much longer.
+_VOXEL = np.dtype("V3")
 
 
 class ColorEnds:
@@ -30,6 +34,9 @@ class ColorEnds:
         self._gray, self._drop = (np.empty((*shape, 3), np.uint8) for _ in range(2))
         # By plane, the rows that are not black; None for planes whose ends are not computed yet.
         self._rows = [None] * shape[0]
+        self._cleared = [False] * shape[0]
+        self._gathered = {}
+        self._scratch = [np.empty((*shape[1:], 3), kind) for kind in (np.uint16, np.uint8)]
 
     @property
     def complete(self) -> bool:
@@ -50,23 +57,49 @@ class ColorEnds:
     def paint_plane(self, colors: np.ndarray, plane: int, omega: float) -> None:
         """Write a plane for an Ω into the volume's colors, uint8 (k, j, i, 3); within two levels of 255."""
         self.add(plane)
+        if not self._cleared[plane]:
+            # Whatever Ω is, the same rows are black.
+            colors[plane], self._cleared[plane] = 0, True
         first, end = self._rows[plane]
-        for rows in ((0, first), (end, colors.shape[1])):
-            colors[plane, slice(*rows)] = 0
         where = (plane, slice(first, end))
-        self._mix(where, omega, colors[where])
+        # Arrays made anew for every plane would cost as much again.
+        words, octets = (scratch[: end - first] for scratch in self._scratch)
+        np.multiply(self._drop[where], _steps(omega), out=words, dtype=np.uint16)
+        np.right_shift(words, 8, out=words)
+        np.copyto(octets, words, casting="unsafe")
+        np.subtract(self._gray[where], octets, out=colors[where])
 
     def colors(self, where: Index, omega: float) -> np.ndarray:
         """uint8 RGB of any part of a complete volume."""
-        return self._mix(where, omega)
+        # While Ω is dragged the views stay where they are: what they show is gathered once.
+        key = tuple((part.start, part.stop) if isinstance(part, slice) else None for part in where)
+        gathered = self._gathered.get(key)
+        if gathered is None:
+            gathered = [part_of(array, where) for array in (self._gray, self._drop)]
+            if None not in key:
+                if len(self._gathered) >= MOST_GATHERED:
+                    self._gathered.clear()
+                self._gathered[key] = gathered
+        gray, drop = gathered
+        return gray - (np.multiply(drop, _steps(omega), dtype=np.uint16) >> 8).astype(np.uint8)
 
-    def _mix(self, where: Index, omega: float, out: Optional[np.ndarray] = None) -> np.ndarray:
-        # 16 bits hold a byte times up to 256.
-        drop = np.multiply(self._drop[where], np.uint16(round(omega * STEPS)), dtype=np.uint16)
-        drop >>= 8
-        return np.subtract(self._gray[where], drop.astype(np.uint8), out=out)
+
+def _steps(omega: float) -> np.uint16:
+    """Ω in 256 steps: 16 bits hold their product with a byte."""
+    return np.uint16(round(omega * 256))
 
 
 def ends_or_none(source: ColorSource, table: np.ndarray, balance: float) -> Optional[ColorEnds]:
     """The ends, or None where they would take too much memory."""
     return ColorEnds(source, table, balance) if source.functional.size <= MOST_VOXELS else None
+
+
+def part_of(colors: np.ndarray, where: Index) -> np.ndarray:
+    """Any part of uint8 colors (k, j, i, 3), in one piece; shape (…, 3)."""
+    part = np.ascontiguousarray(colors.view(_VOXEL)[..., 0][where])
+    return part.view(np.uint8).reshape(*part.shape, 3)
+
+
+def write_part(colors: np.ndarray, where: Index, values: np.ndarray) -> None:
+    """The other way round: ``colors[where] = values``, but fast."""
+    colors.view(_VOXEL)[..., 0][where] = np.ascontiguousarray(values).view(_VOXEL)[..., 0]

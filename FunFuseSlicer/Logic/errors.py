@@ -1,4 +1,7 @@
-"""Errors whose message is a sentence for the user: what is wrong, with which volume, what to do."""
+"""Errors whose message is a sentence for the user: what is wrong, with which volume, what to do.
+
+The technical cause, where there is one, is attached as ``__cause__`` (``raise ... from error``).
+"""
 
 
 class FunFuseError(Exception):

@@ -74,6 +74,8 @@ def read_network(name: str, folder: Path, build: Callable[[dict], nn.Module], re
     weights, card = folder / f"{name}.pt", folder / f"{name}.json"
     try:
         content, facts = weights.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError(f"{card} holds no JSON object")
     except (OSError, ValueError) as error:
         raise ModelError(f'The weights "{name}" cannot be read from {folder}: {remedy}.') from error
     if hashlib.sha256(content).hexdigest() != facts.get("sha256"):

@@ -3,8 +3,9 @@
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -177,6 +178,17 @@ def attribute(node, name: str) -> str:
     return node.GetAttribute(ATTRIBUTE.format(name)) or ""
 
 
+def matrix_of(node, name: str) -> Optional[np.ndarray]:
+    """A 4×4 matrix that a run wrote into an output node by :func:`matrix_text`; None when there is none."""
+    numbers = attribute(node, name).split()
+    return np.array(numbers, dtype=float).reshape(4, 4) if len(numbers) == 16 else None
+
+
+def matrix_text(matrix: Optional[np.ndarray]) -> str:
+    """A matrix as an attribute: 16 numbers, row by row; "" for none."""
+    return "" if matrix is None else " ".join(f"{x:.17g}" for x in np.ravel(matrix))
+
+
 def push_outputs(
     mri_node,
     pet_node,
@@ -185,26 +197,113 @@ def push_outputs(
     display: Dict[str, Tuple[float, float]],
     provenance: Dict[str, str],
     colormap: str,
+    show: Optional[Callable[[OutputNodes], None]] = None,
 ) -> OutputNodes:
     """Put one fused pair into the scene; a rerun updates the nodes of the run before.
+
+    After an error, whichever, the scene is as it was: half a set of results would look like a whole one.
 
     :param arrays: by role, (k, j, i) or (k, j, i, 3) uint8, on the grid of the MRI node.
     :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
     :param display: by role, the intensities shown black and white.
     :param provenance: attributes that every node gets.
     :param colormap: the PET part is shown in these colors, so that their legend explains the overlay.
+    :param show: called with the nodes when all are there; belongs to what is taken back after an error.
     """
     import slicer
 
     old = find_outputs(mri_node, pet_node)
-    scene_before = set(_ids())
+    with taken_back_after_an_error(old.values()):
+        nodes = _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap)
+        if show is not None:
+            show(nodes)
+    if nodes.transform is None and "transform" in old:
+        # Last, since what was under it could not be put back.
+        slicer.mrmlScene.RemoveNode(old["transform"])
+    return nodes
+
+
+@contextmanager
+def taken_back_after_an_error(outputs) -> Iterator[None]:
+    """A block that may add nodes, and change these outputs, their display and what the views show.
+
+    Voxels may be replaced, as :func:`fill` does, but not be written into. Nothing may be removed.
+    """
+    import slicer
+
+    scene, outputs = slicer.mrmlScene, list(outputs)
+    before = set(_ids())
+    displays = [node.GetDisplayNode() for node in outputs if node.IsA("vtkMRMLDisplayableNode")]
+    views = [
+        node
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
+        for node in slicer.util.getNodesByClass(kind)
+    ]
+    # Displays before volumes: getting its voxels back, a volume connects its displays to them. Volumes from
+    # the last to the first: each goes before the one that followed it in the subject hierarchy.
+    nodes = [*displays, *reversed(outputs), *views]
+    memories = [_Memory(node) for node in nodes if node is not None]
     try:
-        return _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap)
+        yield
     except BaseException:
-        # Half a set of results would look like a whole one.
-        for node_id in [node_id for node_id in _ids() if node_id not in scene_before]:
-            slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetNodeByID(node_id))
+        for memory in memories:
+            memory.give_back()
+        for node_id in [node_id for node_id in _ids() if node_id not in before]:
+            scene.RemoveNode(scene.GetNodeByID(node_id))
         raise
+
+
+class _Memory:
+    """What a node holds and refers to, and where it is in the subject hierarchy.
+
+    Voxels are not copied, only their object is kept: :func:`fill` gives a node a new one.
+    """
+
+    def __init__(self, node):
+        import slicer
+
+        self._node, self._deep = node, not node.IsA("vtkMRMLVolumeNode")
+        self._content = slicer.mrmlScene.CreateNodeByClass(node.GetClassName())
+        self._content.UnRegister(None)
+        self._content.CopyContent(node, self._deep)
+        self._references = _references(node)
+        self._hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        self._item = self._hierarchy.GetItemByDataNode(node) if self._hierarchy is not None else 0
+        if self._item:
+            self._parent = self._hierarchy.GetItemParent(self._item)
+            place = self._hierarchy.GetItemPositionUnderParent(self._item) + 1
+            last = place == self._hierarchy.GetNumberOfItemChildren(self._parent)
+            self._next = 0 if last else self._hierarchy.GetItemByPositionUnderParent(self._parent, place)
+
+    def give_back(self) -> None:
+        """Make the node what it was."""
+        node = self._node
+        modifying = node.StartModify()
+        if node.IsA("vtkMRMLScalarVolumeDisplayNode"):
+            # In Slicer 5.8 copying adds to those that there are.
+            node.ResetWindowLevelPresets()
+        node.CopyContent(self._content, self._deep)
+        for role, now in _references(node).items():
+            then = self._references.get(role, [])
+            for index in reversed(range(len(then), len(now))):
+                node.RemoveNthNodeReferenceID(role, index)
+        for role, then in self._references.items():
+            for index, node_id in enumerate(then):
+                if node.GetNthNodeReferenceID(role, index) != node_id:
+                    node.SetNthNodeReferenceID(role, index, node_id)
+        node.EndModify(modifying)
+        if self._item and self._hierarchy.GetItemParent(self._item) != self._parent:
+            self._hierarchy.SetItemParent(self._item, self._parent)
+            self._hierarchy.MoveItem(self._item, self._next)
+
+
+def _references(node) -> Dict[str, List[str]]:
+    """The IDs of referenced nodes by role."""
+    roles = [node.GetNthNodeReferenceRole(n) for n in range(node.GetNumberOfNodeReferenceRoles())]
+    return {
+        role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
+        for role in roles
+    }
 
 
 def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap) -> OutputNodes:
@@ -221,9 +320,9 @@ def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap
             display_as_gray(node, *display[role])
     use_color_map([nodes[role] for role in ("pet_registered", "pet_part") if role in nodes], colormap)
     nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
-    if nodes["transform"] is not None:
-        for role in arrays:
-            nodes[role].SetNodeReferenceID(TRANSFORM_REFERENCE, nodes["transform"].GetID())
+    transform_id = None if nodes["transform"] is None else nodes["transform"].GetID()
+    for role in arrays:
+        nodes[role].SetNodeReferenceID(TRANSFORM_REFERENCE, transform_id)
     place_beside(mri_node, [nodes[role] for role in arrays])
     return OutputNodes(**nodes)
 
@@ -255,16 +354,30 @@ def _new_node(kind: str, role: str, mri_node, pet_node):
 
 
 def fill(node, array: np.ndarray, mri_node) -> None:
-    """Voxels and place: the MRI's own grid, under the MRI's own parent transform."""
-    import slicer
+    """Voxels and place: the MRI's own grid, under the MRI's own parent transform.
+
+    The voxels are a new object: those of before stay as they are, with whoever has them still.
+    """
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
     mri_node.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveTransformNodeID(mri_node.GetTransformNodeID())
-    slicer.util.updateVolumeFromArray(node, array)
+    node.SetAndObserveImageData(_image(array))
     node.CreateDefaultDisplayNodes()
+
+
+def _image(array: np.ndarray):
+    """A copy of (k, j, i) or (k, j, i, components) as vtkImageData."""
+    import vtk
+    from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(array.shape[2::-1])
+    image.AllocateScalars(get_vtk_array_type(array.dtype), array.shape[3] if array.ndim == 4 else 1)
+    vtk_to_numpy(image.GetPointData().GetScalars()).reshape(array.shape)[:] = array
+    return image
 
 
 def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -> None:
@@ -302,8 +415,6 @@ def _push_transform(node, matrix, mri_node, pet_node, provenance):
     import slicer
 
     if matrix is None:
-        if node is not None:
-            slicer.mrmlScene.RemoveNode(node)
         return None
     node = node or _new_node("vtkMRMLLinearTransformNode", "transform", mri_node, pet_node)
     node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.asarray(matrix, dtype=float)))

@@ -5,12 +5,12 @@ It needs nothing but the output nodes, so it also works on a scene that was save
 
 import time
 from dataclasses import dataclass
-from typing import Iterator, Optional
+from typing import Callable, Iterator, Optional
 
 import numpy as np
 
 from .. import views
-from ..color_ends import ColorEnds, ends_or_none
+from ..color_ends import ColorEnds, ends_or_none, write_part
 from ..coloring import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
 from ..scene import ATTRIBUTE, color_table
@@ -59,9 +59,10 @@ class LiveColors:
         for logic in shown:
             where = shown_voxels(array.shape[:3], _plane(logic.GetSliceNode(), colored))
             if ends is not None and ends.complete:
-                array[where] = ends.colors(where, look.omega)
+                values = ends.colors(where, look.omega)
             else:
-                array[where] = source.colors(table, look.omega, look.balance, where)
+                values = source.colors(table, look.omega, look.balance, where)
+            write_part(array, where, values)
         if shown:
             _modified(colored)
         return len(shown)
@@ -74,21 +75,29 @@ class LiveColors:
         :raises InputError: as :meth:`paint_shown`.
         """
         colored, source, table = self._prepare(look)
-        array = _voxels(colored)
-        if self._ends_of != _of(look, table):
-            self._ends, self._ends_of = ends_or_none(source, table, look.balance), _of(look, table)
-        ends: Optional[ColorEnds] = self._ends
-        turn = time.perf_counter()
-        for plane in range(len(array)):
+        array, ends = _voxels(colored), self._ends_for(look, source, table)
+
+        def paint(plane: int) -> None:
             if ends is not None:
                 ends.paint_plane(array, plane, look.omega)
             else:
                 array[plane] = source.colors(table, look.omega, look.balance, plane)
-            if time.perf_counter() - turn > TURN:
-                yield (plane + 1) / len(array)
-                turn = time.perf_counter()
+
+        yield from _in_turns(paint, len(array))
         _describe(colored, look)
         _modified(colored)
+
+    def get_ready(self, look: Look) -> Iterator[float]:
+        """Compute in small steps what a drag of Ω will need; paints nothing; yields the fraction done."""
+        _, source, table = self._prepare(look)
+        ends = self._ends_for(look, source, table)
+        if ends is not None:
+            yield from _in_turns(ends.add, len(source.functional))
+
+    def _ends_for(self, look: Look, source: ColorSource, table: np.ndarray) -> Optional[ColorEnds]:
+        if self._ends_of != _of(look, table):
+            self._ends, self._ends_of = ends_or_none(source, table, look.balance), _of(look, table)
+        return self._ends
 
     def _prepare(self, look: Look):
         table = color_table(look.colormap)
@@ -108,6 +117,16 @@ class LiveColors:
             pet = self._nodes["pet_registered"]
             return uptake_source(mri_part, pet_part, _voxels(pet), number_of(colored, "PETScale"))
         return contribution_source(mri_part, pet_part, number_of(colored, "PETPartScale"))
+
+
+def _in_turns(action: Callable[[int], None], count: int) -> Iterator[float]:
+    """Do something for every number below ``count``; yields the fraction done from time to time."""
+    turn = time.perf_counter()
+    for number in range(count):
+        action(number)
+        if time.perf_counter() - turn > TURN:
+            yield (number + 1) / count
+            turn = time.perf_counter()
 
 
 def _of(look: Look, table: np.ndarray):

@@ -4,6 +4,8 @@ import importlib
 import importlib.util
 from typing import Optional
 
+from ..errors import DeviceError
+
 INSTALL_BY_HAND = (
     'Install the extension "PyTorch" with the Extensions Manager, restart Slicer, and press '
     '"Install PyTorch" here.'
@@ -12,20 +14,25 @@ INSTALL_BY_HAND = (
 
 def torch_problem() -> Optional[str]:
     """Why the network cannot run, as a sentence; None when PyTorch is there. It is not loaded yet."""
-    if importlib.util.find_spec("torch") is None:
-        return "PyTorch is not installed: the fusion network needs it."
-    return None
+    try:
+        there = importlib.util.find_spec("torch") is not None
+    except ValueError:
+        # Somebody has put something else, or half of it, in its place: loading it will tell.
+        there = True
+    return None if there else "PyTorch is not installed: the fusion network needs it."
 
 
 def load_torch() -> None:
-    """Load PyTorch, so that a broken one is found before anything runs.
+    """Load PyTorch, so that a missing or broken one is found before anything runs.
 
-    :raises RuntimeError: it is installed but cannot be loaded; with the reason and the remedy.
+    :raises DeviceError: with the reason and the remedy.
     """
     try:
         importlib.import_module("torch")
     except Exception as error:
-        raise RuntimeError(
+        if torch_problem() is not None:
+            raise DeviceError(f"{torch_problem()} {INSTALL_BY_HAND}") from error
+        raise DeviceError(
             f"PyTorch is installed but cannot be loaded ({error}). Uninstall it in the module PyTorch Utils, "
             "restart Slicer, and install it again."
         ) from error

@@ -6,6 +6,7 @@ import time
 import traceback
 from typing import Optional
 
+import numpy as np
 import qt
 import slicer
 import vtk
@@ -14,7 +15,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from .. import scene, views
-from ..errors import Cancelled, FunFuseError
+from ..errors import Cancelled, FunFuseError, InputError
 from ..export import export_outputs
 from ..monitor import Monitor
 from ..registration import RegistrationOptions, available_engines
@@ -26,7 +27,7 @@ from .legend import show_legend
 from .live_colors import LiveColors, Look
 from .run_state import RunState, RunStateMachine
 from .time_left import TimeLeft, in_words
-from .torch_setup import install_torch, load_torch, torch_problem
+from .torch_setup import install_torch, torch_problem
 
 # Widgets that are not always enabled; their tool tips then say why.
 CONDITIONAL = (
@@ -78,13 +79,14 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = self.logicClass()
-        self.run = RunStateMachine(self._updatePanel)
+        self.run = RunStateMachine(self._updatePanel, self._onOtherPanel)
         self.live, self.preview, self.timeLeft = LiveColors(), LambdaPreview(), TimeLeft()
         self.alignment = AlignmentCheck()
         self.ui.alignmentComboBox.addItems([choice.label() for choice in AlignmentView])
         self.ui.progressBar.setVisible(False)
         self._tips = {name: getattr(self.ui, name).toolTip for name in CONDITIONAL}
 
+        self._timers = []
         self._settleTimer = self._timer(self._paintAll, self.SETTLE)
         self._stepTimer = self._timer(self._paintStep, 0)
         self._previewTimer = self._timer(self._previewStep, 0)
@@ -93,6 +95,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guessTimer = self._timer(self._guessInputs, self.GUESS)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         self.ui.swapButton.connect("clicked(bool)", self.onSwapButton)
+        self.ui.rigidButton.connect("clicked(bool)", self.onRigidButton)
         self.ui.installTorchButton.connect("clicked(bool)", self.onInstallTorchButton)
         self.ui.fourPanesButton.connect("toggled(bool)", self.onFourPanesButton)
         self.ui.alignmentComboBox.connect("currentIndexChanged(int)", self.onAlignmentChanged)
@@ -114,6 +117,10 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stop()
         self.removeObservers()
         self._disconnectParameters()
+        for timer, action in self._timers:
+            # Else it would keep the panel, which keeps it, forever.
+            timer.disconnect("timeout()", action)
+        self._timers = []
 
     def enter(self):
         """The user opened the module."""
@@ -148,8 +155,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onNodesChanged(self, _caller=None, _event=None):
         if self._parameters is not None and not slicer.mrmlScene.IsBatchProcessing():
-            gone = [node for node in self._nodes.values() if not slicer.mrmlScene.IsNodePresent(node)]
-            if gone:
+            if self._nodes and not self._resultsAreThere():
                 self._usePair()
             # Voxels and headers of a volume that is being loaded come after the node.
             self._guessTimer.start()
@@ -172,6 +178,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         timer.setSingleShot(True)
         timer.setInterval(milliseconds)
         timer.connect("timeout()", action)
+        self._timers.append((timer, action))
         return timer
 
     # The parameter node
@@ -197,7 +204,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _guessInputs(self):
         """Fill the selectors that are empty."""
-        if self._parameters is None or self.run.state is not RunState.IDLE:
+        if self._parameters is None or not self.run.free:
             return
         chosen, found = self._parameters, guess(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
         if chosen.mri is None and found.mri is not chosen.pet:
@@ -253,11 +260,23 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._finishPainting()
         mri, pet = self._parameters.mri, self._parameters.pet
         self._watchInputs(mri, pet)
+        self.removeObservers(self._onResultsModified)
         found = scene.find_outputs(mri, pet) if mri is not None and pet is not None else {}
         self._nodes = found if all(role in found for role in scene.VOLUME_ROLES) else {}
         self.live.use(self._nodes)
         self.preview.use(mri, self._nodes)
         self.alignment.use(mri, self._nodes.get("pet_registered"))
+        if self._nodes:
+            event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+            self.addObserver(self._nodes["fused"], event, self._onResultsModified)
+
+    def _onResultsModified(self, _caller=None, _event=None):
+        """Results were computed anew, perhaps by a script: forget the voxels of before."""
+        self._painting = None
+        self.live.use(self._nodes)
+
+    def _resultsAreThere(self) -> bool:
+        return bool(self._nodes) and all(slicer.mrmlScene.IsNodePresent(n) for n in self._nodes.values())
 
     def _watchInputs(self, mri, pet):
         event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
@@ -273,7 +292,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _paintShown(self):
         """Color the shown slices now, and the whole volume when the slider rests."""
-        if not self._nodes or self.run.state is not RunState.IDLE:
+        if not self._nodes or not self.run.free:
             return
         self._painting = None
         try:
@@ -303,7 +322,10 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stepTimer.start()
 
     def _finishPainting(self):
-        """Bring the colored volume up to date at once."""
+        """Bring the colored volume up to date at once, if it still is there."""
+        if not self._resultsAreThere():
+            self._settleTimer.stop()
+            self._painting = None
         if self._settleTimer.active:
             self._settleTimer.stop()
             self._paintAll()
@@ -319,7 +341,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Another λ or model: a preview, or a run
 
     def _showOtherNetwork(self):
-        if not self._nodes or self.run.state is not RunState.IDLE:
+        if not self._nodes or not self.run.free:
             return
         self._network = None
         if self._parameters.autoUpdate:
@@ -340,7 +362,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _previewStep(self):
         """Fuse the plane of one view; the others follow, so that the slider stays free."""
-        if not self._previews or not self._nodes or self.run.state is not RunState.IDLE:
+        if not self._previews or not self._nodes or not self.run.free:
             return
         logic = self._previews.pop(0)
         with slicer.util.tryWithErrorDisplay(_("The preview failed.")):
@@ -374,7 +396,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self._parameters.previewing = False
 
     def _autoRun(self):
-        if self.run.state is not RunState.IDLE or self.run.busy_elsewhere:
+        if not self.run.free:
             self._autoWanted = True
         elif self._parameters is not None and self._nodes and self._reasonNotToRun() is None:
             self._run(show=False)
@@ -389,17 +411,48 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.run.cancel()
             self._monitor.cancel()
 
-    def _run(self, show: bool):
-        """Register where needed, fuse and color. The panel stays alive through the monitor's reports."""
-        self.ui.alignmentComboBox.currentIndex = 0
-        self._endPreview()
-        self._finishPainting()
-        chosen, self._monitor, self._autoWanted = self._parameters, Monitor(self._onProgress), False
+    def _begin(self) -> bool:
+        """Start what can be cancelled; only the panel where nothing runs may, others say so."""
+        if not self.run.free:
+            self._say(_("Another FunFuse panel is at work: wait until it is done."))
+            return False
+        self._monitor, self._autoWanted = Monitor(self._onProgress), False
         self.run.start()
+        return True
+
+    def _end(self, said: str):
+        """The end of it, however it went."""
+        self._monitor = None
+        self._say(said)
+        self.run.finish()
+
+    def _tell(self, sentence: str, error: Exception):
+        """An error, with the technical cause, where there is one, behind the button for details."""
+        details = {}
+        if error.__cause__ is not None or not isinstance(error, FunFuseError):
+            details["detailedText"] = traceback.format_exc()
+        slicer.util.errorDisplay(sentence, windowTitle=_("FunFuse"), **details)
+
+    def _onOtherPanel(self):
+        """Another panel, which works on the same choices, started or ended a run."""
+        if self._parameters is not None:
+            self._usePair()
+            self._updatePanel()
+
+    def _run(self, show: bool, matrix: Optional[np.ndarray] = None):
+        """Register where needed, fuse and color. The panel stays alive through the monitor's reports.
+
+        :param matrix: 4×4 in RAS, PET to MRI, to use instead of registering.
+        """
+        if not self._begin():
+            return
+        chosen, before = self._parameters, self._seen
         said = _("Cancelled: the scene is as it was.")
         try:
-            load_torch()
-            matrix = self._matrixToReuse()
+            self.ui.alignmentComboBox.currentIndex = 0
+            self._endPreview()
+            self._finishPainting()
+            matrix = self._matrixToReuse() if matrix is None else matrix
             result = self.logic.process(
                 chosen.mri,
                 chosen.pet,
@@ -415,16 +468,27 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             logging.info("FunFuse: cancelled")
         except FunFuseError as error:
             said = str(error)
-            slicer.util.errorDisplay(said, windowTitle=_("FunFuse"))
+            self._tell(said, error)
         except Exception as error:
-            said = _("The run failed: {reason}").format(reason=error)
+            said = _("The run failed: {reason}").format(reason=str(error) or type(error).__name__)
             logging.exception("FunFuse failed")
-            slicer.util.errorDisplay(said, windowTitle=_("FunFuse"), detailedText=traceback.format_exc())
+            self._tell(said, error)
         finally:
-            self._monitor = None
-            self._say(said)
-            self.run.finish()
-        if self._autoWanted and self._parameters is not None:
+            self._end(said)
+        self._catchUp(before)
+
+    def _catchUp(self, before: dict):
+        """Do what was put off while a run was under way.
+
+        :param before: what was chosen at its start, see :meth:`_onParametersModified`.
+        """
+        if self._parameters is None:
+            return
+        if self._seen["look"] != before["look"]:
+            self._paintShown()
+        if self._seen["network"] != before["network"]:
+            self._showOtherNetwork()
+        if self._autoWanted:
             self._autoTimer.start()
 
     def _onProgress(self, stage: str, fraction: Optional[float]):
@@ -451,6 +515,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showLegend()
         if self.ui.fourPanesButton.checked:
             self._fillPanes()
+        # While nobody does anything.
+        self._painting = self.live.get_ready(self._look)
+        self._stepTimer.start()
         notes = [*result.notes, *result.fusion.slices.notes]
         return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *notes])
 
@@ -499,6 +566,12 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameters.mri, self._parameters.pet = self._parameters.pet, self._parameters.mri
         node.EndModify(modifying)
 
+    def onRigidButton(self, _checked=False):
+        """Fuse again with the rigid result of the registration, which the last run set aside."""
+        matrix = scene.matrix_of(self._nodes["fused"], "RigidMatrix")
+        if matrix is not None and self.run.state is RunState.IDLE:
+            self._run(show=True, matrix=matrix)
+
     def onInstallTorchButton(self, _checked=False):
         """Let the PyTorch extension install PyTorch."""
         with slicer.util.tryWithErrorDisplay(_("PyTorch was not installed.")):
@@ -538,14 +611,18 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Fill the table and the chart of the metrics."""
         from .. import evaluation_nodes
 
-        self._monitor = Monitor(self._onProgress)
-        self.run.start()
-        said = _("Cancelled: the scene is as it was.")
+        if not self._begin():
+            return
+        before, said = self._seen, _("Cancelled: the scene is as it was.")
         try:
             self._finishPainting()
             mri, nodes = self._parameters.mri, self._nodes
             rows = evaluation_nodes.evaluate_nodes(mri, nodes, monitor=self._monitor)
-            made = evaluation_nodes.push_evaluation(mri, nodes, rows)
+            for node in (mri, *nodes.values()):
+                if not slicer.mrmlScene.IsNodePresent(node):
+                    raise InputError(_("The volumes were removed from the scene meanwhile."))
+            with scene.taken_back_after_an_error(self._evaluation()):
+                made = evaluation_nodes.push_evaluation(mri, nodes, rows)
             means = evaluation_nodes.means(rows)
             shown = [f"{name} {means[name]:.3f}" for name in METRICS_SHOWN if name in means]
             nodes["fused"].SetAttribute(scene.ATTRIBUTE.format("Metrics"), ", ".join(shown))
@@ -556,12 +633,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except Cancelled:
             logging.info("FunFuse: cancelled")
         except Exception as error:
-            said = _("The evaluation failed: {reason}").format(reason=error)
-            slicer.util.errorDisplay(said, windowTitle=_("FunFuse"), detailedText=traceback.format_exc())
+            said = _("The evaluation failed: {reason}").format(reason=str(error) or type(error).__name__)
+            self._tell(said, error)
         finally:
-            self._monitor = None
-            self._say(said)
-            self.run.finish()
+            self._end(said)
+        self._catchUp(before)
 
     def _tables(self) -> list:
         """The tables of Evaluate, if it was pressed since the last run: the means, and the slices."""
@@ -571,6 +647,13 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         found = find_evaluation(self._nodes["fused"])
         return [] if found is None else [found.summary, found.slices]
+
+    def _evaluation(self) -> list:
+        """All nodes of an earlier evaluation of these results."""
+        from ..evaluation_nodes import find_evaluation
+
+        found = find_evaluation(self._nodes["fused"])
+        return [] if found is None else [found.summary, found.slices, found.chart, *found.series.values()]
 
     def onCopyButton(self, _checked=False):
         """Put the metrics on the clipboard, means first."""
@@ -626,7 +709,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name in ("inputs", "registration", "fusion", "display"):
             getattr(ui, f"{name}CollapsibleButton").enabled = idle
 
-        working = None if idle else _("Wait until the run is done, or cancel it.")
+        working = None if self.run.free else _("Wait until the run is done, or cancel it.")
         missing = working or (
             None if self._nodes else _("There are no results of this pair yet: press Apply.")
         )
@@ -658,6 +741,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _describeResults(self):
         fused = self._nodes.get("fused")
+        self.ui.rigidButton.setVisible(
+            fused is not None and scene.matrix_of(fused, "RigidMatrix") is not None
+        )
         if fused is None:
             self.ui.resultLabel.text = _("No results yet.")
             self.ui.registrationLabel.text = _("Not registered yet.")

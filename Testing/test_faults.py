@@ -1,0 +1,779 @@
+"""Whatever goes wrong: the scene is as it was, a sentence says why, and the next run succeeds."""
+
+import collections
+import gc
+import hashlib
+import importlib
+import itertools
+import json
+import pickle
+import shutil
+import sys
+import weakref
+import xml.etree.ElementTree as xml
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from FunFuseSlicer.Logic import scene, views
+from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError, ModelError, RegistrationError
+from FunFuseSlicer.Logic.evaluation_nodes import as_text
+from FunFuseSlicer.Logic.fusion import FusionOptions
+from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, RegistrationResult
+
+from .conftest import head_phantom
+
+OTHER = FusionOptions(omega=1.0, lam=0.3, colormap="PET-Heat", mode="uptake")
+SHIFT = np.eye(4)
+SHIFT[:3, 3] = 6.0, -6.0, 0.0
+
+
+def snapshot(slicer) -> dict:
+    """All that a scene file would hold, node by node, and the voxels and matrices of the nodes."""
+    mrml = slicer.mrmlScene
+    mrml.SetSaveToXMLString(1)
+    mrml.Commit()
+    text = mrml.GetSceneXMLString()
+    mrml.SetSaveToXMLString(0)
+    found = {f"file {element.get('id')}": xml.tostring(element) for element in xml.fromstring(text)}
+    for index in range(mrml.GetNumberOfNodes()):
+        node = mrml.GetNthNode(index)
+        facts = [node.GetName()]
+        if node.IsA("vtkMRMLVolumeNode") and node.GetImageData() is not None:
+            array = slicer.util.arrayFromVolume(node)
+            facts += [array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).hexdigest()]
+        if node.IsA("vtkMRMLLinearTransformNode"):
+            facts.append(slicer.util.arrayFromTransformMatrix(node).tobytes())
+        if node.IsA("vtkMRMLTableNode"):
+            facts.append(as_text(node))
+        found[node.GetID()] = facts
+    return found
+
+
+@contextmanager
+def unchanged(slicer):
+    """The block leaves every node as it was."""
+    before = snapshot(slicer)
+    yield
+    after = snapshot(slicer)
+    assert after.keys() == before.keys()
+    for name, facts in before.items():
+        assert after[name] == facts, name
+
+
+@pytest.fixture
+def module(slicer):
+    from Headless.module import load_module
+
+    return load_module()
+
+
+@pytest.fixture
+def pair_nodes(slicer):
+    """A small registered pair in the scene: (MRI node, PET node)."""
+    return tuple(scene.add_volume_node(volume) for volume in head_phantom((6, 20, 18), (7.0, 7.0, 14.0)))
+
+
+@pytest.fixture
+def quick(module, monkeypatch):
+    """Options of a registration that takes no time; other options register as ever."""
+
+    def register(fixed, moving, options, monitor):
+        if options.engine != "quick":
+            return original(fixed, moving, options, monitor)
+        for step in range(3):
+            monitor.report("Registering", step / 3)
+        return RegistrationResult(np.eye(4), "quick", "rigid", 0.0, 1.0, 0.0)
+
+    original = module.register
+    monkeypatch.setattr(module, "register", register)
+    return RegistrationOptions(engine="quick", stages=("rigid",))
+
+
+# --- Putting results into the scene -------------------------------------------------------------------
+
+
+class Broken(Exception):
+    """What the tests raise."""
+
+
+@contextmanager
+def failing_at_line(number: int):
+    """Raises at the n-th line that is executed in scene.py or views.py, below push_outputs.
+
+    A line that is executed often counts twice: for the first time, and for the fourth. Functions that only
+    read, or fill a new node of their own, do not count.
+    """
+    skipped = "push_outputs", "find_outputs", "_find_color_node", "_add_jet_node", "_ids", "_references"
+    files, seen, times = (scene.__file__, views.__file__), 0, collections.Counter()
+
+    def trace(frame, event, _argument):
+        nonlocal seen
+        code, line = frame.f_code, frame.f_lineno
+        if code.co_filename not in files or code.co_name in skipped or code.co_name.startswith("<"):
+            return None
+        if event == "line":
+            times[code, line] += 1
+            seen += times[code, line] in (1, 4)
+            if seen == number:
+                sys.settrace(None)
+                raise Broken(f"{code.co_name}, line {line}")
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def push(mri, pet, seed: int, matrix, colormap: str):
+    """Results of one color for each role, as a run would push them."""
+    rng, shape = np.random.default_rng(seed), (3, 4, 5)
+    arrays = {role: rng.random(shape, np.float32) for role in scene.VOLUME_ROLES}
+    arrays["colored"] = rng.integers(0, 255, (*shape, 3), np.uint8)
+    display = {role: (0.0, 1.0 + seed) for role in arrays}
+    return scene.push_outputs(
+        mri,
+        pet,
+        arrays,
+        matrix,
+        display,
+        {"Omega": str(seed), f"Only{seed}": "x"},
+        colormap,
+        lambda nodes: views.show_overlay(mri, nodes.colored),
+    )
+
+
+@pytest.mark.parametrize("again, matrix", [(False, SHIFT), (True, SHIFT), (True, None)])
+def test_a_failure_at_any_line_of_putting_results_into_the_scene_is_undone(slicer, again, matrix):
+    mri, pet = (slicer.util.addVolumeFromArray(np.ones((3, 4, 5)), name=name) for name in ("T1", "FDG"))
+    if again:
+        old = push(mri, pet, 1, np.eye(4), "Jet")
+        # A person has looked at it since, and the MRI has moved.
+        old.fused.GetDisplayNode().SetWindowLevelMinMax(0.2, 0.4)
+        old.fused.GetDisplayNode().AddWindowLevelPreset(2.0, 1.0)
+        old.mri_part.SetAndObserveTransformNodeID(old.transform.GetID())
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "study")
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(mri), study)
+        mri.SetOrigin(30, 20, 10)
+        views.set_layers(
+            views.slice_logics()[0], views.Layers(pet.GetID(), old.fused.GetID(), None, 0.3, 1.0, 0)
+        )
+        slice_node = views.slice_logics()[0].GetSliceNode()
+        slice_node.SetFieldOfView(33.0, 33.0, slice_node.GetFieldOfView()[2])
+    before, lines = snapshot(slicer), 0
+    while True:
+        lines += 1
+        try:
+            with failing_at_line(lines):
+                nodes = push(mri, pet, 2, matrix, "PET-Heat")
+            break
+        except Broken as error:
+            after = snapshot(slicer)
+            assert after == before, error
+    assert lines > 150
+    assert nodes.fused.GetAttribute("FunFuse.Omega") == "2"
+    assert (nodes.transform is None) == (matrix is None)
+    assert nodes.fused.GetNodeReferenceID(scene.TRANSFORM_REFERENCE) == (
+        None if matrix is None else nodes.transform.GetID()
+    )
+    if again:
+        assert nodes.fused is old.fused and nodes.fused.GetOrigin() == (30, 20, 10)
+        assert matrix is not None or not slicer.mrmlScene.IsNodePresent(old.transform)
+
+
+def test_results_given_back_are_alive(slicer):
+    """What is painted into them after a failure is shown: the pipeline is that of before."""
+    from Headless.rendering import render_slice
+
+    mri, pet = (slicer.util.addVolumeFromArray(np.ones((3, 4, 5)), name=name) for name in ("T1", "FDG"))
+    nodes = push(mri, pet, 1, None, "Jet")
+    image = nodes.colored.GetImageData()
+    with pytest.raises(InputError):
+        scene.push_outputs(mri, pet, *_arguments_of(slicer, nodes), "Jet", _refuse)
+    assert nodes.colored.GetImageData() is image
+    slicer.util.arrayFromVolume(nodes.colored)[:] = (250, 10, 10)
+    slicer.util.arrayFromVolumeModified(nodes.colored)
+    picture = render_slice(mri, nodes.colored, size=(40, 40)).reshape(-1, 3)
+    assert tuple(picture.max(axis=0)) == (250, 10, 10)
+
+
+def _refuse(_nodes):
+    raise InputError("no")
+
+
+def _arguments_of(slicer, nodes):
+    arrays = {role: slicer.util.arrayFromVolume(getattr(nodes, role)) // 2 for role in scene.VOLUME_ROLES}
+    return arrays, None, {role: (0.0, 1.0) for role in arrays}, {}
+
+
+# --- A run without a panel ----------------------------------------------------------------------------
+
+STAGES = ("Preparing", "Registering", "Resampling", "Fusing", "Coloring")
+
+
+class CancelledAt(Monitor):
+    """Is cancelled while it reports for the n-th time."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.stages, self._number = [], number
+
+    def report(self, stage, fraction):
+        """As any."""
+        self.stages.append(stage)
+        if len(self.stages) == self._number:
+            self.cancel()
+        super().report(stage, fraction)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, again):
+    logic, cancelled_at = module.FunFuseSlicerLogic(), []
+    if again:
+        logic.process(*pair_nodes, registration=quick)
+    before = snapshot(slicer)
+    for number in itertools.count(1):
+        monitor = CancelledAt(number)
+        try:
+            logic.process(*pair_nodes, OTHER, registration=quick, monitor=monitor)
+            break  # it has fewer reports than that
+        except Cancelled:
+            assert snapshot(slicer) == before
+            cancelled_at.append(monitor.stages[-1])
+    assert set(cancelled_at) == set(STAGES)
+
+
+# Every function that a run goes through, from the voxels of the inputs to the views.
+STEPS = [
+    ("FunFuseSlicer.Logic.scene", "volume_from_node"),
+    ("FunFuseSlicer.Logic.preprocessing", "clean"),
+    ("FunFuseSlicer.Logic.models", "load_model"),
+    ("FunFuseSlicer.Logic.scene", "color_table"),
+    ("FunFuseSlicer", "register"),
+    ("FunFuseSlicer", "resample"),
+    ("FunFuseSlicer.Logic.preprocessing", "check_overlap"),
+    ("FunFuseSlicer.Logic.fusion", "fuse_volumes"),
+    ("FunFuseSlicer.Logic.fusion", "fuse_slices"),
+    ("FunFuseSlicer.Logic.fusion", "color_volume"),
+    ("FunFuseSlicer.Logic.scene", "fill"),
+    ("FunFuseSlicer.Logic.scene", "use_color_map"),
+    ("FunFuseSlicer.Logic.scene", "_push_transform"),
+    ("FunFuseSlicer.Logic.views", "show_overlay"),
+]
+
+
+def test_an_error_in_any_step_of_a_run(slicer, module, pair_nodes, quick, monkeypatch):
+    """After it in the first run, and in one that would update the results of the run before."""
+    logic = module.FunFuseSlicerLogic()
+    for error, expected in ((Broken("boo"), Broken), (MemoryError(), DeviceError)):
+        for name, function in STEPS:
+            with unchanged(slicer), monkeypatch.context() as patch, pytest.raises(expected) as caught:
+                patch.setattr(importlib.import_module(name), function, _raising(error))
+                logic.process(*pair_nodes, OTHER, registration=quick)
+            assert error in (caught.value, caught.value.__cause__), f"{name}.{function}"
+            assert expected is Broken or "memory" in str(caught.value)
+        run = logic.process(*pair_nodes, registration=quick)
+    assert run.nodes.transform is not None
+
+
+def _raising(error):
+    def fail(*_arguments, **_named):
+        raise error
+
+    return fail
+
+
+def _remove(what):
+    def act(slicer, mri, pet, mask, nodes):
+        slicer.mrmlScene.RemoveNode({"mri": mri, "pet": pet, "mask": mask, **nodes}[what])
+
+    return act
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "act, sentence",
+    [
+        (_remove("mri"), "removed from the scene"),
+        (_remove("pet"), "removed from the scene"),
+        (lambda slicer, *_: slicer.mrmlScene.Clear(False), "removed from the scene"),
+        (_remove("mask"), None),
+        (_remove("fused"), None),
+        (_remove("transform"), None),
+    ],
+    ids=["MRI", "PET", "scene closed", "mask", "fused", "transform"],
+)
+def test_what_is_removed_while_a_run_goes_on(slicer, module, pair_nodes, quick, stage, act, sentence):
+    """As the user can through Slicer's event loop, which the reports keep going."""
+    logic = module.FunFuseSlicerLogic()
+    mri, pet = pair_nodes
+    mask = slicer.util.addVolumeFromArray(np.ones((2, 2, 2), np.uint8), name="mask")
+    mask.SetOrigin(0, 0, 0)
+    mask.SetSpacing(500, 500, 500)
+    nodes = vars(logic.process(mri, pet, registration=quick).nodes)
+    acted = []
+
+    def on_progress(now, _fraction):
+        if now == stage and not acted:
+            acted.append(now)
+            act(slicer, mri, pet, mask, nodes)
+            acted.append(snapshot(slicer))
+
+    arguments = {"registration": quick, "maskNode": mask, "monitor": Monitor(on_progress)}
+    if sentence is None:
+        run = logic.process(mri, pet, OTHER, **arguments)
+        assert all(slicer.mrmlScene.IsNodePresent(node) for node in vars(run.nodes).values())
+        return
+    with pytest.raises(InputError, match=sentence):
+        logic.process(mri, pet, OTHER, **arguments)
+    assert snapshot(slicer) == acted[1], "nothing beyond what the user did"
+    pair = [scene.add_volume_node(volume) for volume in head_phantom((6, 20, 18), (7.0, 7.0, 14.0))]
+    assert logic.process(*pair, registration=quick).nodes.fused is not None
+
+
+class Greedy(torch.nn.Module):
+    """A network for whose slices there is no memory on some devices."""
+
+    parts_add_up = True
+
+    def __init__(self, short):
+        super().__init__()
+        self.short, self.device = short, "cpu"
+
+    def to(self, device=None, **_):
+        """There is no GPU in a test."""
+        self.device = torch.device(device or self.device).type
+        return self
+
+    def forward(self, mri, pet):
+        """The average."""
+        if self.device in self.short:
+            raise RuntimeError("out of memory")
+        return (mri + pet) / 2, mri / 2, pet / 2
+
+    def fuse(self, mri, pet):
+        """Likewise."""
+        return self(mri, pet)[0]
+
+
+@pytest.mark.parametrize(
+    "device, short, note",
+    [("cpu", ["cpu"], None), ("mps", ["mps", "cpu"], None), ("mps", ["mps"], "memory of the GPU")],
+)
+def test_want_of_memory_while_fusing(slicer, module, pair_nodes, monkeypatch, device, short, note):
+    """What the engine makes of it (see test_engine.py), as the scene sees it."""
+    from FunFuseSlicer.Logic import engine, fusion, models
+
+    logic = module.FunFuseSlicerLogic()
+    with monkeypatch.context() as patch:
+        patch.setattr(models.Model, "at_lambda", lambda *_: Greedy(short))
+        patch.setattr(fusion, "choose_device", lambda _wanted: torch.device(device))
+        patch.setattr(engine, "batch_size", lambda *_: 2, raising=False)
+        patch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
+        if note is not None:
+            assert note in logic.process(*pair_nodes, registration=None).fusion.slices.notes[0]
+            return
+        with unchanged(slicer), pytest.raises(DeviceError, match="not enough memory"):
+            logic.process(*pair_nodes, registration=None)
+    assert logic.process(*pair_nodes, registration=None).fusion.slices.notes == ()
+
+
+# --- Weights and PyTorch ------------------------------------------------------------------------------
+
+
+class Malicious:
+    """Pickled code that leaves a trace when it runs."""
+
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def _save_pickle(path, trace):
+    path.write_bytes(pickle.dumps(Malicious(trace)))
+
+
+def _save_torch(path, trace):
+    torch.save(Malicious(trace), path)
+
+
+def _save_old_torch(path, trace):
+    torch.save({"weights": Malicious(trace)}, path, _use_new_zipfile_serialization=False)
+
+
+WEIGHTS = {
+    "missing": (lambda path, _: path.unlink(), "cannot be read"),
+    "a folder": (lambda path, _: (path.unlink(), path.mkdir()), "cannot be read"),
+    "truncated": (lambda path, _: path.write_bytes(path.read_bytes()[:999]), "wrong checksum"),
+    "empty": (lambda path, _: path.write_bytes(b""), "wrong checksum"),
+    "no JSON": (lambda path, _: path.with_suffix(".json").write_text("{"), "cannot be read"),
+    "no object": (lambda path, _: path.with_suffix(".json").write_text("[1]"), "cannot be read"),
+    "no checksum": (lambda path, _: path.with_suffix(".json").write_text("{}"), "wrong checksum"),
+    "no card": (lambda path, _: path.with_suffix(".json").unlink(), "There is no model|cannot be read"),
+    "pickle": (_save_pickle, "does not hold weights"),
+    "pickle of torch": (_save_torch, "does not hold weights"),
+    "old pickle of torch": (_save_old_torch, "does not hold weights"),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_cannot_be_used(slicer, module, pair_nodes, tmp_path, monkeypatch, name):
+    from FunFuseSlicer.Logic import models
+
+    harm, words = WEIGHTS[name]
+    for ending in (".pt", ".json"):
+        shutil.copy(models.MODELS_FOLDER / f"faithful{ending}", tmp_path)
+    weights, trace = tmp_path / "faithful.pt", tmp_path / "trace"
+    harm(weights, trace)
+    if "pickle" in name:
+        # The thief knows checksums, too.
+        card = weights.with_suffix(".json")
+        facts = json.loads(card.read_text(encoding="utf-8"))
+        facts["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        card.write_text(json.dumps(facts), encoding="utf-8")
+    with monkeypatch.context() as patch, unchanged(slicer), pytest.raises(ModelError, match=words):
+        patch.setattr(models, "MODELS_FOLDER", tmp_path)
+        module.FunFuseSlicerLogic().process(*pair_nodes, registration=None)
+    assert not trace.exists()
+    assert module.FunFuseSlicerLogic().process(*pair_nodes, registration=None).nodes.fused is not None
+
+
+def test_the_malicious_file_would_leave_its_trace(tmp_path):
+    """Else the test above would prove nothing."""
+    for number, save in enumerate((_save_pickle, _save_torch, _save_old_torch)):
+        trace = tmp_path / str(number)
+        save(tmp_path / "file", trace)
+        with open(tmp_path / "file", "rb") as file:
+            pickle.load(file) if save is _save_pickle else torch.load(file, weights_only=False)
+        assert trace.exists()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_without_pytorch_a_run_says_what_to_do(slicer, module, pair_nodes, tmp_path, monkeypatch, broken):
+    """Missing, or there but not to be loaded; the panel: see test_panel.py."""
+    if broken:
+        (tmp_path / "torch.py").write_text("raise OSError('libc10.so: cannot open shared object file')")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "torch")
+    else:
+        monkeypatch.setitem(sys.modules, "torch", None)
+    with unchanged(slicer), pytest.raises(DeviceError) as caught:
+        module.FunFuseSlicerLogic().process(*pair_nodes, registration=None)
+    words = ("libc10.so", "PyTorch Utils") if broken else ("not installed", "Extensions Manager")
+    assert all(word in str(caught.value) for word in words)
+    assert caught.value.__cause__ is not None
+
+
+# --- BRAINS: what the registration makes of it is in test_brainsfit.py --------------------------------
+
+
+def _kill(job):
+    job.process.kill()
+
+
+@pytest.mark.parametrize(
+    "behavior, act, error, words",
+    [
+        ("crash", None, RegistrationError, "stopped with an error"),
+        ("hang", _kill, RegistrationError, "stopped with an error"),
+        ("hang", None, OutOfTime, "took longer than its time limit"),
+        (None, None, InputError, "choose SimpleITK"),
+    ],
+    ids=["crashes", "is killed", "hangs", "is missing"],
+)
+def test_a_run_whose_brains_fails(
+    slicer, module, pair_nodes, quick, monkeypatch, behavior, act, error, words
+):
+    from Headless import cli
+
+    from .test_brainsfit import STAND_IN
+
+    logic = module.FunFuseSlicerLogic()
+    logic.process(*pair_nodes, registration=quick)
+    options = RegistrationOptions(engine="BRAINS", stages=("rigid",), check_header=False, time_limit=4.0)
+
+    def on_progress(_stage, _fraction):
+        for job in cli._jobs:
+            if act is not None and job.process is not None and job.process.poll() is None:
+                act(job)
+
+    if behavior is not None:
+        monkeypatch.setenv("BRAINSFIT_PROGRAM_BEHAVIOR", behavior)
+        cli.add_cli_module(STAND_IN, "BRAINSFit")
+    try:
+        with unchanged(slicer), pytest.raises(error, match=words):
+            logic.process(*pair_nodes, OTHER, options, monitor=Monitor(on_progress))
+    finally:
+        if behavior is not None:
+            cli.remove_cli_module("BRAINSFit")
+    assert logic.process(*pair_nodes, OTHER, quick).nodes.fused.GetAttribute("FunFuse.Omega") == "1.0"
+
+
+# --- The panel ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def panel(slicer, qt_started, module, pair_nodes, monkeypatch):
+    """The panel on a pair that lies on each other; what it shows as an error is in ``panel.shown``."""
+    from FunFuseSlicer.Logic.panel.choices import Registration
+    from Headless.module import close_widget, open_widget
+
+    widget = open_widget("FunFuseSlicer")
+    panel = widget.self()
+    panel.shown = []
+    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **named: panel.shown.append((text, named)))
+    chosen = panel._parameters
+    (chosen.mri, chosen.pet), chosen.registration = pair_nodes, Registration.ALIGNED
+    yield panel
+    close_widget(widget)
+
+
+def during(panel, stage, act):
+    """Press Apply, and do something when a stage is first reported; returns what ``act`` did."""
+    report, results = panel._onProgress, []
+
+    def on_progress(now, fraction):
+        if now == stage and not results:
+            results.append(None)
+            results[0] = act()
+        report(now, fraction)
+
+    panel._onProgress = on_progress
+    try:
+        panel.onApplyButton()
+    finally:
+        panel._onProgress = report
+    assert results, "the stage was not reached"
+    return results[0]
+
+
+def is_usable(panel):
+    """Whether the panel is at rest, and a following run succeeds."""
+    assert panel.run.state.value == "idle" and panel.run.free and panel._monitor is None
+    assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled
+    assert panel.ui.progressBar.isHidden() and panel.ui.inputsCollapsibleButton.enabled
+    panel.onApplyButton()
+    return "Done" in panel.ui.statusLabel.text and len(panel._nodes) >= len(scene.VOLUME_ROLES)
+
+
+def colors(panel):
+    import slicer
+
+    panel._finishPainting()
+    return slicer.util.arrayFromVolume(panel._nodes["colored"]).copy()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_cancel_and_errors_at_every_stage_of_apply(slicer, panel, again):
+    """Apply while it runs is Cancel; pressed a second time it changes nothing."""
+
+    def press():
+        panel.onApplyButton()
+        assert not panel.ui.applyButton.enabled
+        panel.onApplyButton()
+
+    if again:
+        panel.onApplyButton()
+        panel._parameters.registerAgain = True
+    for stage in [stage for stage in STAGES if stage != "Registering"]:
+        for act, sentence in ((press, "Cancelled"), (_raising(Broken("boo")), "boo")):
+            with unchanged(slicer):
+                during(panel, stage, act)
+            assert sentence in panel.ui.statusLabel.text
+        assert "boo" in panel.shown[-1][0] and "Traceback" in panel.shown[-1][1]["detailedText"]
+    assert len(panel.shown) == 4 and is_usable(panel)
+
+
+def test_the_cause_of_an_error_is_behind_details(panel, monkeypatch):
+    for error, shown in ((InputError("Do this."), False), (MemoryError(), True)):
+        during(panel, "Coloring", _raising(error))
+        text, named = panel.shown[-1]
+        assert text == panel.ui.statusLabel.text and "Traceback" not in text
+        assert ("detailedText" in named) == shown
+    during(panel, "Coloring", _raising(AssertionError()))
+    assert panel.ui.statusLabel.text.endswith("AssertionError")
+
+
+@pytest.mark.parametrize("stage", ["Preparing", "Fusing", "Coloring"])
+@pytest.mark.parametrize("what", ["mri", "pet", "scene", "fused", "reload"])
+def test_what_is_removed_under_the_panel(slicer, panel, pair_nodes, stage, what):
+    panel.onApplyButton()
+    nodes = {"mri": pair_nodes[0], "pet": pair_nodes[1], **panel._nodes}
+    acts = {"scene": lambda: slicer.mrmlScene.Clear(False), "reload": panel.onReload}
+    during(panel, stage, acts.get(what, lambda: slicer.mrmlScene.RemoveNode(nodes[what])))
+    if what == "reload":
+        assert panel._parameters is None and panel.run.state.value == "idle"
+        panel = slicer.modules.FunFuseSlicerWidget
+    if what in ("mri", "pet"):
+        assert "removed from the scene" in panel.ui.statusLabel.text and panel.shown
+    elif what == "fused":
+        assert "Done" in panel.ui.statusLabel.text
+        assert slicer.mrmlScene.IsNodePresent(panel._nodes["fused"])
+    if what == "scene":
+        assert not panel.ui.applyButton.enabled and panel.ui.noticeLabel.text
+    if what in ("mri", "pet", "scene"):
+        volumes = head_phantom((6, 20, 18), (7.0, 7.0, 14.0))
+        chosen = panel._parameters
+        chosen.mri, chosen.pet = [scene.add_volume_node(volume) for volume in volumes]
+        from FunFuseSlicer.Logic.panel.choices import Registration
+
+        chosen.registration = Registration.ALIGNED
+    assert is_usable(panel)
+
+
+def test_sliders_that_move_while_a_run_goes_on(panel):
+    """The results are those of the start of the run; then they follow the sliders."""
+    chosen = panel._parameters
+    panel.onApplyButton()
+
+    def move():
+        chosen.omega, chosen.colormap, chosen.lam = 1.0, "PET-Heat", 0.3
+
+    during(panel, "Fusing", move)
+    assert panel._nodes["fused"].GetAttribute("FunFuse.Lambda") == "0.8"
+    assert panel._previews, "the other λ is previewed"
+    found = colors(panel)
+    assert panel._nodes["colored"].GetAttribute("FunFuse.Omega") == "1.0"
+    chosen.lam = 0.8
+    panel.onApplyButton()
+    np.testing.assert_array_equal(found, colors(panel))
+
+
+def test_an_automatic_run_that_was_due_during_another_comes_afterwards(panel):
+    panel.onApplyButton()
+    panel._parameters.autoUpdate = True
+    during(panel, "Fusing", lambda: setattr(panel._parameters, "lam", 0.2))
+    assert panel._autoTimer.active
+    panel._autoTimer.stop()
+
+
+def test_a_script_that_fuses_again_under_the_panel(slicer, module, panel, pair_nodes):
+    """The next color is made of the new results."""
+    panel.onApplyButton()
+    panel._parameters.omega = 0.9
+    before = colors(panel)
+    run = module.FunFuseSlicerLogic().process(*pair_nodes, FusionOptions(lam=0.0), registration=None)
+    assert run.nodes.colored is panel._nodes["colored"]
+    expected = slicer.util.arrayFromVolume(run.nodes.colored).astype(int)
+    panel._parameters.omega = 0.9
+    panel._paintAll()
+    assert np.abs(colors(panel) - before.astype(int)).max() > 5
+    panel._parameters.omega = 0.6
+    assert np.abs(colors(panel) - expected).max() <= 1, "but for rounding"
+
+
+def test_results_that_are_removed_under_a_moving_slider(slicer, panel):
+    panel.onApplyButton()
+    for role in ("pet_registered", "colored"):
+        panel._parameters.omega = 0.1 if role == "colored" else 0.9
+        assert panel._settleTimer.active
+        slicer.mrmlScene.RemoveNode(panel._nodes[role])
+        assert panel._nodes == {} and not panel._settleTimer.active
+        assert is_usable(panel)
+
+
+def test_results_that_are_removed_under_a_preview(slicer, panel):
+    panel.onApplyButton()
+    panel._parameters.lam = 0.3
+    while panel._previews:
+        panel._previewStep()
+    assert panel.preview.active
+    slicer.mrmlScene.RemoveNode(panel._nodes["colored"])
+    assert not panel.preview.active
+    for logic in views.slice_logics():
+        for node_id in views.layers_of(logic)[:3]:
+            assert node_id is None or slicer.mrmlScene.GetNodeByID(node_id)
+    assert is_usable(panel)
+
+
+def test_two_panels_on_the_same_choices(slicer, panel):
+    """One at a time runs; the other one says so, and shows what was made."""
+    from Headless.module import close_widget, open_widget
+
+    widget = open_widget("FunFuseSlicer")
+    other = widget.self()
+    try:
+        assert other._parameters.mri is panel._parameters.mri
+
+        def press_other():
+            assert not other.ui.applyButton.enabled and "Another" in other.ui.applyButton.toolTip
+            other.onApplyButton()
+            other.onEvaluateButton()
+            other._parameters.omega = 1.0
+            assert "Another FunFuse panel" in other.ui.statusLabel.text and other._monitor is None
+
+        for _run in range(2):
+            panel._parameters.omega = 0.4
+            during(panel, "Fusing", press_other)
+            assert "Done" in panel.ui.statusLabel.text
+            assert other._nodes == panel._nodes and other.ui.exportButton.enabled
+            found = colors(panel)
+            assert panel._nodes["colored"].GetAttribute("FunFuse.Omega") == "1.0"
+        panel.onApplyButton()
+        np.testing.assert_array_equal(found, colors(panel))
+        assert is_usable(other) and is_usable(panel)
+    finally:
+        close_widget(widget)
+    assert is_usable(panel)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_evaluation_that_fails_leaves_the_scene(slicer, panel, monkeypatch, again):
+    from FunFuseSlicer.Logic import evaluation_nodes
+
+    chosen = panel._parameters
+    volumes = head_phantom((3, 48, 44), (3.0, 3.0, 30.0))
+    chosen.mri, chosen.pet = [scene.add_volume_node(volume) for volume in volumes]
+    panel.onApplyButton()
+    if again:
+        panel.onEvaluateButton()
+        monkeypatch.setattr(evaluation_nodes, "COLORS", dict(evaluation_nodes.COLORS, Q_IE=(1.0, 0.0, 0.0)))
+    style = evaluation_nodes._style_chart
+    monkeypatch.setattr(evaluation_nodes, "_style_chart", lambda *a: (style(*a), _raising(Broken("boo"))()))
+    with unchanged(slicer):
+        panel.onEvaluateButton()
+    assert "boo" in panel.ui.statusLabel.text and panel.shown
+    monkeypatch.setattr(evaluation_nodes, "_style_chart", style)
+    panel.onEvaluateButton()
+    assert len(panel._tables()) == 2
+    with unchanged(slicer):
+        monkeypatch.setattr(evaluation_nodes, "evaluate_nodes", _raising(Cancelled()))
+        panel.onEvaluateButton()
+    assert "Cancelled" in panel.ui.statusLabel.text
+
+
+# --- Leaks --------------------------------------------------------------------------------------------
+
+
+def test_opening_and_closing_the_panel_leaves_nothing(slicer, qt_started, module, pair_nodes):
+    """No node and no observer of any node; 20 times, with results in the scene."""
+    from Headless.module import close_widget, open_widget
+
+    def census():
+        nodes = [slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes())]
+        observers = {node.GetID(): str(node).count("vtkObserver") for node in nodes}
+        return observers, str(slicer.mrmlScene).count("vtkObserver")
+
+    module.FunFuseSlicerLogic().process(*pair_nodes, registration=None)
+    panels, counts = [], []
+    for _time in range(20):
+        widget = open_widget("FunFuseSlicer")
+        panels.append(weakref.ref(widget.self()))
+        widget.self()._parameters.omega = 0.3 + 0.01 * len(panels)
+        assert census() != (counts[-1] if counts else None), "an open panel does observe"
+        close_widget(widget)
+        del widget
+        counts.append(census())
+    assert counts[1:] == counts[:1] * 19
+    gc.collect()
+    assert sum(panel() is not None for panel in panels) <= 1
