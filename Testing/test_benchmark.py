@@ -1,41 +1,207 @@
 """The commands benchmark and pictures do their work on a small scale."""
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from PIL import Image
 
+from FunFuseSlicer.Logic.network import TwoLaneNetwork
 from FunFuseSlicer.Logic.self_test import synthetic_head
 from FunFuseSlicer.Logic.volume import volume_to_sitk
-from Headless.benchmarks import sliders
+from Headless.benchmarks import BENCHMARKS, Section, Settings, heads, report, slices, start_up, volume
+from Headless.benchmarks.timing import interleaved, peak_resident_mb, resident_mb
 from Headless.commands import benchmark, pictures
 
+TINY = Settings(
+    repeats=2,
+    long_repeats=1,
+    side=32,
+    slices=2,
+    matrix=32,
+    volumes=((4, 24, 24), (6, 40, 40)),
+    whole=(4, 24, 24),
+    sliders=(20, 22, 24),
+)
 
-def test_the_benchmark_measures_and_writes_json(slicer, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sliders, "SIZE", (20, 22, 24))
-    file = tmp_path / "figures.json"
-    assert benchmark.main(["--only", "sliders", "--repeats", "2", "--json", str(file)]) == 0
-    figures = json.loads(file.read_text(encoding="utf-8"))
-    rows = figures["results"]["sliders"]
-    assert figures["machine"]["cores"] >= 1 and len(rows) == 5
-    assert all(0 < row["fastest_s"] <= row["median_s"] <= row["slowest_s"] for row in rows)
-    printed = capsys.readouterr().out
-    assert all(row["what"] in printed for row in rows)
+
+def test_all_sections_into_table_json_and_page(slicer, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "settings_of", lambda options: TINY)
+    file, page = tmp_path / "figures.json", tmp_path / "docs" / "speed.md"
+    page.parent.mkdir()
+    threads = torch.get_num_threads()
+    assert benchmark.main(["--json", str(file), "--page", str(page)]) == 0
+    assert torch.get_num_threads() == threads
+    content = json.loads(file.read_text(encoding="utf-8"))
+    printed, text = capsys.readouterr().out, page.read_text(encoding="utf-8")
+    assert set(content) >= {*report.KEYS, "threads", "cpu", "notes", "engine_fraction"}
+    assert content["threads"] == threads and content["machine"]["cores"] >= 1
+    for key in report.KEYS:
+        # What is missing has a reason, and nothing else is null.
+        assert np.isfinite(content[key]) if content[key] is not None else content["notes"][key], key
+    for name, rows in content["results"].items():
+        assert f"## {BENCHMARKS[name][1]}" in text
+        for row in rows:
+            assert 0 < row["fastest_s"] <= row["median_s"] <= row["slowest_s"], row
+            assert row["what"] in printed and f"| {row['what']} |" in text
+    assert list(content["results"]) == list(BENCHMARKS)
+    for requirement in content["required"]:
+        assert requirement["what"] in printed and requirement["what"] in text
     # Three views were on screen, else nothing was painted.
-    assert "3 views" in rows[0]["what"]
+    assert "Ω, shown slices of 3 views" in printed
+    assert "images/speed.png" in text and Image.open(page.parent / "images" / "speed.png").width > 500
+    assert not re.search(r"\bnan\b|None|\{|\}", text)
 
 
-def test_repeats_must_be_positive(capsys):
+@pytest.fixture
+def known_costs(monkeypatch):
+    """The section on slices with a clock that knows what everything costs."""
+    seconds = {slices.FUSED: 0.2, slices.ONE: 0.5, slices.INSIDE: 0.4, slices.GRAPH: 0.7}
+
+    def known(actions, repeats, **_):
+        cost = {name: seconds.get(name, 0.025 if isinstance(name, tuple) else 0.6) for name in actions}
+        return {name: {**dict.fromkeys(report.TIMES, t), "repeats": repeats} for name, t in cost.items()}
+
+    monkeypatch.setattr(slices, "interleaved", known)
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_figures_follow_from_the_times(known_costs, monkeypatch, bfloat16):
+    monkeypatch.setattr(slices, "bfloat16_runs_fast", lambda device: bfloat16)
+    section = slices.measure(TINY)
+    figures = section.figures
+    assert figures["fused_ms"] == pytest.approx(200)
+    assert figures["fused_contributions_ms"] == pytest.approx(600)
+    assert figures["authors_forward_ms"] == figures["authors_forward_backward_ms"] == pytest.approx(600)
+    # 11 layers of 25 ms against 0.4 s and 0.5 s a slice.
+    assert figures["ceiling_fraction"] == pytest.approx(0.275 / 0.4)
+    assert figures["engine_fraction"] == pytest.approx(0.275 / 0.5)
+    keys = ("fused_bf16_ms", "fused_contributions_bf16_ms")
+    lines = [requirement.line(figures, section.notes) for requirement in report.REQUIREMENTS]
+    assert sum(slices.NO_BFLOAT16 in line for line in lines) == (0 if bfloat16 else 2)
+    assert [figures[key] for key in keys] == pytest.approx([600, 600]) if bfloat16 else [None, None]
+
+
+def test_the_convolutions_alone_are_those_of_the_network(monkeypatch):
+    network, done, alone = TwoLaneNetwork(), [], []
+    for layer in network.convolutions.values():
+        layer.register_forward_hook(lambda layer, _, y: done.append(len(y) * layer.weight.numel()))
+    network(*torch.rand(2, 1, 1, 8, 8))
+    convolve = slices.functional.conv2d
+    monkeypatch.setattr(slices, "_prepacked", lambda *_: None)
+    monkeypatch.setattr(
+        slices.functional, "conv2d", lambda x, w, **how: alone.append(w.numel()) or convolve(x, w, **how)
+    )
+    for action in slices._convolutions_alone(8).values():
+        action()
+    assert sum(alone) == sum(done)
+
+
+def test_the_profiler_sees_convolutions_of_other_threads():
+    x, weight = torch.rand(1, 4, 64, 64), torch.rand(4, 4, 3, 3)
+
+    def elsewhere(work):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(work).result()
+
+    assert slices._convolution_seconds(lambda: elsewhere(lambda: torch.conv2d(x, weight))) > 0
+    assert np.isnan(slices._convolution_seconds(lambda: elsewhere(lambda: x + 1)))
+
+
+@pytest.mark.parametrize(
+    "figures, sign, word",
+    [
+        ({"omega_ms": 30.0, "rgb_copy_ms": 10.0}, "<= 3", "kept"),
+        ({"omega_ms": 31.0, "rgb_copy_ms": 10.0}, "<= 3", "missed"),
+        ({"omega_ms": 31.0, "rgb_copy_ms": None}, "<= 3", "not measured"),
+        ({"core_scaling": 1.8}, ">= 1.8", "kept"),
+        ({"core_scaling": 1.7}, ">= 1.8", "missed"),
+        ({"shown_slices_ms": 5.1}, "<= 5", "missed"),
+    ],
+)
+def test_requirements_say_kept_or_missed(figures, sign, word):
+    key = next(iter(figures))
+    requirement = next(r for r in report.REQUIREMENTS if r.key == key)
+    line = requirement.line(figures, {"rgb_copy_ms": "why"})
+    assert f"wanted {sign}" in line and word in line
+    assert ("why" in line) == (word == "not measured")
+
+
+def test_rounds_run_every_action_and_leave_the_warm_up_out():
+    calls = []
+    times = interleaved(
+        {"a": lambda: calls.append("a"), "own": lambda: calls.append("own") or 3.0}, repeats=3, warm_up=1
+    )
+    assert calls == ["a", "own"] * 4
+    assert times["own"] == {"median_s": 3.0, "fastest_s": 3.0, "slowest_s": 3.0, "repeats": 3}
+    assert 0 <= times["a"]["fastest_s"] < 3
+
+
+def test_memory_above_the_volumes_is_seen():
+    before = resident_mb()
+    if before is None:
+        pytest.skip("Linux only")
+    block = np.ones(30_000_000, np.uint8)
+    del block
+    assert 25 < peak_resident_mb() - before < 60
+
+
+def test_the_synthetic_head_fills_half_of_the_box():
+    mri, pet = heads.synthetic((20, 24, 28))
+    assert mri.array.shape == pet.array.shape == (20, 24, 28) and mri.array.dtype == np.float32
+    assert 0.4 < np.mean(mri.array > 0) < 0.55
+    assert not mri.array[0].any() and not mri.array[:, 0].any() and not mri.array[:, :, 0].any()
+    images = heads.axial_images(mri, pet)
+    assert all(image.shape == (20, 24, 28) and 0 <= image.min() and image.max() == 1 for image in images)
+
+
+def test_the_real_pair_lies_on_one_grid(shared_data):
+    mri, pet = heads.real(shared_data)
+    assert mri.same_grid(pet) and mri.array.any() and pet.array.any()
+
+
+def test_a_program_that_fails_is_told(tmp_path):
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        start_up._first_line("1 / 0")
+
+
+def test_one_size_says_nothing_about_growth(monkeypatch):
+    monkeypatch.setattr(volume, "usable_cores", lambda: 1)
+    monkeypatch.setattr(volume, "_run", lambda network, pair: (pair[0].array.size * 1e-6, None))
+    section = Section()
+    volume._sizes(section, TINY, None)
+    assert section.figures["time_exponent"] == pytest.approx(1.0)
+    assert section.figures["peak_extra_mb"] is None and "Linux" in section.notes["peak_extra_mb"]
+    volume._cores(section, TINY, None, None)
+    assert section.figures["core_scaling"] is None and section.notes["core_scaling"]
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [(["--repeats", "0"], "at least 1"), (["--only", "volume", "--page", "x.md"], "leave out --only")],
+)
+def test_options_that_make_no_sense(arguments, sentence, capsys):
     with pytest.raises(SystemExit):
-        benchmark.main(["--repeats", "0"])
-    assert "at least 1" in capsys.readouterr().err
+        benchmark.main(arguments)
+    assert sentence in capsys.readouterr().err
+
+
+def test_quick_leaves_the_large_volumes_out(tmp_path):
+    options = benchmark.parser().parse_args(["--quick", "--data", str(tmp_path)])
+    quick, full = benchmark.settings_of(options), Settings()
+    assert len(quick.volumes) == 2 and quick.repeats < full.repeats and quick.data is None
+    assert [full.repeats_of(shape) for shape in full.volumes] == [3, 3, 1, 1]
+    (tmp_path / "volumes" / "patient_fdg").mkdir(parents=True)
+    assert benchmark.settings_of(options).data == tmp_path
 
 
 def test_pictures_are_made_by_the_real_panel(slicer, qt_started, tmp_path):
-    for volume in synthetic_head():
-        sitk.WriteImage(volume_to_sitk(volume), str(tmp_path / f"{volume.name}.nii.gz"))
+    for image in synthetic_head():
+        sitk.WriteImage(volume_to_sitk(image), str(tmp_path / f"{image.name}.nii.gz"))
     arguments = ["--mri", str(tmp_path / "T1.nii.gz"), "--pet", str(tmp_path / "FDG.nii.gz")]
     assert pictures.main([*arguments, "--out", str(tmp_path / "out")]) == 0
     names = {path.stem for path in (tmp_path / "out").iterdir()}

@@ -1,74 +1,102 @@
 """The live sliders: the shown slices of three views, and the whole volume, without the network."""
 
-from typing import List
+import time
+from dataclasses import replace
+from typing import Tuple
 
 import numpy as np
 
 from ..boot import boot
-from .timing import median_seconds
+from . import Section, Settings, in_words
+from .heads import synthetic
+from .timing import interleaved
 
-SIZE = (189, 233, 197)
+MAPS = ("Jet", "PET-Heat")
 
 
-def measure(repeats: int) -> List[dict]:
-    """One row for each action; ``what`` says which."""
+def measure(settings: Settings) -> Section:
+    """What Ω, balance and color map cost, each with all else as it was, and a plain copy to compare with."""
     slicer = boot()
     from FunFuseSlicer.Logic import views
     from FunFuseSlicer.Logic.panel.live_colors import LiveColors, Look
 
     slicer.mrmlScene.Clear(False)
-    nodes = _nodes(slicer)
+    nodes = _nodes(slicer, settings.sliders)
     views.show_overlay(nodes["mri"], nodes["colored"])
-    live = LiveColors()
+    live, logics = LiveColors(), views.shown_logics(nodes["colored"])
     live.use(nodes)
-    state = {"step": 0}
+    start_look = Look(0.6, 0.5, "contribution", MAPS[0])
+    changes = {
+        "Ω": lambda value: {"omega": value},
+        "balance": lambda value: {"balance": value},
+        "color map": lambda value: {"colormap": MAPS[1]},
+    }
 
-    def drag(**changes):
-        def step():
-            state["step"] = (state["step"] + 1) % 10
-            values = {"omega": 0.6, "balance": 0.5, "mode": "contribution", "colormap": "Jet"}
-            values.update({name: value(state["step"] / 10) for name, value in changes.items()})
-            shown = live.paint_shown(Look(**values))
-            # Until the pictures of the views are computed.
-            for logic in views.shown_logics(nodes["colored"]):
-                logic.GetImageDataConnection().GetProducer().Update()
-            return shown
+    def pictures():
+        for logic in logics:
+            logic.GetImageDataConnection().GetProducer().Update()
 
-        return step
+    def shown(look):
+        live.paint_shown(look)
 
-    colored = slicer.util.arrayFromVolume(nodes["colored"])
+    def shown_with_pictures(look):
+        live.paint_shown(look)
+        pictures()
 
-    def whole():
-        for _ in live.paint_all(Look(0.3, 0.5, "contribution", "Jet")):
+    def whole(look):
+        for _ in live.paint_all(look):
             pass
 
-    views_shown = len(views.shown_logics(nodes["colored"]))
-    maps = ["Jet", "PET-Heat"]
-    rows = [
-        (f"Ω, shown slices of {views_shown} views", drag(omega=lambda x: x), repeats),
-        (f"balance, shown slices of {views_shown} views", drag(balance=lambda x: x), repeats),
-        (
-            f"color map, shown slices of {views_shown} views",
-            drag(colormap=lambda x: maps[int(10 * x) % 2]),
-            repeats,
-        ),
-        ("Ω, whole volume", whole, max(3, repeats // 5)),
-        ("plain copy of the RGB volume", colored.copy, max(3, repeats // 5)),
-    ]
-    result = [{"what": what, **median_seconds(action, count)} for what, action, count in rows]
+    def dragged(paint, change):
+        step = 0
+
+        def run() -> float:
+            nonlocal step
+            step = (step + 1) % 10
+            # As after Apply: what a drag of Ω needs is there.
+            whole(start_look)
+            pictures()
+            # From 0.05 to 0.95: never the value of the start.
+            look = replace(start_look, **change(step / 10 + 0.05))
+            start = time.perf_counter()
+            paint(look)
+            return time.perf_counter() - start
+
+        return run
+
+    where = f"shown slices of {len(logics)} views"
+    ways = {where: shown, f"{where} with their pictures": shown_with_pictures, "whole volume": whole}
+    actions = {
+        f"{name}, {how}": dragged(paint, change)
+        for how, paint in ways.items()
+        for name, change in changes.items()
+    }
+    copy = "plain copy of the RGB volume"
+    actions[copy] = slicer.util.arrayFromVolume(nodes["colored"]).copy
+    times = interleaved(actions, settings.repeats, warm_up=2)
     slicer.mrmlScene.Clear(False)
-    return result
+    section = Section()
+    for what, row in times.items():
+        section.add(what, row, "" if "shown" in what else in_words(settings.sliders))
+    section.figures = {
+        "omega_ms": 1000 * times["Ω, whole volume"]["median_s"],
+        "rgb_copy_ms": 1000 * times[copy]["median_s"],
+        "shown_slices_ms": 1000 * times[f"Ω, {where}"]["median_s"],
+        "shown_slices_with_pictures_ms": 1000 * times[f"Ω, {where} with their pictures"]["median_s"],
+    }
+    section.notes["shown_slices_ms"] = "Painting alone; making the pictures from it is Slicer's work."
+    return section
 
 
-def _nodes(slicer) -> dict:
-    """An MRI and the results of a pair, random but smooth enough."""
-    rng = np.random.default_rng(0)
+def _nodes(slicer, size: Tuple[int, int, int]) -> dict:
+    """An MRI and the results of a pair: random voxels in a head, black around it."""
+    rng, inside = np.random.default_rng(0), synthetic(size)[0].array > 0
     result = {}
     for role in ("mri", "mri_part", "pet_part", "pet_registered"):
-        array = rng.random(SIZE, dtype=np.float32) * np.float32(0.5)
+        array = rng.random(size, dtype=np.float32) * np.float32(0.5) * inside
         result[role] = slicer.util.addVolumeFromArray(array, np.eye(4), role)
     result["colored"] = slicer.util.addVolumeFromArray(
-        np.zeros((*SIZE, 3), np.uint8), np.eye(4), "colored", "vtkMRMLVectorVolumeNode"
+        np.zeros((*size, 3), np.uint8), np.eye(4), "colored", "vtkMRMLVectorVolumeNode"
     )
     from FunFuseSlicer.Logic.scene import ATTRIBUTE, display_as_color
 
