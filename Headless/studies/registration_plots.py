@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from FunFuseSlicer.Logic import alignment, preprocessing
 from FunFuseSlicer.Logic.volume import Volume, resample
 
-LARGEST_MM = 4.0
+# The axis ends above the largest error, and between these.
+SHORTEST_MM, LONGEST_MM = 1.0, 4.0
 _ENLARGED = 2
 _COLORS = {"simulated": "tab:blue", "fdg": "tab:orange", "spect": "tab:green"}
 _LABELS = {
@@ -30,11 +31,13 @@ def plot_errors(errors: Dict[Tuple[str, str], Tuple[np.ndarray, int]], path: Pat
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     panel = figure.subplots()
+    largest = max((float(values.max()) for values, _ in errors.values() if len(values)), default=0.0)
+    end = min(LONGEST_MM, max(SHORTEST_MM, 1.2 * largest))
     for (family, engine), (values, total) in sorted(errors.items()):
-        ordered = np.sort(values[values <= LARGEST_MM])
+        ordered = np.sort(values[values <= end])
         parts = 100.0 * np.arange(1, len(ordered) + 1) / max(1, total)
         panel.step(
-            [0.0, *ordered, LARGEST_MM],
+            [0.0, *ordered, end],
             [0.0, *parts, parts[-1] if len(parts) else 0.0],
             where="post",
             color=_COLORS[family],
@@ -43,7 +46,7 @@ def plot_errors(errors: Dict[Tuple[str, str], Tuple[np.ndarray, int]], path: Pat
             label=f"{_LABELS[family]}, {engine}, n = {total}",
         )
     panel.set(
-        xlim=(0, LARGEST_MM),
+        xlim=(0, end),
         ylim=(0, 102),
         xlabel="mean error over the brain [mm]",
         ylabel="registrations [%]",
