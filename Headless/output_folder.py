@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +62,8 @@ def all_or_nothing(folder, owned: Sequence[str] = RESULTS) -> Iterator[Path]:
     :param owned: files of an earlier run, which go when this one does not write them again; others stay.
     :raises OutputError: the folder cannot be written; also for a full disk.
     """
-    made = [path for path in (Path(folder), *Path(folder).parents) if not path.exists()]
+    # os.path.exists, because a name too long for the disk makes Path's raise.
+    made = [path for path in (Path(folder), *Path(folder).parents) if not os.path.exists(path)]
     folder = check_writable(folder)
     work = None
     try:

@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -31,6 +31,7 @@ class Request:
     :param registration: options of the registration, or None when the pair is registered already.
     :param inputs: what report.json says about where the volumes came from.
     :param pictures: write PNG pictures instead of volumes and a scene; the pair is a single slice.
+    :param notes: sentences for the user about the inputs.
     """
 
     mri: Volume
@@ -40,6 +41,7 @@ class Request:
     inputs: Dict[str, object]
     mask: Optional[Volume] = None
     pictures: bool = False
+    notes: Sequence[str] = ()
 
 
 def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optional[Callable] = None) -> dict:
@@ -117,7 +119,7 @@ def _report(request: Request, run) -> dict:
         "registration": _registration_report(run.registration),
         "fusion": fusion,
         "completeness": slices.completeness,
-        "notes": run.notes,
+        "notes": [*request.notes, *run.notes],
         "version": VERSION,
     }
 

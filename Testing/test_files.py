@@ -1,13 +1,19 @@
 """Reading what users have on disk, and telling them what is wrong with it."""
 
+import gzip
+import struct
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from FunFuseSlicer.Logic.errors import InputError, OutputError
+from FunFuseSlicer.Logic.errors import DeviceError, InputError, OutputError
 from FunFuseSlicer.Logic.volume import volume_to_sitk
 from Headless.files import is_flat, read_volume
 from Headless.output_folder import all_or_nothing, check_writable
+from Headless.studies import robustness_files as odd
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
@@ -68,6 +74,132 @@ def test_bad_paths_are_named(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="folder holds no DICOM series"):
         read_volume(tmp_path / "folder")
+
+
+def _nifti(volume, path: Path, order: str = "<") -> bytes:
+    """A NIfTI-1 file by the book, written without a library."""
+    header = bytearray(352)
+    for place, code, *values in (
+        (0, "i", 348),
+        (40, "8h", 3, *volume.dimensions, 1, 1, 1, 1),
+        (70, "2h", 16, 32),
+        (76, "8f", *[1] * 8),
+        (108, "f", 352),
+        (254, "h", 1),
+        (280, "12f", *volume.ijk_to_ras[:3].ravel()),
+        (344, "4s", b"n+1\0"),
+    ):
+        struct.pack_into(order + code, header, place, *values)
+    path.write_bytes(bytes(header) + volume.array.astype(order + "f4").tobytes())
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_nifti_files_must_be_as_long_as_they_say_and_have_right_angles(tmp_path, pair, order):
+    path = tmp_path / "a.nii"
+    content = _nifti(pair[0], path, order)
+    np.testing.assert_array_equal(read_volume(path).array, pair[0].array)
+    path.write_bytes(content[:-1])
+    with pytest.raises(InputError, match="a.nii is incomplete or damaged"):
+        read_volume(path)
+    sheared = pair[0].ijk_to_ras.copy()
+    sheared[0, 2] += 1
+    _nifti(replace(pair[0], ijk_to_ras=sheared), path, order)
+    with pytest.raises(InputError, match="a.nii is sheared.*Resample"):
+        read_volume(path)
+
+
+def test_nifti_2_is_told(tmp_path):
+    (tmp_path / "a.nii").write_bytes(struct.pack("<i8s", 540, b"n+2\0\r\n\x1a\n") + bytes(1000))
+    with pytest.raises(InputError, match="a.nii is a NIfTI-2 file.*convert it to NIfTI-1"):
+        read_volume(tmp_path / "a.nii")
+
+
+def test_compressed_files_in_parts_and_with_padding(tmp_path, pair):
+    """Parallel compressors write several streams, tapes pad them."""
+    content = _nifti(pair[0], tmp_path / "a.nii")
+    path = tmp_path / "a.nii.gz"
+    half = len(content) // 2
+    parts = gzip.compress(content[:half]) + gzip.compress(content[half:])
+    for whole in (parts, parts + bytes(512)):
+        path.write_bytes(whole)
+        np.testing.assert_array_equal(read_volume(path).array, pair[0].array)
+    path.write_bytes(gzip.compress(content[:half]))
+    with pytest.raises(InputError, match="a.nii.gz is incomplete"):
+        read_volume(path)
+    path.write_bytes(parts[:-9])
+    with pytest.raises(InputError, match="a.nii.gz is incomplete"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_good_files_of_other_formats_are_not_taken_for_damaged(tmp_path, pair, ending, compressed):
+    path = tmp_path / f"a{ending}"
+    sitk.WriteImage(volume_to_sitk(pair[0]), str(path), useCompression=compressed)
+    np.testing.assert_array_equal(read_volume(path).array, pair[0].array)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (odd.cut_a_slice, "A0023.dcm is incomplete or damaged: export"),
+        (odd.lose_a_slice, "series is not complete: its slices lie 4.00 to 8.00 mm apart"),
+        (lambda folder: (folder / "A0003.dcm").write_bytes(b""), "A0003.dcm is incomplete"),
+        (lambda folder: _turn(folder / "A0003.dcm"), "slices that are not parallel"),
+        (lambda folder: _shrink(folder / "A0003.dcm"), "its slices have different sizes"),
+    ],
+)
+def test_a_dicom_series_must_be_a_whole_stack(tmp_path, pair, change, words):
+    with pytest.raises(InputError, match=words):
+        read_volume(odd.dicom_series(pair[1], tmp_path / "series", change=change))
+
+
+def _turn(path: Path) -> None:
+    import pydicom
+
+    item = pydicom.dcmread(path)
+    item.ImageOrientationPatient = [0, 1, 0, 0, 0, 1]
+    item.save_as(path)
+
+
+def _shrink(path: Path) -> None:
+    import pydicom
+
+    item = pydicom.dcmread(path)
+    half = item.pixel_array[::2]
+    item.Rows, item.PixelData = half.shape[0], half.tobytes()
+    item.save_as(path)
+
+
+def test_a_dicom_folder_may_hold_other_files(tmp_path, pair):
+    folder = odd.dicom_series(pair[1], tmp_path / "series")
+    (folder / "notes.txt").write_text("a note")
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (folder / "more").mkdir()
+    volume = read_volume(folder)
+    np.testing.assert_allclose(volume.array, pair[1].array, atol=0.51)
+    np.testing.assert_allclose(volume.ijk_to_ras, pair[1].ijk_to_ras, atol=1e-3)
+
+
+def test_other_kinds_of_voxels(tmp_path, pair):
+    with pytest.raises(InputError, match="c.nii holds complex numbers"):
+        read_volume(odd.complex_numbers(pair[0], tmp_path / "c.nii"))
+    sitk.WriteImage(sitk.Cast(volume_to_sitk(pair[1]), sitk.sitkInt64), str(tmp_path / "long.nrrd"))
+    volume = read_volume(tmp_path / "long.nrrd")
+    assert volume.array.dtype == np.float64, "Slicer's volumes have no 64-bit integers"
+    np.testing.assert_array_equal(volume.array, pair[1].array)
+    colors = sitk.JoinSeries([sitk.ReadImage(str(odd.colors(pair[1], tmp_path / "rgb.nrrd")))] * 2)
+    sitk.WriteImage(colors, str(tmp_path / "movie.nrrd"))
+    with pytest.raises(InputError, match="movie.nrrd is a color image"):
+        read_volume(tmp_path / "movie.nrrd")
+
+
+def test_what_the_memory_or_the_system_refuses(tmp_path):
+    with pytest.raises(DeviceError, match="big.nrrd does not fit into the computer's memory: close"):
+        read_volume(odd.enormous(tmp_path / "big.nrrd"))
+    with pytest.raises(InputError, match="no such file"):
+        read_volume(tmp_path / ("x" * 300))
 
 
 def test_results_appear_all_at_once_or_not_at_all(tmp_path):

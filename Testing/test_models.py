@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from FunFuseSlicer.Logic.errors import ModelError
+from FunFuseSlicer.Logic.errors import InputError, ModelError
 from FunFuseSlicer.Logic.models import DEFAULT_MODEL, MODELS_FOLDER, load_model, model_names, save_model
 from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
 
@@ -74,7 +74,7 @@ def test_pickled_code_and_other_networks_are_refused(saved, write):
 
 
 def test_unknown_models_are_named_with_those_that_there_are(saved):
-    with pytest.raises(ModelError, match='no model "other": choose one of some'):
+    with pytest.raises(InputError, match='no model "other": choose one of some'):
         load_model("other", saved)
 
 

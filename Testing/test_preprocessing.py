@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.errors import DeviceError, InputError
 from FunFuseSlicer.Logic.preprocessing import (
     check_overlap,
     clean,
@@ -37,6 +37,36 @@ def test_nothing_replaced_says_nothing():
 def test_no_contrast_is_refused_by_name(values):
     with pytest.raises(InputError, match='"PET 7".*no contrast'):
         clean(volume(values))
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ([np.nan, np.nan, -1], "zero everywhere once its 2 NaN, 1 negative voxels are set to 0"),
+        ([np.inf] * 3, "once its 3 infinite voxels"),
+        ([7, 7, 7], '"PET 7" has the same value everywhere: it'),
+    ],
+)
+def test_what_left_no_contrast_is_told(values, words):
+    with pytest.raises(InputError, match=words):
+        clean(volume(values))
+
+
+@pytest.mark.filterwarnings("error")
+def test_beyond_single_precision_counts_as_infinite():
+    array = np.array([1e300, 1, 2]).reshape(1, 1, 3)
+    cleaned, replaced = clean(Volume(array, name="PET 7"))
+    assert cleaned.array.ravel().tolist() == [0, 1, 2] and replaced.infinite == 1
+    assert mean_over_frames(np.stack([array, array + 1]), "dynamic").ravel().tolist() == [0, 1.5, 2.5]
+
+
+def test_no_memory_is_told_with_the_name(monkeypatch):
+    def refuse(_):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "isnan", refuse)
+    with pytest.raises(DeviceError, match='"PET 7" does not fit into the computer.s memory: close other'):
+        clean(volume([1, 2, 3]))
 
 
 def test_empty_is_refused():
@@ -73,6 +103,11 @@ def test_range_is_0_to_1_and_zero_stays_zero(seed, method):
     result = normalize(array, method, 255.0)
     assert result.dtype == np.float32 and result.min() >= 0 and result.max() <= 1
     assert not result[:20].any()
+
+
+def test_an_even_image_has_a_range():
+    """The PET of an even phantom that covers more than the MRI does."""
+    assert normalize(np.full(4, 5, np.float32), "minmax").tolist() == [1, 1, 1, 1]
 
 
 def test_none_divides_8_bits_by_255():

@@ -4,12 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from FunFuseSlicer.Logic.errors import DeviceError, InputError
 from FunFuseSlicer.Logic.volume import (
     Volume,
     axial_order,
+    enough_memory,
     from_axial,
     resample,
     to_axial,
@@ -46,6 +49,21 @@ def test_any_orientation_gives_the_same_axial_slices(pair, permutation, flips):
         to_axial(turned.array, order), to_axial(mri.array, axial_order(mri.ijk_to_ras))
     )
     np.testing.assert_array_equal(from_axial(to_axial(turned.array, order), order), turned.array)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("degrees", [45, -45, 135])
+def test_storage_does_not_decide_where_two_axes_fit_alike(pair, axis, degrees):
+    """At 45° two ways to slice are equally good, but for rounding."""
+    mri, _ = pair
+    angle, turn = np.deg2rad(degrees), np.eye(4)
+    others = [other for other in range(3) if other != axis]
+    turn[np.ix_(others, others)] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    oblique = Volume(mri.array, turn @ mri.ijk_to_ras)
+    expected = to_axial(oblique.array, axial_order(oblique.ijk_to_ras))
+    for permutation, flips in ORIENTATIONS:
+        turned = reoriented(oblique, permutation, flips)
+        np.testing.assert_array_equal(to_axial(turned.array, axial_order(turned.ijk_to_ras)), expected)
 
 
 def test_axial_rows_run_to_the_back_and_columns_to_the_left(pair):
@@ -105,6 +123,33 @@ def test_sheared_axes_are_resampled_rightly(pair):
     assert np.corrcoef(back.array[inside], mri.array[inside])[0, 1] > 0.8
     there_is_shear = resample(mri, Volume(mri.array, sheared)).array
     assert np.abs(there_is_shear - mri.array).max() > 50
+
+
+@pytest.mark.parametrize(
+    "column", [[0.0, 0.0, 0.0], [np.nan, 0.0, 1.0], [-3.0, 0.0, 0.0]], ids=["zero", "NaN", "parallel"]
+)
+def test_axes_that_do_not_span_space_are_refused(pair, column):
+    mri, _ = pair
+    matrix = mri.ijk_to_ras.copy()
+    matrix[:3, 2] = column
+    with pytest.raises(InputError, match='"flat" has no usable position in space.*Correct its header'):
+        resample(Volume(mri.array, matrix, "flat"), mri)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("Failed to allocate memory for image.")])
+def test_no_memory_for_resampling_is_told(pair, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    mri, pet = pair
+    monkeypatch.setattr(sitk, "Resample", refuse)
+    with pytest.raises(DeviceError, match='"FDG" on the grid of "T1" does not fit.*close other programs'):
+        resample(pet, mri)
+
+
+def test_other_faults_are_not_taken_for_want_of_memory():
+    with pytest.raises(RuntimeError, match="else"), enough_memory("T1"):
+        raise RuntimeError("something else")
 
 
 def test_outside_is_zero(pair):

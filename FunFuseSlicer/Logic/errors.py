@@ -21,7 +21,7 @@ class ModelError(FunFuseError):
 
 
 class DeviceError(FunFuseError):
-    """The computer cannot run the network."""
+    """The computer cannot do it: not enough memory, or PyTorch is missing or fails."""
 
 
 class RegistrationError(FunFuseError):

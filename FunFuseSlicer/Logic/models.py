@@ -10,7 +10,7 @@ from typing import Callable, Optional, Tuple
 import torch
 from torch import nn
 
-from .errors import ModelError
+from .errors import InputError, ModelError
 from .network import TwoLaneNetwork
 
 MODELS_FOLDER = Path(__file__).resolve().parent.parent / "Resources" / "Models"
@@ -52,12 +52,13 @@ def model_names(folder: Optional[Path] = None) -> Tuple[str, ...]:
 def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Model:
     """Load ``<name>.pt``, a plain state dict, after checking it against ``<name>.json``.
 
+    :raises InputError: there is no such model, but others.
     :raises ModelError: files missing or damaged, or not a state dict of the network.
     """
     folder = MODELS_FOLDER if folder is None else Path(folder)
     if not (folder / f"{name}.json").exists() and model_names(folder):
         known = ", ".join(model_names(folder))
-        raise ModelError(f'There is no model "{name}": choose one of {known}.')
+        raise InputError(f'There is no model "{name}": choose one of {known}.')
     network, facts = read_network(
         name, folder, lambda facts: TwoLaneNetwork(facts["trained_lambda"] is None), "reinstall the extension"
     )

@@ -6,7 +6,7 @@ from typing import List, Optional, Tuple
 import numpy as np
 
 from .errors import InputError
-from .volume import Volume
+from .volume import Volume, check_axes, enough_memory
 
 NORMALIZATIONS = ("robust", "minmax", "none")
 
@@ -28,28 +28,41 @@ class Replaced:
 
     def sentence(self, name: str) -> Optional[str]:
         """What was replaced, for the log; None when nothing was."""
+        return f'"{name}": {self.counts()} voxels set to 0.' if self.counts() else None
+
+    def counts(self) -> str:
+        """Such as "3 NaN, 1 negative"; "" when nothing was replaced."""
         counts = [("NaN", self.nan), ("infinite", self.infinite), ("negative", self.negative)]
-        found = [f"{count} {what}" for what, count in counts if count]
-        return f'"{name}": {", ".join(found)} voxels set to 0.' if found else None
+        return ", ".join(f"{count} {what}" for what, count in counts if count)
 
 
 def clean(volume: Volume) -> Tuple[Volume, Replaced]:
     """NaN, infinite and negative voxels become 0, and are counted.
 
     :return: the volume as float32 and the counts.
-    :raises InputError: the volume is empty or has no contrast.
+    :raises InputError: the volume is empty, has no contrast or no place in space.
+    :raises DeviceError: there is not enough memory.
     """
+    with enough_memory(f'"{volume.name}"'):
+        return _clean(volume)
+
+
+def _clean(volume: Volume) -> Tuple[Volume, Replaced]:
     if volume.array.size == 0:
         raise InputError(f'"{volume.name}" has no voxels: choose another volume.')
-    array = np.array(volume.array, dtype=np.float32)
+    check_axes(volume)
+    with np.errstate(over="ignore"):  # 1e300 becomes infinite, and is counted as that
+        array = np.array(volume.array, dtype=np.float32)
     nan, infinite = np.isnan(array), np.isinf(array)
     array[nan | infinite] = 0
     negative = array < 0
     array[negative] = 0
+    counts = Replaced(int(nan.sum()), int(infinite.sum()), int(negative.sum()))
     if array.min() == array.max():
         what = "is zero everywhere" if array.max() == 0 else "has the same value everywhere"
+        if counts.counts():
+            what += f" once its {counts.counts()} voxels are set to 0"
         raise InputError(f'"{volume.name}" {what}: it has no contrast to fuse. Choose another volume.')
-    counts = Replaced(int(nan.sum()), int(infinite.sum()), int(negative.sum()))
     return volume.with_array(array), counts
 
 
@@ -96,7 +109,9 @@ def unit_range(array: np.ndarray, method: str = "robust", full_range: float = 1.
     if method == "robust":
         return 0.0, robust_scale(array)
     if method == "minmax":
-        return float(array.min()), float(array.max())
+        low, high = float(array.min()), float(array.max())
+        # Even all over the grid, as the inside of a large phantom can be: all of it is the largest value.
+        return (low, high) if low < high else (0.0, high)
     if method == "none":
         return 0.0, full_range
     raise InputError(f'Unknown normalization "{method}": choose one of {", ".join(NORMALIZATIONS)}.')
@@ -120,10 +135,14 @@ def mean_over_frames(array: np.ndarray, name: str, frame: Optional[int] = None) 
         if not 0 <= frame < array.shape[0]:
             raise InputError(f'"{name}" has frames 0 to {array.shape[0] - 1}; there is no frame {frame}.')
         return array[frame].astype(np.float32)
-    values = array.astype(np.float32)
-    finite = np.isfinite(values)
-    count = finite.sum(axis=0)
-    total = np.where(finite, values, 0).sum(axis=0, dtype=np.float64)
+    # Frame by frame: a dynamic scan can be most of what the memory holds.
+    total, count = np.zeros(array.shape[1:]), np.zeros(array.shape[1:], np.int32)
+    for values in array:
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+        finite = np.isfinite(values)
+        total += np.where(finite, values, 0)
+        count += finite
     return (total / np.maximum(count, 1)).astype(np.float32)
 
 

@@ -75,9 +75,11 @@ def volume_from_node(node) -> Volume:
     node.GetIJKToRASMatrix(matrix)
     parent = node.GetParentTransformNode()
     if parent is not None:
-        to_world = vtk.vtkMatrix4x4()
-        if not parent.GetMatrixTransformToWorld(to_world):
+        # Asked first: a matrix of a non-linear one is refused with messages in the application's log.
+        if not parent.IsTransformToWorldLinear():
             raise InputError(f'"{name}" is under a non-linear transform: harden that transform first.')
+        to_world = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToWorld(to_world)
         vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
     return Volume(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVTKMatrix(matrix), name)
 

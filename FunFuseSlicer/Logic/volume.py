@@ -4,11 +4,15 @@ Array axes are (k, j, i), as in Slicer and SimpleITK; world coordinates are RAS 
 in Slicer. See https://slicer.readthedocs.io/en/latest/user_guide/coordinate_systems.html
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Optional, Tuple
+from itertools import permutations
+from typing import Iterator, Optional, Tuple
 
 import numpy as np
 import SimpleITK as sitk
+
+from .errors import DeviceError, InputError
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -49,6 +53,31 @@ class Volume:
         return replace(self, array=array, name=self.name if name is None else name)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether NumPy or ITK failed for want of memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("bad_alloc" in text or "allocate memory" in text)
+    )
+
+
+@contextmanager
+def enough_memory(name) -> Iterator[None]:
+    """Turns a failed allocation in the block into a sentence about the volume or file ``name``.
+
+    :raises DeviceError: there was not enough memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise DeviceError(
+            f"{name} does not fit into the computer's memory: close other programs, or crop the volume or "
+            "resample it to larger voxels."
+        ) from error
+
+
 def _corners(dimensions) -> np.ndarray:
     """(4, 8) homogeneous indices of the corner voxels."""
     ranges = [(0, n - 1) for n in dimensions]
@@ -86,9 +115,28 @@ def resample(
         reference (Slicer's transform-to-parent of the moving volume); identity when None.
     :param nearest: nearest neighbor, for masks; otherwise linear.
     :return: float32 (the moving dtype when ``nearest``), named as ``moving``.
+    :raises InputError: the axes of the moving volume do not span space.
+    :raises DeviceError: there is not enough memory.
     """
     matrix = np.eye(4) if moving_to_fixed is None else np.asarray(moving_to_fixed, dtype=float)
+    check_axes(moving)
     index_map = np.linalg.inv(matrix @ moving.ijk_to_ras) @ reference.ijk_to_ras
+    with enough_memory(f'"{moving.name}" on the grid of "{reference.name}"'):
+        return reference.with_array(_resampled(moving, reference, index_map, nearest), name=moving.name)
+
+
+def check_axes(volume: Volume) -> None:
+    """:raises InputError: the voxel axes are not numbers or lie in one plane."""
+    axes = np.asarray(volume.ijk_to_ras, dtype=float)
+    lengths = volume.spacing
+    if not np.isfinite(axes).all() or not lengths.all() or abs(np.linalg.det(axes[:3, :3] / lengths)) < 1e-6:
+        raise InputError(
+            f'"{volume.name}" has no usable position in space: its voxel axes are not independent. '
+            "Correct its header, or convert it from the original images again."
+        )
+
+
+def _resampled(moving: Volume, reference: Volume, index_map: np.ndarray, nearest: bool) -> np.ndarray:
     array = moving.array if nearest else np.ascontiguousarray(moving.array, dtype=np.float32)
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(index_map[:3, :3].ravel().tolist())
@@ -103,7 +151,7 @@ def resample(
         np.eye(3).ravel().tolist(),
         0.0,
     )
-    return reference.with_array(sitk.GetArrayFromImage(image), name=moving.name)
+    return sitk.GetArrayFromImage(image)
 
 
 def axial_order(ijk_to_ras: np.ndarray) -> Tuple[Tuple[int, int, int], Tuple[bool, bool, bool]]:
@@ -117,11 +165,16 @@ def axial_order(ijk_to_ras: np.ndarray) -> Tuple[Tuple[int, int, int], Tuple[boo
     """
     directions = (RAS_TO_LPS @ ijk_to_ras)[:3, :3]
     directions = directions / np.linalg.norm(directions, axis=0)
-    # The assignment with the largest total |cosine|, so that oblique axes never share a target.
-    best = max(
-        ((i, j, k) for i in range(3) for j in range(3) for k in range(3) if len({i, j, k}) == 3),
-        key=lambda order: sum(abs(directions[row, order[row]]) for row in range(3)),
-    )
+
+    def fit(order) -> Tuple[float, ...]:
+        # The largest total |cosine|, so that oblique axes never share a target. At 45° several are equal, but
+        # for rounding: then the axes decide by where they point, not by their order in storage.
+        turned = [directions[:, order[row]] * np.sign(directions[row, order[row]]) for row in range(3)]
+        total = sum(float(turned[row][row]) for row in range(3))
+        points = turned[2][1], turned[2][0], turned[1][0]
+        return (round(total, 6), *(round(float(component), 6) for component in points))
+
+    best = max(permutations(range(3)), key=fit)
     columns = [best[2], best[1], best[0]]  # the ijk axes that run along S, P, L
     rows = [2, 1, 0]
     flips = tuple(bool(directions[row, column] < 0) for row, column in zip(rows, columns))

@@ -6,7 +6,7 @@ from typing import List
 
 from FunFuseSlicer.Logic.errors import InputError
 
-from ..files import FORMATS, is_flat, is_picture, read_volume
+from ..files import FORMATS, frames_differ, is_flat, is_picture, read_volume
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
 
@@ -58,6 +58,12 @@ def parser() -> argparse.ArgumentParser:
         "(default for 8-bit pictures)",
     )
     look.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
+    look.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="bfloat16 is faster on some processors; it is used only there, and where it does not show",
+    )
     return result
 
 
@@ -88,16 +94,26 @@ def _run(options, folder: Path, monitor) -> dict:
         mode=options.mode,
         colormap=options.colormap,
         device=options.device,
+        precision=options.precision,
         normalization=options.normalize or ("none" if eight_bits else "robust"),
         model=options.model,
     )
-    inputs = {"mri": str(options.mri), "pet": str(options.pet)}
+    # Without folders: their names often are those of patients.
+    inputs = {"mri": Path(options.mri).name, "pet": Path(options.pet).name}
     if options.mask:
-        inputs["mask"] = str(options.mask)
+        inputs["mask"] = Path(options.mask).name
     if options.frame is not None:
         inputs["frame"] = options.frame
     registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
-    return run_request(Request(mri, pet, fusion, registration, inputs, mask, pictures), folder, monitor)
+    notes = []
+    if registration is None and frames_differ(options.mri, options.pet):
+        notes.append(
+            f"{inputs['pet']} and {inputs['mri']} have different frames of reference: without registration "
+            "they may not lie on each other. Leave --no-register out."
+        )
+    return run_request(
+        Request(mri, pet, fusion, registration, inputs, mask, pictures, notes), folder, monitor
+    )
 
 
 def _size(volume) -> str:

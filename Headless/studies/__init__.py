@@ -8,4 +8,5 @@ STUDIES = {
     "evaluation": ("Headless.studies.evaluation", "compare fusion methods; writes docs/evaluation.md"),
     "weights": ("Headless.studies.weights", "the metrics over λ and Ω, with heat maps"),
     "registration": ("Headless.studies.registration", "known displacements; writes docs/registration.md"),
+    "robustness": ("Headless.studies.robustness", "odd inputs and many runs; writes docs/robustness.md"),
 }
