@@ -20,6 +20,11 @@ import time
 
 ROOT = os.path.dirname(os.path.realpath(__file__))
 LOCK_LIST = os.path.join(ROOT, "requirements.lock")
+# Of these the first that can be had: pip alone would prefer the large one, whose checksum the index tells.
+TORCH_LISTS = (
+    os.path.join(ROOT, "requirements-torch-cpu.lock"),
+    os.path.join(ROOT, "requirements-torch.lock"),
+)
 COMMAND_TABLE = os.path.join(ROOT, "Headless", "commands", "__init__.py")
 OLDEST, NEWEST = (3, 10), (3, 13)
 TAIL_LINES = 12
@@ -43,7 +48,7 @@ runpy.run_module("Headless.commands", run_name="__main__", alter_sys=True)
 HELP = """\
 usage: python3 funfuse.py COMMAND [ARGS]
 
-FunFuse fuses an MRI and a PET (or SPECT) volume of the same brain.
+FunFuse fuses an MRI and a PET (or SPECT) volume of the same brain. For research use, not for diagnosis.
 
 commands:
   demo       fuse a real MRI-PET pair and write a scene for Slicer
@@ -68,13 +73,25 @@ environment variables:
   PIP_...        pip's own settings, such as PIP_PROXY, PIP_FIND_LINKS (a folder of wheels) or PIP_CERT
 """
 
+DISK_FULL = (
+    "The disk is full. Free some gigabytes (TMPDIR names the folder for temporary files), or set "
+    "FUNFUSE_VENV to a folder on another disk."
+)
+
+NO_SUCH_PACKAGE = r"No matching distribution|Could not find a version|not a supported wheel"
+
 # What pip's output tells about the cause, and what to do. Order matters: without a network pip also
 # says that it found no matching distribution.
 CAUSES = (
     (
+        r"DO NOT MATCH THE HASHES|Hashes are required",
+        "A file is not the one that the lists expect, and was not installed. Sources of packages "
+        "of your own (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS) may hold another build of it: "
+        "leave them out. If it happens without them, the download was damaged or changed on its way.",
+    ),
+    (
         r"No space left on device|Errno 28|WinError 112|not enough space",
-        "The disk is full. Free some gigabytes (TMPDIR names the folder for temporary files), or set "
-        "FUNFUSE_VENV to a folder on another disk.",
+        DISK_FULL,
     ),
     (
         r"Retrying \(|ConnectionError|NewConnection|timed out|Timeout|name resolution|SSLError|"
@@ -84,7 +101,7 @@ CAUSES = (
         "wheels and PIP_NO_INDEX=1.",
     ),
     (
-        r"No matching distribution|Could not find a version|not a supported wheel",
+        NO_SUCH_PACKAGE,
         "There is no package for this computer: Linux x86-64 (glibc 2.28 or newer), macOS on Apple "
         "silicon or Windows x64 is needed. If it is one of these, check the network and the sources that "
         "pip is set to.",
@@ -228,11 +245,12 @@ def origin(folder):
 def expected_stamp(folder):
     """Fingerprint of a finished installation."""
     digest = hashlib.sha256(json.dumps(origin(folder), sort_keys=True).encode("ascii"))
-    try:
-        with open(LOCK_LIST, "rb") as file:
-            digest.update(file.read().replace(b"\r\n", b"\n"))
-    except OSError as error:
-        raise LauncherError(f"cannot read {LOCK_LIST}: {error.strerror}") from None
+    for path in (LOCK_LIST, *TORCH_LISTS):
+        try:
+            with open(path, "rb") as file:
+                digest.update(file.read().replace(b"\r\n", b"\n"))
+        except OSError as error:
+            raise LauncherError(f"cannot read {path}: {error.strerror}") from None
     return digest.hexdigest()
 
 
@@ -338,6 +356,25 @@ def remove_half_installed(folder):
             names[:] = []
 
 
+def install_command(folder, requirements):
+    """pip's command that installs the packages of a list, each from a file whose checksum is in it."""
+    pip = [venv_python(folder), "-I", "-X", "utf8", "-m", "pip", "install"]
+    options = ["--disable-pip-version-check", "--no-input", "--require-hashes"]
+    # Wheels only: building torch or VTK from source is never what the user wants.
+    return pip + options + ["--only-binary", ":all:", "-r", requirements]
+
+
+def install_torch(folder):
+    """Install PyTorch: the build for the CPU where the user's sources of packages have it."""
+    small, whole = TORCH_LISTS
+    try:
+        run_logged(install_command(folder, small), folder, "looking for PyTorch for the CPU")
+    except LauncherError as error:
+        if not re.search(NO_SUCH_PACKAGE, str(error)):
+            raise
+        run_logged(install_command(folder, whole), folder, "installing PyTorch")
+
+
 def install(folder):
     """Bring the virtual environment to what requirements.lock lists."""
     say(
@@ -350,10 +387,8 @@ def install(folder):
         remove_half_installed(folder)
     else:
         make_venv(folder)
-    pip = [venv_python(folder), "-I", "-X", "utf8", "-m", "pip", "install"]
-    # Wheels only: building torch or VTK from source is never what the user wants.
-    options = ["--disable-pip-version-check", "--no-input", "--only-binary", ":all:", "-r", LOCK_LIST]
-    run_logged(pip + options, folder, "installing packages")
+    run_logged(install_command(folder, LOCK_LIST), folder, "installing packages")
+    install_torch(folder)
     write_text(os.path.join(folder, STAMP_FILE), expected_stamp(folder))
     say(f"ready after {time.monotonic() - started:.0f} s.")
 
@@ -377,7 +412,7 @@ def describe_os_error(error, folder):
     """A sentence for a folder that cannot be used."""
     text = f"cannot write to {error.filename or folder}: {error.strerror or error}."
     if error.errno == errno.ENOSPC:
-        return text + " " + CAUSES[0][1]
+        return text + " " + DISK_FULL
     return text + (
         " Set the environment variable FUNFUSE_VENV to a folder that you can write to, for instance "
         "one in your home folder."

@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import hashlib
 import importlib.util
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,8 +24,11 @@ from Headless.commands import COMMANDS
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCHER = ROOT / "funfuse.py"
 
+LISTS = ("requirements.lock", "requirements-torch-cpu.lock", "requirements-torch.lock")
+
 # Acts as ``python -m venv FOLDER``, as the interpreter of that environment, and as its pip. A file
-# "fail" beside the launcher makes pip fail with that text, a file "slow" makes it hang.
+# "fail" beside the launcher makes pip fail with that text, a file "slow" makes it hang; a file
+# "fail-" and the name of a list does so for that list only.
 STAND_IN = """\
 #!{python}
 import os, pathlib, sys, time
@@ -38,9 +43,10 @@ if "venv" in arguments:
     target.write_text((root / "stand-in").read_text(encoding="utf-8"), encoding="utf-8")
     target.chmod(0o755)
 elif "pip" in arguments:
-    if (root / "fail").exists():
-        print((root / "fail").read_text(encoding="utf-8"))
-        sys.exit(1)
+    for cause in (root / "fail", root / ("fail-" + os.path.basename(arguments[-1]))):
+        if cause.exists():
+            print(cause.read_text(encoding="utf-8"))
+            sys.exit(1)
     if (root / "slow").exists():
         print("Collecting patience", flush=True)
         time.sleep(60)
@@ -71,7 +77,8 @@ def project(tmp_path, monkeypatch):
     (root / "funfuse.py").write_bytes(LAUNCHER.read_bytes())
     table = Path("Headless", "commands", "__init__.py")
     (root / table).write_bytes((ROOT / table).read_bytes())
-    (root / "requirements.lock").write_text("nothing==1\n", encoding="ascii")
+    for name in LISTS:
+        (root / name).write_text("nothing==1\n", encoding="ascii")
     stand_in = STAND_IN.format(python=sys.executable, root=str(root))
     if len(sys.executable) > 100 or " " in sys.executable:
         # A #! line takes neither spaces nor long paths; the shell does.
@@ -110,6 +117,11 @@ def calls(root, word):
     path = root / "calls"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [line for line in lines if word in line.split("|")]
+
+
+def installed(root):
+    """The lists that pip was given, in order."""
+    return [os.path.basename(line.split("|")[-1]) for line in calls(root, "pip")]
 
 
 # --- Python versions, help, commands ------------------------------------------------------------------
@@ -193,15 +205,19 @@ def test_stamp_depends_on_list_python_and_folder(project, monkeypatch):
         assert launcher.expected_stamp(folder) != first
     (project / "requirements.lock").write_bytes(b"nothing==1\r\n")
     assert launcher.expected_stamp(folder) == first, "line ends are no reason to install anew"
-    (project / "requirements.lock").write_bytes(b"nothing==2\n")
-    assert launcher.expected_stamp(folder) != first
+    for name in LISTS:
+        before = (project / name).read_bytes()
+        (project / name).write_bytes(b"nothing==2\n")
+        assert launcher.expected_stamp(folder) != first
+        (project / name).write_bytes(before)
 
 
-def test_missing_list_is_said(project):
-    (project / "requirements.lock").unlink()
+@pytest.mark.parametrize("name", LISTS)
+def test_missing_list_is_said(project, name):
+    (project / name).unlink()
     result = start(project, "demo")
     assert result.returncode == 1
-    assert "requirements.lock" in result.stderr and "Traceback" not in result.stderr
+    assert name in result.stderr and "Traceback" not in result.stderr
 
 
 # --- Installation -------------------------------------------------------------------------------------
@@ -215,7 +231,8 @@ def test_first_start_installs_and_later_starts_do_not(project):
     assert first.stdout == f"RAN ['demo', '--out', 'a b'] {project.parent}\n"
     second = start(project, "fuse")
     assert (second.returncode, second.stderr) == (7, "")
-    assert len(calls(project, "venv")) == len(calls(project, "pip")) == 1
+    assert len(calls(project, "venv")) == 1
+    assert installed(project) == ["requirements.lock", "requirements-torch-cpu.lock"]
     assert "Successfully installed nothing" in (project / ".venv" / "install.log").read_text()
 
 
@@ -225,7 +242,25 @@ def test_changed_list_runs_pip_in_the_same_environment(project):
     (project / "requirements.lock").write_text("nothing==2\n", encoding="ascii")
     assert start(project, "demo").returncode == 7
     assert len(calls(project, "venv")) == 1
-    assert len(calls(project, "pip")) == 2
+    assert installed(project) == ["requirements.lock", "requirements-torch-cpu.lock"] * 2
+
+
+@posix_only
+def test_without_a_torch_for_the_cpu_the_whole_one_is_installed(project):
+    text = "ERROR: No matching distribution found for torch==2.13.0+cpu"
+    (project / "fail-requirements-torch-cpu.lock").write_text(text, encoding="utf-8")
+    result = start(project, "demo")
+    assert result.returncode == 7 and text not in result.stderr
+    assert installed(project) == list(LISTS)
+
+
+@posix_only
+def test_a_torch_that_was_tampered_with_is_not_passed_over(project):
+    text = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."
+    (project / "fail-requirements-torch-cpu.lock").write_text(text, encoding="utf-8")
+    result = start(project, "demo")
+    assert result.returncode == 1 and text in result.stderr
+    assert "requirements-torch.lock" not in installed(project)
 
 
 @posix_only
@@ -236,6 +271,7 @@ def test_changed_list_runs_pip_in_the_same_environment(project):
         ("ERROR: [Errno 28] No space left on device", "disk is full"),
         ("ERROR: No matching distribution found for torch", "Linux x86-64"),
         ("ERROR: [Errno 13] Permission denied", "FUNFUSE_VENV"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "was not installed"),
         ("ERROR: something else", "network"),
     ],
 )
@@ -283,7 +319,7 @@ def test_second_launcher_waits_for_the_first(project):
     _, err = second.communicate(timeout=120)
     assert second.returncode == 7
     assert b"waiting" in err
-    assert len(calls(project, "pip")) == 2
+    assert installed(project) == ["requirements.lock", "requirements.lock", "requirements-torch-cpu.lock"]
 
 
 def start_interruptible(command):
@@ -466,17 +502,109 @@ def test_lock_is_taken_once(tmp_path):
     other.join()
 
 
-# --- The list -----------------------------------------------------------------------------------------
+# --- The lists ----------------------------------------------------------------------------------------
+
+HASH = r" \\\n    --hash=sha256:[0-9a-f]{64}"
+MARK = r'(python_version (?:<|>=) "3\.\d+"|sys_platform == "\w+")'
+REQUIREMENT = rf"([a-z0-9-]+)==([\w.+]+)(?: ; ({MARK}(?: and {MARK})?))?(?:{HASH})+"
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PLATFORMS = ("linux", "darwin", "win32")
 
 
-def test_every_package_of_the_list_has_one_exact_version_per_python():
-    lines = (ROOT / "requirements.lock").read_text(encoding="ascii").splitlines()
-    lines = [line for line in lines if line and not line.startswith("#")]
-    pattern = re.compile(r'([a-z0-9-]+)==[\w.]+( ; (python_version|sys_platform) (<|>=|==) "[\w.]+")?')
-    assert all(pattern.fullmatch(line) for line in lines), "exact versions, and no option such as a source"
-    seen = {}
-    for line in lines:
-        name, _, marker = line.partition("==")[0], *line.partition(" ; ")[1:]
-        seen.setdefault(name, []).append(marker)
-    both = {'python_version < "3.11"', 'python_version >= "3.11"'}
-    assert all(len(markers) == 1 or set(markers) == both for markers in seen.values())
+def requirements(name):
+    """What a list says: tuples of name, version and marker ("" for none)."""
+    text = (ROOT / name).read_text(encoding="ascii")
+    text = re.sub(r"^(#.*)?\n", "", text, flags=re.MULTILINE)
+    wrong = re.sub(rf"^{REQUIREMENT}\n", "", text, flags=re.MULTILINE)
+    assert wrong == "", "exact versions with checksums, and no option such as a source"
+    return [found.groups()[:2] + (found[3] or "",) for found in re.finditer(REQUIREMENT, text)]
+
+
+def versions(names, python, platform):
+    """name -> versions that pip would install from these lists."""
+    from packaging.markers import Marker
+
+    environment = {"python_version": python, "sys_platform": platform}
+    found = {}
+    for name, version, marker in (item for path in names for item in requirements(path)):
+        if not marker or Marker(marker).evaluate(environment):
+            found.setdefault(name, []).append(version)
+    return found
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_package_has_one_exact_version_on_each_python_and_platform(python, platform):
+    found = versions((LISTS[0], LISTS[2]), python, platform)
+    assert all(len(numbers) == 1 for numbers in found.values()), found
+    assert any(name.startswith("nvidia-") for name in found) == (platform == "linux")
+    named = {name for list_name in LISTS for name, _, _ in requirements(list_name)}
+    missing = named - set(found)
+    only_elsewhere = {"colorama", "exceptiongroup", "six", "tomli", "triton"}
+    assert all(name in only_elsewhere or name.startswith(("nvidia-", "cuda-")) for name in missing)
+
+
+def test_torch_is_in_its_own_lists_only_and_of_one_version():
+    assert not [name for name, _, _ in requirements(LISTS[0]) if name.startswith(("torch", "nvidia", "cuda"))]
+    assert requirements(LISTS[1]) == [("torch", requirements(LISTS[2])[0][1] + "+cpu", "")]
+
+
+def test_the_lists_are_complete():
+    """What an installed package of the lists asks for is in the lists, in the version it wants."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    found = versions((LISTS[0], LISTS[2]), "{}.{}".format(*sys.version_info[:2]), sys.platform)
+    checked = 0
+    for name, (version,) in found.items():
+        try:
+            package = distribution(name)
+        except PackageNotFoundError:
+            continue
+        if package.version.split("+")[0] != version:
+            continue
+        checked += 1
+        for text in package.requires or ():
+            need = Requirement(text)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                listed = found.get(canonicalize_name(need.name), ["none"])[0]
+                assert listed != "none" and need.specifier.contains(listed), f"{name} needs {text}"
+    if checked < 10:
+        pytest.skip("too few packages of the lists are installed")
+
+
+def wheel(folder, name, content):
+    """A tiny package of version 1.0; returns the checksum of its file."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", content)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "case, words",
+    [("right", ""), ("changed", "DO NOT MATCH THE HASHES"), ("without", "Hashes are required")],
+)
+def test_pip_takes_only_files_with_the_listed_checksum(tmp_path, monkeypatch, case, words):
+    """The launcher's own command, with the real pip, on tiny packages and without a network."""
+    pytest.importorskip("pip")
+    launcher = load(LAUNCHER)
+    line = f"tiny==1.0 --hash=sha256:{wheel(tmp_path, 'tiny', 'one')}\n"
+    if case == "changed":
+        wheel(tmp_path, "tiny", "two")
+    elif case == "without":
+        line = "tiny==1.0\n"
+    (tmp_path / "list").write_text(line, encoding="ascii")
+    monkeypatch.setattr(launcher, "venv_python", lambda folder: sys.executable)
+    command = launcher.install_command("", str(tmp_path / "list")) + ["--target", str(tmp_path / "out")]
+    environment = {**launcher.pip_environment(), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert words in done.stdout + done.stderr
+    assert (done.returncode == 0) == (tmp_path / "out" / "tiny.py").exists() == (case == "right")

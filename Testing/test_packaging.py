@@ -107,6 +107,19 @@ def test_versions_agree():
     assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
+def test_what_the_code_is_written_for_is_what_is_installed():
+    """The ranges of pyproject.toml against the exact versions of the lists."""
+    tomllib = pytest.importorskip("tomllib")
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lists = "".join(path.read_text(encoding="ascii") for path in ROOT.glob("requirements*.lock"))
+    for text in project["dependencies"] + project["optional-dependencies"]["test"]:
+        wanted = Requirement(text)
+        found = re.findall(rf"^{wanted.name.lower()}==([\w.+]+)", lists, re.MULTILINE)
+        assert found and all(wanted.specifier.contains(version) for version in found), text
+
+
 def test_readme_names_the_two_commands_and_its_pictures_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "python3 funfuse.py demo" in text and "python3 funfuse.py test" in text
