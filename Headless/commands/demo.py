@@ -22,7 +22,8 @@ SHIFT = (25.0, -18.0, 30.0)
 
 def main(arguments: List[str]) -> int:
     """Fetch, displace, fuse, write demo-output, and say what was found."""
-    parser = argparse.ArgumentParser(prog="funfuse.py demo", description=__doc__.splitlines()[0])
+    about = f"{__doc__.splitlines()[0]} For research use, not for diagnosis."
+    parser = argparse.ArgumentParser(prog="funfuse.py demo", description=about)
     parser.add_argument("--out", default="demo-output", metavar="DIR", help="folder for the results")
     options = parser.parse_args(arguments)
     start = time.perf_counter()

@@ -1,0 +1,217 @@
+"""Data stays on the computer and patients stay unnamed; no file that is read can run code."""
+
+import ast
+import json
+import logging
+import socket
+import zipfile
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage, generate_uid
+
+import funfuse
+from FunFuseSlicer.Logic import scene
+from FunFuseSlicer.Logic.volume import volume_to_sitk
+from Headless.commands.__main__ import main
+
+from .conftest import ROOT, head_phantom
+
+SIZE, SPACING = (6, 20, 16), (6.0, 7.0, 15.0)
+
+PATIENT = {
+    "PatientName": "Esmeralda^Phoebus",
+    "PatientID": "ID-FROLLO-77",
+    "PatientBirthDate": "14820106",
+    "OtherPatientIDs": "GRINGOIRE",
+    "InstitutionName": "Hotel-Dieu",
+    "ReferringPhysicianName": "Clopin^Trouillefou",
+}
+TELLTALES = {word for value in PATIENT.values() for word in value.split("^")}
+# Folders that a user's files may lie in: above the folder with the series, whose name becomes a node's.
+INPUT_FOLDER, OUTPUT_FOLDER = "Quasimodo", "Notredame"
+
+
+def write_series(folder, volume):
+    """A PET as DICOM files, axial slices, with a patient in them."""
+    folder.mkdir(parents=True)
+    array = np.clip(volume.array, 0, None).astype(np.uint16)
+    position = (np.diag([-1, -1, 1, 1]) @ volume.ijk_to_ras)[:3, 3]
+    common = {
+        name: generate_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+    }
+    for index, pixels in enumerate(array):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file = FileDataset(str(folder / f"{index}.dcm"), {}, file_meta=meta, preamble=b"\0" * 128)
+        for name, value in {**PATIENT, **common}.items():
+            setattr(file, name, value)
+        file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+        file.Modality, file.InstanceNumber = "PT", index + 1
+        file.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        file.ImagePositionPatient = [float(x) for x in position + [0, 0, index * volume.spacing[2]]]
+        file.PixelSpacing = [float(volume.spacing[1]), float(volume.spacing[0])]
+        file.SliceThickness = float(volume.spacing[2])
+        file.Rows, file.Columns = pixels.shape
+        file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+        file.BitsAllocated = file.BitsStored = 16
+        file.HighBit, file.PixelRepresentation = 15, 0
+        file.RescaleSlope, file.RescaleIntercept = 1, 0
+        file.PixelData = pixels.tobytes()
+        file.save_as(folder / f"{index}.dcm", enforce_file_format=True)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Whoever opens a connection or asks for an address fails."""
+
+    class Blocked(RuntimeError):
+        pass
+
+    def refuse(*_, **__):
+        raise Blocked("the network was used")
+
+    for name in ("socket", "create_connection", "getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+    with pytest.raises(Blocked):
+        __import__("urllib.request").request.urlopen("http://localhost:9")
+
+
+def test_fusing_needs_no_network(no_network, slicer):
+    """Registration, fusion, coloring: all of it, on nodes."""
+    from Headless.module import load_module
+
+    mri, pet = (scene.add_volume_node(volume) for volume in head_phantom((12, 24, 20), (6.0, 6.0, 8.0)))
+    run = load_module().FunFuseSlicerLogic().process(mri, pet)
+    assert run.registration is not None and run.fusion.fused.any()
+
+
+def content(folder):
+    """path -> bytes of every file that a command wrote, those in a scene bundle, too."""
+    found = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(folder / "scene.mrb") as bundle:
+        found.update({f"scene.mrb/{name}": bundle.read(name) for name in bundle.namelist()})
+    return found
+
+
+def test_the_patient_and_the_folders_are_named_nowhere(no_network, tmp_path, caplog, capfd):
+    mri, pet = head_phantom(SIZE, SPACING)
+    files = tmp_path / INPUT_FOLDER
+    write_series(files / "pet", pet)
+    sitk.WriteImage(volume_to_sitk(mri), str(files / "T1.nii"))
+    out = tmp_path / OUTPUT_FOLDER / "out"
+    caplog.set_level(logging.DEBUG)
+    arguments = ["--mri", str(files / "T1.nii"), "--pet", str(files / "pet"), "--out", str(out)]
+    assert main(["fuse", *arguments, "--no-register"]) == 0
+
+    printed = capfd.readouterr()
+    logged = caplog.text + printed.err
+    assert "FunFuse: fused T1 with pet" in caplog.text, "the log is captured, and names the nodes"
+    written = content(out)
+    assert {"report.json", "fused.nrrd", "preview.png"} < set(written)
+    (mrml,) = (data for name, data in written.items() if name.endswith(".mrml"))
+    assert b"T1 + pet fused" in mrml, "the search sees what the scene says"
+    for word in TELLTALES:
+        assert word not in logged + printed.out
+        assert [name for name, data in written.items() if word.encode() in data] == []
+    assert json.loads(written["report.json"])["inputs"] == {"mri": "T1.nii", "pet": "pet"}
+    assert INPUT_FOLDER not in logged + printed.out and OUTPUT_FOLDER not in logged
+    for word in (INPUT_FOLDER, OUTPUT_FOLDER):
+        assert [name for name, data in written.items() if word.encode() in data] == []
+
+
+def test_the_series_that_is_read_does_name_the_patient(tmp_path):
+    """Else the test before would prove nothing."""
+    write_series(tmp_path / "pet", head_phantom(SIZE, SPACING)[1])
+    first = pydicom.dcmread(tmp_path / "pet" / "0.dcm")
+    assert str(first.PatientName) == PATIENT["PatientName"] and first.PatientID == PATIENT["PatientID"]
+
+
+# --- Code in files ------------------------------------------------------------------------------------
+
+SOURCES = sorted(
+    [*(ROOT / "FunFuseSlicer").rglob("*.py"), *(ROOT / "Headless").rglob("*.py"), ROOT / "funfuse.py"]
+)
+
+FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle", "yaml"}
+
+
+def unsafe(tree):
+    """What in a syntax tree could run code that comes from a file: "line N: reason"."""
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            if name.split(".")[0] in FORBIDDEN_MODULES:
+                yield f"line {node.lineno}: imports {name}"
+        if not isinstance(node, ast.Call):
+            continue
+        call = ast.unparse(node.func)
+        options = {option.arg: getattr(option.value, "value", None) for option in node.keywords}
+        if call in ("eval", "exec", "compile", "__import__", "os.system"):
+            yield f"line {node.lineno}: calls {call}"
+        if call.endswith(("torch.load", "jit.load")) and options.get("weights_only") is not True:
+            yield f"line {node.lineno}: {call} without weights_only=True"
+        if call in ("np.load", "numpy.load") and options.get("allow_pickle", False) is not False:
+            yield f"line {node.lineno}: {call} with allow_pickle"
+        if options.get("shell", False) is not False:
+            yield f"line {node.lineno}: {call} with a shell"
+
+
+def test_no_file_that_is_read_can_run_code():
+    assert len(SOURCES) > 100
+    found = {str(path): list(unsafe(ast.parse(path.read_text(encoding="utf-8")))) for path in SOURCES}
+    assert {name: reasons for name, reasons in found.items() if reasons} == {}
+
+
+@pytest.mark.parametrize(
+    "code, count",
+    [
+        ("import pickle", 1),
+        ("from joblib.numpy_pickle import load", 1),
+        ("torch.load(path)", 1),
+        ("torch.load(path, weights_only=False)", 1),
+        ("torch.load(path, weights_only=True)", 0),
+        ("np.load(path, allow_pickle=True)", 1),
+        ("np.load(path)", 0),
+        ("eval(text)", 1),
+        ("network.eval()", 0),
+        ("subprocess.run(text, shell=True)", 1),
+    ],
+)
+def test_the_search_finds_what_it_is_for(code, count):
+    assert len(list(unsafe(ast.parse(code)))) == count
+
+
+# --- Research use -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "README.md",
+        "FunFuseSlicer/FunFuseSlicer.py",
+        "FunFuseSlicer/Resources/UI/FunFuseSlicer.ui",
+        "Headless/commands/fuse.py",
+    ],
+)
+def test_research_use_is_stated(path):
+    text = (ROOT / path).read_text(encoding="utf-8").lower()
+    assert "research use" in text and "diagnosis" in text
+
+
+def test_the_help_states_research_use(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["fuse", "--help"])
+    assert end.value.code == 0
+    assert funfuse.main(["--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("For research use, not for diagnosis.") == 2
