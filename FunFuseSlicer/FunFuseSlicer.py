@@ -200,7 +200,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             fusion,
             model.sha256,
             options,
-            notes,
+            [*notes, *fusion.slices.notes],
             time.perf_counter() - start,
         )
         logging.info("FunFuse: fused %s with %s in %.1f s", mri.name, pet.name, run.seconds)

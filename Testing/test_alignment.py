@@ -118,7 +118,11 @@ def nodes(slicer, pair):
 
 
 def composites(slicer):
-    return slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    """Of the views on screen: other layouts that were shown before leave theirs."""
+    from FunFuseSlicer.Logic import views
+
+    logics = [logic for logic in views.slice_logics() if logic.GetSliceNode().IsMappedInLayout()]
+    return [logic.GetSliceCompositeNode() for logic in logics]
 
 
 def state(slicer):

@@ -70,6 +70,12 @@ def until(condition, seconds=20.0):
         time.sleep(0.01)
 
 
+@pytest.fixture(autouse=True)
+def no_temporary_files_of_others(slicer):
+    for path in temporary_files(slicer):
+        path.unlink()
+
+
 def temporary_files(slicer):
     return [path for path in Path(slicer.app.temporaryPath).iterdir() if path.is_file()]
 

@@ -26,6 +26,8 @@ STAGE = "Fusing"
 # On so many slices the fused image is computed a second time, by the ordinary one-lane forward pass,
 # so that the completeness reported is a measurement and not a definition.
 CHECKED_SLICES = 3
+# In larger slices the plain pass would take more memory than all else together.
+CHECKED_PIXELS = 512 * 512
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # How far an image in bfloat16 may be from that in float32, of the range 1.
@@ -233,14 +235,13 @@ def _in_workers(job: _Job, workers: int) -> Generator[float, None, None]:
 
 
 def _cpu_runner(job: _Job):
-    """A function (mri, pet) -> results of one slice, for one thread."""
+    """A function (mri, pet, with parts) -> results of one slice, for one thread."""
     if isinstance(job.network, TwoLaneNetwork):
-        strips = StripNetwork(job.network, job.dtype)
-        return lambda mri, pet: strips(mri, pet, job.parts)
+        return StripNetwork(job.network, job.dtype)
 
-    def plain(mri: np.ndarray, pet: np.ndarray) -> List[np.ndarray]:
+    def plain(mri: np.ndarray, pet: np.ndarray, parts: bool) -> List[np.ndarray]:
         images = [_to_tensor(image[None], torch.device("cpu")) for image in (mri, pet)]
-        return _plain(job, images, 0)
+        return _plain(job, images, parts, 0)
 
     return plain
 
@@ -252,7 +253,7 @@ def _fuse_one(job: _Job, index: int, run) -> None:
         job.skip(index)
         return
     mri, pet = (np.ascontiguousarray(image[window], dtype=np.float32) for image in (mri, pet))
-    results = run(mri, pet)
+    results = run(mri, pet, job.parts)
     images = [_to_tensor(image[None], torch.device("cpu")) for image in (mri, pet)]
     if job.gradients:
         results = [*results, *(gradient[0] for gradient in _gradients(job, images))]
@@ -260,12 +261,20 @@ def _fuse_one(job: _Job, index: int, run) -> None:
     if job.parts and job.network.parts_add_up:
         plain = results[0]
         if index in job.checked and job.dtype == torch.float32:
-            # The whole slice, not the window: this measures what leaving out black costs, too.
-            whole = [_to_tensor(stack[index][None], torch.device("cpu")) for stack in (job.mri, job.pet)]
-            with torch.inference_mode():
-                plain = job.network.fuse(*whole)[0, 0].numpy()[window]
+            plain = _one_lane(job, index, window, run)
         error = float(np.abs(results[1] + results[2] - plain).max())
     job.finish(index, window, results, error)
+
+
+def _one_lane(job: _Job, index: int, window, run) -> np.ndarray:
+    """The fused image of a slice in the window, computed without parts."""
+    mri, pet = job.mri[index], job.pet[index]
+    if mri.size > CHECKED_PIXELS:
+        return run(np.ascontiguousarray(mri[window]), np.ascontiguousarray(pet[window]), False)[0]
+    # By the plain pass, and of the whole slice: this measures what strips and leaving out black cost, too.
+    with torch.inference_mode():
+        fused = job.network.fuse(*(_to_tensor(image[None], torch.device("cpu")) for image in (mri, pet)))
+    return fused[0, 0].numpy()[window]
 
 
 def _window(network, mri: np.ndarray, pet: np.ndarray):
@@ -319,7 +328,7 @@ def _in_batches(job: _Job, device: torch.device) -> Generator[float, None, torch
 def _run_batch(job: _Job, batch: List[int], device: torch.device):
     """The results of some slices, (slices, rows, columns) each, and the largest |C1 + C2 - F|."""
     images = [_to_tensor(np.stack([stack[index] for index in batch]), device) for stack in (job.mri, job.pet)]
-    results, error = _plain(job, images), 0.0
+    results, error = _plain(job, images, job.parts), 0.0
     if job.gradients:
         results += _gradients(job, images)
     if job.parts and job.network.parts_add_up:
@@ -331,13 +340,13 @@ def _run_batch(job: _Job, batch: List[int], device: torch.device):
     return results, error
 
 
-def _plain(job: _Job, images, which=slice(None)) -> List[np.ndarray]:
-    """Fused image and parts by the plain forward pass."""
+def _plain(job: _Job, images, parts: bool, which=slice(None)) -> List[np.ndarray]:
+    """Fused image and parts, or the fused image alone, by the plain forward pass."""
     with torch.no_grad():
         images = [image.to(job.dtype) for image in images]
-        results = list(job.network(*images)) if job.parts else [job.network.fuse(*images)]
+        results = list(job.network(*images)) if parts else [job.network.fuse(*images)]
         results = [result[:, 0].float().cpu().numpy()[which] for result in results]
-    if job.parts and job.network.parts_add_up:
+    if parts and job.network.parts_add_up:
         results[0] = results[1] + results[2]
     return results
 

@@ -53,8 +53,10 @@ def measure(settings: Settings) -> Section:
         def run() -> float:
             nonlocal step
             step = (step + 1) % 10
-            # As after Apply: what a drag of Ω needs is there.
-            whole(start_look)
+            # As in the middle of a drag: what Ω needs is there, and the step before was painted.
+            for _ in live.get_ready(start_look):
+                pass
+            paint(start_look)
             pictures()
             # From 0.05 to 0.95: never the value of the start.
             look = replace(start_look, **change(step / 10 + 0.05))

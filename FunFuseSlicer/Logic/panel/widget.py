@@ -518,8 +518,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # While nobody does anything.
         self._painting = self.live.get_ready(self._look)
         self._stepTimer.start()
-        notes = [*result.notes, *result.fusion.slices.notes]
-        return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *notes])
+        return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *result.notes])
 
     def _fusionOptions(self):
         from ..fusion import FusionOptions

@@ -254,7 +254,11 @@ def _optimize(
             method.StopRegistration()
 
     method.AddCommand(sitk.sitkIterationEvent, on_iteration)
-    method.Execute(level.fixed, level.moving)
+    try:
+        method.Execute(level.fixed, level.moving)
+    finally:
+        # The command knows the method: without this both, and the images, would stay in memory for good.
+        method.RemoveAllCommands()
     if stopped:
         raise stopped[0]
     return np.linalg.inv(_to_matrix(correction)) @ matrix
