@@ -9,7 +9,7 @@ import torch
 
 from FunFuseSlicer.Logic import engine
 from FunFuseSlicer.Logic.color import jet_table
-from FunFuseSlicer.Logic.device import MOST_AT_ONCE, batch_size, choose_device
+from FunFuseSlicer.Logic.device import MOST_AT_ONCE, batch_size, bfloat16_runs_fast, choose_device
 from FunFuseSlicer.Logic.engine import CHECKED_SLICES, TOLERANCE, fuse_slices, fuse_slices_steps
 from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError
 from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes, value_and_function
@@ -268,6 +268,13 @@ def test_a_gpu_takes_batches_and_gives_what_the_cpu_gives(network, monkeypatch):
 def test_batches_follow_the_free_memory(monkeypatch, free, expected):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2**40))
     assert batch_size(torch.device("cuda"), 256 * 256) == expected
+
+
+@pytest.mark.parametrize("capability, fast", [((7, 5), False), ((8, 6), True)])
+def test_bfloat16_is_fast_on_newer_gpus(monkeypatch, capability, fast):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert bfloat16_runs_fast(torch.device("cuda")) is fast
+    assert not bfloat16_runs_fast(torch.device("mps"))
 
 
 def test_black_margins_are_left_out_exactly(network):

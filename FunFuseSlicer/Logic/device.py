@@ -49,7 +49,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def bfloat16_runs_fast(device: torch.device) -> bool:
     """Whether the processor computes in bfloat16 itself instead of imitating it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.cuda.get_device_capability(device)[0] >= 8  # from the Ampere generation on
     if device.type != "cpu":
         return False
     try:
