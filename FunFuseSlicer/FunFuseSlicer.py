@@ -40,7 +40,7 @@ from FunFuseSlicer.Logic.registration import (  # noqa: E402
 from FunFuseSlicer.Logic.sample_data import register_sample_data  # noqa: E402
 from FunFuseSlicer.Logic.self_test import SelfTests  # noqa: E402
 from FunFuseSlicer.Logic.version import VERSION  # noqa: E402
-from FunFuseSlicer.Logic.volume import Volume, out_of_memory, resample  # noqa: E402
+from FunFuseSlicer.Logic.volume import Volume, resample  # noqa: E402
 
 
 class FunFuseSlicer(ScriptedLoadableModule):
@@ -125,7 +125,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         except Exception as error:
             from FunFuseSlicer.Logic.device import is_out_of_memory
 
-            if not (out_of_memory(error) or is_out_of_memory(error)):
+            if not is_out_of_memory(error):
                 raise
             raise DeviceError(
                 "There is not enough memory: close other programs or volumes, or choose an MRI with larger "

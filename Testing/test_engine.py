@@ -19,9 +19,10 @@ from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
 from FunFuseSlicer.Logic.paper_network import PaperNetwork
 from FunFuseSlicer.Logic.preprocessing import clean
 from FunFuseSlicer.Logic.volume import Volume, resample
+from Headless.studies.robustness_pairs import reoriented
 
 from .conftest import head_phantom
-from .test_volume import ORIENTATIONS, reoriented
+from .test_volume import ORIENTATIONS
 
 CPU = torch.device("cpu")
 

@@ -8,9 +8,9 @@ from FunFuseSlicer.Logic.errors import Cancelled, InputError
 from FunFuseSlicer.Logic.fusion import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.volume import Volume
+from Headless.studies.robustness_pairs import reoriented
 
 from .conftest import head_phantom
-from .test_volume import reoriented
 
 ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
 

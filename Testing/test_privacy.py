@@ -6,17 +6,15 @@ import logging
 import socket
 import zipfile
 
-import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage, generate_uid
 
 import funfuse
 from FunFuseSlicer.Logic import scene
 from FunFuseSlicer.Logic.volume import volume_to_sitk
 from Headless.commands.__main__ import main
+from Headless.studies.robustness_files import dicom_series
 
 from .conftest import ROOT, head_phantom
 
@@ -33,37 +31,6 @@ PATIENT = {
 TELLTALES = {word for value in PATIENT.values() for word in value.split("^")}
 # Folders that a user's files may lie in: above the folder with the series, whose name becomes a node's.
 INPUT_FOLDER, OUTPUT_FOLDER = "Quasimodo", "Notredame"
-
-
-def write_series(folder, volume):
-    """A PET as DICOM files, axial slices, with a patient in them."""
-    folder.mkdir(parents=True)
-    array = np.clip(volume.array, 0, None).astype(np.uint16)
-    position = (np.diag([-1, -1, 1, 1]) @ volume.ijk_to_ras)[:3, 3]
-    common = {
-        name: generate_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
-    }
-    for index, pixels in enumerate(array):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        file = FileDataset(str(folder / f"{index}.dcm"), {}, file_meta=meta, preamble=b"\0" * 128)
-        for name, value in {**PATIENT, **common}.items():
-            setattr(file, name, value)
-        file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-        file.Modality, file.InstanceNumber = "PT", index + 1
-        file.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        file.ImagePositionPatient = [float(x) for x in position + [0, 0, index * volume.spacing[2]]]
-        file.PixelSpacing = [float(volume.spacing[1]), float(volume.spacing[0])]
-        file.SliceThickness = float(volume.spacing[2])
-        file.Rows, file.Columns = pixels.shape
-        file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
-        file.BitsAllocated = file.BitsStored = 16
-        file.HighBit, file.PixelRepresentation = 15, 0
-        file.RescaleSlope, file.RescaleIntercept = 1, 0
-        file.PixelData = pixels.tobytes()
-        file.save_as(folder / f"{index}.dcm", enforce_file_format=True)
 
 
 @pytest.fixture
@@ -102,7 +69,8 @@ def content(folder):
 def test_the_patient_and_the_folders_are_named_nowhere(no_network, tmp_path, caplog, capfd):
     mri, pet = head_phantom(SIZE, SPACING)
     files = tmp_path / INPUT_FOLDER
-    write_series(files / "pet", pet)
+    files.mkdir()
+    dicom_series(pet, files / "pet", patient=PATIENT)
     sitk.WriteImage(volume_to_sitk(mri), str(files / "T1.nii"))
     out = tmp_path / OUTPUT_FOLDER / "out"
     caplog.set_level(logging.DEBUG)
@@ -127,8 +95,8 @@ def test_the_patient_and_the_folders_are_named_nowhere(no_network, tmp_path, cap
 
 def test_the_series_that_is_read_does_name_the_patient(tmp_path):
     """Else the test before would prove nothing."""
-    write_series(tmp_path / "pet", head_phantom(SIZE, SPACING)[1])
-    first = pydicom.dcmread(tmp_path / "pet" / "0.dcm")
+    series = dicom_series(head_phantom(SIZE, SPACING)[1], tmp_path / "pet", patient=PATIENT)
+    first = pydicom.dcmread(sorted(series.iterdir())[0])
     assert str(first.PatientName) == PATIENT["PatientName"] and first.PatientID == PATIENT["PatientID"]
 
 

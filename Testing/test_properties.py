@@ -12,8 +12,9 @@ from FunFuseSlicer.Logic.fusion import FusionOptions, fuse_volumes
 from FunFuseSlicer.Logic.models import load_model, model_names
 from FunFuseSlicer.Logic.preprocessing import NORMALIZATIONS, clean
 from FunFuseSlicer.Logic.volume import Volume, axial_order, from_axial, to_axial
+from Headless.studies.robustness_pairs import reoriented
 
-from .test_volume import ORIENTATIONS, reoriented
+from .test_volume import ORIENTATIONS
 
 ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
 

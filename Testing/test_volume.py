@@ -19,19 +19,7 @@ from FunFuseSlicer.Logic.volume import (
     volume_from_sitk,
     volume_to_sitk,
 )
-
-
-def reoriented(volume: Volume, permutation, flips) -> Volume:
-    """The same anatomy stored with other axes: ``permutation`` of i, j, k, then ``flips``."""
-    array = np.transpose(volume.array, [2 - permutation[2 - axis] for axis in range(3)])
-    matrix = volume.ijk_to_ras[:, [*permutation, 3]].copy()
-    for axis, flip in enumerate(flips):
-        if flip:
-            array = np.flip(array, 2 - axis)
-            matrix[:, 3] = matrix[:, 3] + matrix[:, axis] * (array.shape[2 - axis] - 1)
-            matrix[:, axis] = -matrix[:, axis]
-    return Volume(np.ascontiguousarray(array), matrix, volume.name)
-
+from Headless.studies.robustness_pairs import reoriented
 
 ORIENTATIONS = [
     (permutation, flips)

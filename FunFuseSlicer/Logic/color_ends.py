@@ -63,11 +63,8 @@ class ColorEnds:
         first, end = self._rows[plane]
         where = (plane, slice(first, end))
         # Arrays made anew for every plane would cost as much again.
-        words, octets = (scratch[: end - first] for scratch in self._scratch)
-        np.multiply(self._drop[where], _steps(omega), out=words, dtype=np.uint16)
-        np.right_shift(words, 8, out=words)
-        np.copyto(octets, words, casting="unsafe")
-        np.subtract(self._gray[where], octets, out=colors[where])
+        scratch = [array[: end - first] for array in self._scratch]
+        _mix(self._gray[where], self._drop[where], omega, *scratch, colors[where])
 
     def colors(self, where: Index, omega: float) -> np.ndarray:
         """uint8 RGB of any part of a complete volume."""
@@ -80,13 +77,22 @@ class ColorEnds:
                 if len(self._gathered) >= MOST_GATHERED:
                     self._gathered.clear()
                 self._gathered[key] = gathered
-        gray, drop = gathered
-        return gray - (np.multiply(drop, _steps(omega), dtype=np.uint16) >> 8).astype(np.uint8)
+        mixed = np.empty_like(gathered[0])
+        _mix(*gathered, omega, np.empty(mixed.shape, np.uint16), np.empty_like(mixed), mixed)
+        return mixed
 
 
-def _steps(omega: float) -> np.uint16:
-    """Ω in 256 steps: 16 bits hold their product with a byte."""
-    return np.uint16(round(omega * 256))
+def _mix(gray, drop, omega: float, words, octets, out) -> None:
+    """``gray - omega * drop`` into ``out``, all bytes of one shape.
+
+    Ω goes in 256 steps: 16 bits hold their product with a byte.
+
+    :param words: scratch of 16 bits, of the same shape; ``octets`` of 8.
+    """
+    np.multiply(drop, np.uint16(round(omega * 256)), out=words, dtype=np.uint16)
+    np.right_shift(words, 8, out=words)
+    np.copyto(octets, words, casting="unsafe")
+    np.subtract(gray, octets, out=out)
 
 
 def ends_or_none(source: ColorSource, table: np.ndarray, balance: float) -> Optional[ColorEnds]:

@@ -3,6 +3,7 @@
 import torch
 
 from .errors import InputError
+from .volume import out_of_memory
 
 # "gpu" is whichever of CUDA and MPS there is.
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps")
@@ -38,12 +39,11 @@ def device_in_words(device: torch.device) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch failed for want of memory, on any device."""
-    kinds = (getattr(torch, "OutOfMemoryError", None), torch.cuda.OutOfMemoryError, MemoryError)
-    if isinstance(error, tuple(kind for kind in kinds if kind is not None)):
+    """Whether PyTorch, on any device, NumPy or ITK failed for want of memory."""
+    kinds = (getattr(torch, "OutOfMemoryError", None), torch.cuda.OutOfMemoryError)
+    if out_of_memory(error) or isinstance(error, tuple(kind for kind in kinds if kind is not None)):
         return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
 
 
 def bfloat16_runs_fast(device: torch.device) -> bool:

@@ -166,6 +166,16 @@ class _Job:
         filled = [index for index in self.waiting if self.mri[index].any() or self.pet[index].any()]
         self.checked = set(filled[len(filled) // 6 :: max(1, len(filled) // CHECKED_SLICES)][:CHECKED_SLICES])
 
+    def checks(self, index: int) -> bool:
+        """Whether the parts of this slice are compared with the fused image alone."""
+        return (
+            index in self.checked
+            and self.parts
+            and self.network.parts_add_up
+            # In bfloat16 the fused image is what the parts add up to.
+            and self.dtype == torch.float32
+        )
+
     def lower_precision(self, device: torch.device, precision: str) -> None:
         """Compute in that precision, if the processor is fast at it and it shows on no checked slice."""
         dtype = PRECISIONS[precision]
@@ -240,8 +250,7 @@ def _cpu_runner(job: _Job):
         return StripNetwork(job.network, job.dtype)
 
     def plain(mri: np.ndarray, pet: np.ndarray, parts: bool) -> List[np.ndarray]:
-        images = [_to_tensor(image[None], torch.device("cpu")) for image in (mri, pet)]
-        return _plain(job, images, parts, 0)
+        return _plain(job, _on_cpu(mri, pet), parts, 0)
 
     return plain
 
@@ -254,15 +263,11 @@ def _fuse_one(job: _Job, index: int, run) -> None:
         return
     mri, pet = (np.ascontiguousarray(image[window], dtype=np.float32) for image in (mri, pet))
     results = run(mri, pet, job.parts)
-    images = [_to_tensor(image[None], torch.device("cpu")) for image in (mri, pet)]
     if job.gradients:
-        results = [*results, *(gradient[0] for gradient in _gradients(job, images))]
+        results = [*results, *(gradient[0] for gradient in _gradients(job, _on_cpu(mri, pet)))]
     error = 0.0
-    if job.parts and job.network.parts_add_up:
-        plain = results[0]
-        if index in job.checked and job.dtype == torch.float32:
-            plain = _one_lane(job, index, window, run)
-        error = float(np.abs(results[1] + results[2] - plain).max())
+    if job.checks(index):
+        error = float(np.abs(results[1] + results[2] - _one_lane(job, index, window, run)).max())
     job.finish(index, window, results, error)
 
 
@@ -273,7 +278,7 @@ def _one_lane(job: _Job, index: int, window, run) -> np.ndarray:
         return run(np.ascontiguousarray(mri[window]), np.ascontiguousarray(pet[window]), False)[0]
     # By the plain pass, and of the whole slice: this measures what strips and leaving out black cost, too.
     with torch.inference_mode():
-        fused = job.network.fuse(*(_to_tensor(image[None], torch.device("cpu")) for image in (mri, pet)))
+        fused = job.network.fuse(*_on_cpu(mri, pet))
     return fused[0, 0].numpy()[window]
 
 
@@ -331,11 +336,9 @@ def _run_batch(job: _Job, batch: List[int], device: torch.device):
     results, error = _plain(job, images, job.parts), 0.0
     if job.gradients:
         results += _gradients(job, images)
-    if job.parts and job.network.parts_add_up:
-        fused = results[0]
-        if job.checked & set(batch) and job.dtype == torch.float32:
-            with torch.inference_mode():
-                fused = job.network.fuse(*images)[:, 0].cpu().numpy()
+    if any(job.checks(index) for index in batch):
+        with torch.inference_mode():
+            fused = job.network.fuse(*images)[:, 0].cpu().numpy()
         error = float(np.abs(results[1] + results[2] - fused).max())
     return results, error
 
@@ -358,6 +361,11 @@ def _gradients(job: _Job, images) -> List[np.ndarray]:
     return [
         (gradient * covered)[:, 0].float().cpu().numpy() for gradient in input_gradients(job.network, *images)
     ]
+
+
+def _on_cpu(mri: np.ndarray, pet: np.ndarray) -> List[torch.Tensor]:
+    """Two images (rows, columns) as the network wants them, (1, 1, rows, columns)."""
+    return [_to_tensor(image[None], torch.device("cpu")) for image in (mri, pet)]
 
 
 def _to_tensor(slices: np.ndarray, device: torch.device) -> torch.Tensor:

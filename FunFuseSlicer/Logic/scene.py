@@ -57,7 +57,6 @@ def volume_from_node(node) -> Volume:
     :raises InputError: no voxels, a color image, or a non-linear parent transform.
     """
     import slicer
-    import vtk
 
     if node is None:
         raise InputError("Choose an MRI and a PET volume first.")
@@ -71,17 +70,26 @@ def volume_from_node(node) -> Volume:
             f'"{name}" has {components} values a voxel (a color image?): choose a volume with one value '
             "a voxel. A color PET must be converted to uptake first."
         )
+    parent = node.GetParentTransformNode()
+    # Asked first: a matrix of a non-linear one is refused with messages in the application's log.
+    if parent is not None and not parent.IsTransformToWorldLinear():
+        raise InputError(f'"{name}" is under a non-linear transform: harden that transform first.')
+    return Volume(slicer.util.arrayFromVolume(node), ijk_to_world(node), name)
+
+
+def ijk_to_world(node) -> np.ndarray:
+    """4×4, voxel index (i, j, k) of a volume node to world RAS, with its linear parent transforms."""
+    import slicer
+    import vtk
+
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     parent = node.GetParentTransformNode()
     if parent is not None:
-        # Asked first: a matrix of a non-linear one is refused with messages in the application's log.
-        if not parent.IsTransformToWorldLinear():
-            raise InputError(f'"{name}" is under a non-linear transform: harden that transform first.')
         to_world = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToWorld(to_world)
         vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
-    return Volume(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVTKMatrix(matrix), name)
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def add_volume_node(volume: Volume):

@@ -70,7 +70,7 @@ def _status_mb(key: str) -> Optional[float]:
 def machine() -> Dict[str, object]:
     """What the figures depend on."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -86,7 +86,8 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the computer calls its processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:

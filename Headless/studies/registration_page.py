@@ -14,6 +14,7 @@ from FunFuseSlicer.Logic.registration.plausibility import decompose
 from FunFuseSlicer.Logic.registration.preparation import prepare
 from FunFuseSlicer.Logic.registration.selection import JUDGE_MM
 
+from ..benchmarks.timing import processor
 from . import registration_cases as cases
 from .registration import Row, numbers
 from .registration_plots import plot_errors, plot_template
@@ -418,16 +419,6 @@ def _percent(part: float) -> str:
 
 def _machine() -> str:
     return (
-        f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"SimpleITK {sitk.Version.VersionString()}"
     )
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -104,6 +104,7 @@ def dicom_series(
     slopes: bool = False,
     prefix: str = "A",
     change: Optional[Callable[[Path], None]] = None,
+    patient: Optional[Dict[str, str]] = None,
 ) -> Path:
     """A folder with one 16-bit file for each slice of a volume with LPS axes.
 
@@ -111,10 +112,12 @@ def dicom_series(
     :param frames: how many images of each slice there are.
     :param slopes: scale every slice by itself, as PET scanners do.
     :param change: something done to the folder at the end.
+    :param patient: what the headers say of the patient, by DICOM keyword.
     """
     from pydicom.dataset import FileDataset, FileMetaDataset
 
     folder.mkdir(exist_ok=True)
+    patient = patient or {"PatientName": "Phantom", "PatientID": "0"}
     for time in range(frames):
         for k, slice_ in enumerate(volume.array):
             uid = f"{_ROOT}.{series}.{modality == 'MR':d}.{time + 1}.{k + 1}"
@@ -127,7 +130,9 @@ def dicom_series(
             item.StudyInstanceUID = f"{_ROOT}.9"
             item.SeriesInstanceUID = f"{_ROOT}.{series}.{modality == 'MR':d}"
             item.FrameOfReferenceUID = f"{_ROOT}.8.{frame}"
-            item.PatientName, item.PatientID, item.InstanceNumber = "Phantom", "0", k + 1
+            item.InstanceNumber = k + 1
+            for keyword, value in patient.items():
+                setattr(item, keyword, value)
             lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.ijk_to_ras
             item.ImagePositionPatient = [round(float(x), 4) for x in lps[:3, 3] + k * lps[:3, 2]]
             item.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]

@@ -104,18 +104,24 @@ def flat_axes() -> Pair:
     return replace(pair, pet=replace(pair.pet, ijk_to_ras=flat))
 
 
+def reoriented(volume: Volume, permutation, flips) -> Volume:
+    """The same anatomy stored with other axes: ``permutation`` of i, j, k, then ``flips``."""
+    array = np.transpose(volume.array, [2 - permutation[2 - axis] for axis in range(3)])
+    matrix = volume.ijk_to_ras[:, [*permutation, 3]].copy()
+    for axis, flip in enumerate(flips):
+        if flip:
+            array = np.flip(array, 2 - axis)
+            matrix[:, 3] = matrix[:, 3] + matrix[:, axis] * (array.shape[2 - axis] - 1)
+            matrix[:, axis] = -matrix[:, axis]
+    return Volume(np.ascontiguousarray(array), matrix, volume.name)
+
+
 def stored(order: Tuple[int, int, int], flips: Tuple[bool, bool, bool]) -> Callable[[], Pair]:
     """The MRI of the phantom with its i, j, k axes in another order and direction; the PET as it is."""
 
     def build() -> Pair:
         pair = phantom()
-        matrix = pair.mri.ijk_to_ras[:, [*order, 3]].copy()
-        array = np.transpose(pair.mri.array, [2 - order[2 - axis] for axis in range(3)])
-        for axis in np.flatnonzero(flips):
-            array = np.flip(array, 2 - axis)
-            matrix[:, 3] += matrix[:, axis] * (array.shape[2 - axis] - 1)
-            matrix[:, axis] *= -1
-        return replace(pair, mri=Volume(np.ascontiguousarray(array), matrix, "T1"))
+        return replace(pair, mri=reoriented(pair.mri, order, flips))
 
     return build
 

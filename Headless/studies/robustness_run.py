@@ -215,8 +215,8 @@ def _run_nodes(case: Case, folder: Path):
     volumes = {}
     for role in VOLUME_ROLES:
         node = getattr(run.nodes, role)
-        volumes[role] = Volume(slicer.util.arrayFromVolume(node), _ijk_to_world(node), role)
-    grid = Volume(slicer.util.arrayFromVolume(mri), _ijk_to_world(mri))
+        volumes[role] = Volume(slicer.util.arrayFromVolume(node), scene.ijk_to_world(node), role)
+    grid = Volume(slicer.util.arrayFromVolume(mri), scene.ijk_to_world(mri))
     notes = " ".join(run.notes)
     error = run.fusion.slices.completeness
     problems += [] if error <= COMPLETENESS else [f"completeness {error:.1e}"]
@@ -258,18 +258,3 @@ def snapshot() -> Dict[str, tuple]:
 def _only_volumes(nodes: Dict[str, tuple]) -> Dict[str, tuple]:
     """A result changes the layers of the views, as it shall."""
     return {node_id: facts for node_id, facts in nodes.items() if facts[-1] is not None}
-
-
-def _ijk_to_world(node) -> np.ndarray:
-    import slicer
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    to_world = np.eye(4)
-    parent = node.GetParentTransformNode()
-    if parent is not None:
-        world = vtk.vtkMatrix4x4()
-        parent.GetMatrixTransformToWorld(world)
-        to_world = slicer.util.arrayFromVTKMatrix(world)
-    return to_world @ slicer.util.arrayFromVTKMatrix(matrix)

@@ -13,7 +13,7 @@ from .. import views
 from ..color_ends import ColorEnds, ends_or_none, write_part
 from ..coloring import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
-from ..scene import ATTRIBUTE, color_table
+from ..scene import ATTRIBUTE, color_table, ijk_to_world
 from ..slabs import shown_voxels
 
 # How long an event loop may have to wait while the whole volume is painted, in seconds.
@@ -167,16 +167,8 @@ def _describe(node, look: Look) -> None:
 def _plane(slice_node, volume) -> np.ndarray:
     """The plane of a view in the voxel indices of a volume, for :func:`slabs.shown_voxels`."""
     import slicer
-    import vtk
 
-    ijk_to_world = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(ijk_to_world)
-    parent = volume.GetParentTransformNode()
-    if parent is not None:
-        to_world = vtk.vtkMatrix4x4()
-        parent.GetMatrixTransformToWorld(to_world)
-        vtk.vtkMatrix4x4.Multiply4x4(to_world, ijk_to_world, ijk_to_world)
     slice_to_ras = slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())
     normal, point = np.cross(slice_to_ras[:3, 0], slice_to_ras[:3, 1]), slice_to_ras[:3, 3]
     # A plane is a row vector: it moves with the inverse of what points move with.
-    return np.array([*normal, -normal @ point]) @ slicer.util.arrayFromVTKMatrix(ijk_to_world)
+    return np.array([*normal, -normal @ point]) @ ijk_to_world(volume)
