@@ -30,7 +30,7 @@ KEYS = [
     "rank_fused",
 ]
 METHODS = [f"FunFuse {name}" for name in model_names()]
-METHODS += [name.replace("_", " ").replace("laplacian", "Laplacian") for name in methods.METHODS]
+METHODS += [method.label for method in methods.METHODS.values()]
 METHODS += ["copy of the MRI", "copy of the PET"]
 
 

@@ -394,7 +394,7 @@ def test_page_says_where_a_limit_is_broken(everything):
 
 def test_shipped_models_on_real_pairs(shared_data):
     """Below average, maximum and pyramid on the test pairs is claimed of the default model."""
-    from FunFuseSlicer.Logic.methods import METHODS
+    from FunFuseSlicer.Logic.methods import REFERENCES
     from FunFuseSlicer.Logic.training.pairs import read_pairs
     from Headless.studies.model_measure import fuse_with, images_of
 
@@ -402,5 +402,5 @@ def test_shipped_models_on_real_pairs(shared_data):
     for pair in read_pairs([shared_data / "test_pairs"])[:2]:
         mri, pet = images_of(pair)
         ours = loss_of(pair_terms(mri, pet, fuse(mri, pet)), 0.8)
-        for method in METHODS.values():
+        for method in REFERENCES.values():
             assert ours < loss_of(pair_terms(mri, pet, method(mri, pet)), 0.8)

@@ -19,7 +19,6 @@ from .. import evaluation_report as report
 from ..files import FORMATS, is_flat, is_picture, read_volume
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
-from ..studies.evaluation_measure import method_label
 
 STAGE = "Evaluating"
 MODEL_LABEL, MRI_COPY, PET_COPY = "FunFuse", "copy of the MRI", "copy of the PET"
@@ -276,7 +275,7 @@ def _methods(networks: dict, device: str) -> Dict[str, Optional[Fuse]]:
     from FunFuseSlicer.Logic.device import choose_device
     from FunFuseSlicer.Logic.methods import METHODS
 
-    references = {method_label(name): method for name, method in METHODS.items()}
+    references = {method.label: method for method in METHODS.values()}
     return {
         **{name: _fuse_with(network, choose_device(device)) for name, network in networks.items()},
         **references,

@@ -93,9 +93,7 @@ def candidates(models: Tuple[str, ...], lam: float, omega: float) -> List[Candid
         Candidate(label(name), MODEL, f"this project, λ = {lam:g}", _gray(network))
         for name, network in networks.items()
     ]
-    result += [
-        Candidate(method_label(method.name), METHOD, method.citation, method) for method in METHODS.values()
-    ]
+    result += [Candidate(method.label, METHOD, method.citation, method) for method in METHODS.values()]
     said = f"luminance of the colored image, Ω = {omega:g}"
     result += [
         Candidate(f"{label(name)}, colored", COLORED, said, _colored(network, lam, omega))
@@ -116,19 +114,6 @@ def candidates(models: Tuple[str, ...], lam: float, omega: float) -> List[Candid
 def label(model: str) -> str:
     """A model in the tables."""
     return f"FunFuse {model}"
-
-
-def method_label(name: str) -> str:
-    """A method of the registry in the tables, spelled as people do."""
-    words = [_WORDS.get(word, word) for word in name.split("_")]
-    return ("-" if all(word.isupper() for word in words) else " ").join(words)
-
-
-# Abbreviations and names among the words of the registry.
-_WORDS = {
-    **{word: word.upper() for word in ("cnn", "gf", "lp", "nsct", "nsst", "papcnn", "pcdc", "rpcnn", "sr")},
-    "laplacian": "Laplacian",
-}
 
 
 def _probe(name: str, fused: np.ndarray) -> np.ndarray:

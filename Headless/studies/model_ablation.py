@@ -5,7 +5,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
-from FunFuseSlicer.Logic.methods import METHODS
+from FunFuseSlicer.Logic.methods import REFERENCES
 from FunFuseSlicer.Logic.paper_network import Architecture
 from FunFuseSlicer.Logic.training.options import TrainingOptions, preset, with_length
 from FunFuseSlicer.Logic.training.pairs import fingerprint
@@ -62,7 +62,7 @@ def ablation(study: Study) -> List[Row]:
         and for trained ones ``steps``, ``seeds``, ``diverged`` (seed -> step).
     """
     rows = [row for name in VARIANTS for row in [_variant_row(study, name)] if row is not None]
-    for name in METHODS:
+    for name in REFERENCES:
         groups = study.by_group(lambda group, name=name: study.method_rows(name, group))
         rows.append({"label": METHOD_LABELS[name], "name": name, "kind": "reference", "groups": groups})
     bounds = study.by_group(lambda group: _bound_rows(study, group))
@@ -84,7 +84,7 @@ def per_patient(study: Study) -> List[Row]:
     rows = []
     for group in study.groups.values():
         columns = {model.name: study.model_rows(model, LAMBDA, group) for model in study.models}
-        columns.update({name: study.method_rows(name, group) for name in METHODS})
+        columns.update({name: study.method_rows(name, group) for name in REFERENCES})
         columns["bound"] = _bound_rows(study, group)
         if any(column is None for name, column in columns.items() if name != "bound"):
             continue
@@ -108,7 +108,7 @@ def won_pairs(study: Study) -> Dict[str, Dict[str, Row]]:
     for model in study.models:
         for group in study.groups.values():
             ours = study.model_rows(model, LAMBDA, group)
-            theirs = {name: study.method_rows(name, group) for name in METHODS}
+            theirs = {name: study.method_rows(name, group) for name in REFERENCES}
             if ours is None or any(rows is None for rows in theirs.values()):
                 continue
             ours = np.array([loss_of(row, LAMBDA) for row in ours])

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
 
-from FunFuseSlicer.Logic.methods import METHODS
+from FunFuseSlicer.Logic.methods import REFERENCES
 from FunFuseSlicer.Logic.models import Model
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.training.options import TrainingOptions
@@ -92,11 +92,11 @@ class Study:
         return self.network_rows(f"{model.name}, λ = {lam:g}", model.sha256, lambda: model, lam, group)
 
     def method_rows(self, name: str, group: Group) -> Optional[List[Row]]:
-        """:meth:`network_rows` of a method of :data:`METHODS`."""
+        """:meth:`network_rows` of a method of :data:`REFERENCES`."""
         return self.store.once(
             f"measured/{name}-{group.name}",
             {"method": name, "pairs": group.fingerprint},
-            lambda: self._measure(METHOD_LABELS[name], METHODS[name], group),
+            lambda: self._measure(METHOD_LABELS[name], REFERENCES[name], group),
         )
 
     def by_group(self, rows: Callable[[Group], Optional[List[Row]]], lam: float = LAMBDA) -> Dict[str, Row]:

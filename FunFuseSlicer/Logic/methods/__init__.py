@@ -1,4 +1,4 @@
-"""Simple fusion methods to compare the network with, all behind one interface.
+"""Fusion methods to compare the network with, all behind one interface.
 
 :data:`METHODS` holds them by name; each is called with two images in [0, 1].
 """
@@ -7,6 +7,8 @@ from .interface import Method
 from .laplacian_pyramid import LAPLACIAN_PYRAMID
 from .pointwise import AVERAGE, MAXIMUM
 
-METHODS = {method.name: method for method in (AVERAGE, MAXIMUM, LAPLACIAN_PYRAMID)}
+# What every method should beat: without training, dictionary or parameters to choose.
+REFERENCES = {method.name: method for method in (AVERAGE, MAXIMUM, LAPLACIAN_PYRAMID)}
+METHODS = {**REFERENCES}
 
-__all__ = ["METHODS", "Method"]
+__all__ = ["METHODS", "REFERENCES", "Method"]

@@ -57,7 +57,10 @@ def _smoothed(image: np.ndarray) -> np.ndarray:
 
 LAPLACIAN_PYRAMID = Method(
     "laplacian_pyramid",
+    "Laplacian pyramid",
     "P. J. Burt, E. H. Adelson: The Laplacian pyramid as a compact image code. IEEE Transactions on "
     "Communications 31(4), 1983",
     laplacian_pyramid,
+    # Of two details of one size and opposite signs it takes the MRI's.
+    symmetric=False,
 )

@@ -9,5 +9,5 @@ def _average(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
     return (mri + pet) / 2
 
 
-AVERAGE = Method("average", "", _average)
-MAXIMUM = Method("maximum", "", np.maximum)
+AVERAGE = Method("average", "average", "", _average)
+MAXIMUM = Method("maximum", "maximum", "", np.maximum)
