@@ -64,8 +64,8 @@ def test_black_stays_exactly_black():
 
 
 def test_parts_are_the_directional_derivatives():
-    """Euler: C1 = J1·I1 and C2 = J2·I2, here by forward-mode differentiation."""
-    network, (mri, pet) = random_network(4).double(), random_pair(5)
+    """Euler: C1 = J1·I1 and C2 = J2·I2, here by forward-mode differentiation; before the limits."""
+    network, (mri, pet) = random_network(4).double().train(), random_pair(5)
     mri, pet = mri.double(), pet.double()
     parts = network(mri, pet)
     zero = torch.zeros_like(mri)

@@ -340,18 +340,30 @@ def test_range_counts_pixels_outside_and_negative_parts():
     class Fixed:
         """F = 1.2 in one row of four, whose parts are 1.5 and -0.3."""
 
+        free = 0.0
+
+        def train(self):
+            """Without limits it is brighter in a quarter of the pixels."""
+            self.free = 0.1
+            return self
+
+        def eval(self):
+            self.free = 0.0
+
         def __call__(self, mri, pet):
             first, second = torch.zeros_like(mri), torch.zeros_like(mri)
             first[..., 0, :], second[..., 0, :] = 1.5, -0.3
             return FusionParts(first + second, first, second)
 
         def fuse(self, mri, pet):
-            return self(mri, pet).fused + 0.001
+            fused = self(mri, pet).fused + 0.001
+            fused[..., 1, :3] += self.free
+            return fused
 
     mri = np.zeros((4, 6), np.float32)
     mri[:2] = 1
     found = range_of(Fixed(), mri, np.zeros_like(mri))
-    assert found["outside"] == pytest.approx(0.25) and found["outside_head"] == pytest.approx(0.5)
+    assert found["outside"] == pytest.approx(0.25) and found["limited"] == pytest.approx(0.25)
     assert found["C1_negative"] == 0 and found["C2_negative"] == pytest.approx(0.5)
     assert found["highest"] == pytest.approx(1.201) and found["completeness"] == pytest.approx(
         0.001, abs=1e-5

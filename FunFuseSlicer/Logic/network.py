@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .limits import limit, limit_parts
+
 NEGATIVE_SLOPE = 0.2
 
 # name -> (kernel size, input channels, output channels); stride 1, same padding (paper, section 2.1)
@@ -111,7 +113,8 @@ class TwoLaneNetwork(ConditionableNetwork):
         :param mri: (N, 1, H, W), 0 is background, nominally in [0, 1].
         :param pet: same shape.
         :param lam: λ in [0, 1], a number or (N,); needed if and only if the network is conditioned.
-        :return: fused image, MRI part, PET part, each (N, 1, H, W); not clipped.
+        :return: fused image, MRI part, PET part, each (N, 1, H, W); within the limits of
+            :mod:`limits`, but for training, where leaving them has its price.
         """
         scales = self._scales(lam, mri)
         mri_high, pet_high = self._high("mri", mri, scales), self._high("pet", pet, scales)
@@ -122,7 +125,9 @@ class TwoLaneNetwork(ConditionableNetwork):
             lanes = _leaky_relu_lanes(self._convolve(name, lanes, scales, lanes=2))
         low = torch.cat([self._low("mri", mri, scales), self._low("pet", pet, scales)])
         mri_part, pet_part = self.convolutions["output"]((lanes + low) / 3.0).chunk(2)
-        return FusionParts(mri_part + pet_part, mri_part, pet_part)
+        if self.training:
+            return FusionParts(mri_part + pet_part, mri_part, pet_part)
+        return FusionParts(*limit_parts(mri_part, pet_part, mri, pet))
 
     def fuse(self, mri: Tensor, pet: Tensor, lam: Union[float, Tensor, None] = None) -> Tensor:
         """The fused image alone, by the ordinary one-lane forward pass (see :meth:`forward`)."""
@@ -133,7 +138,8 @@ class TwoLaneNetwork(ConditionableNetwork):
         for name in ("rebuild_1", "rebuild_2"):
             feature = _leaky_relu(self._convolve(name, feature, scales))
         low = self._low("mri", mri, scales) + self._low("pet", pet, scales)
-        return self.convolutions["output"]((feature + low) / 3.0)
+        fused = self.convolutions["output"]((feature + low) / 3.0)
+        return fused if self.training else limit(fused, mri, pet)
 
     def at_lambda(self, lam: float) -> "TwoLaneNetwork":
         """A network for one λ with the scales folded into its weights: same output, no extra work.

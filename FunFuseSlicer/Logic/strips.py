@@ -6,13 +6,14 @@ layer keeps the last rows of its input, so that nothing is computed twice and th
 plain pass; memory depends on the strip, not on the slice.
 """
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .limits import limit, limit_parts
 from .network import LAYERS, NEGATIVE_SLOPE, TwoLaneNetwork
 
 # Few enough for the cache, and many enough that PyTorch takes its fast convolutions for images, too.
@@ -92,7 +93,14 @@ class StripNetwork:
                 for result, strip in zip(results, strips):
                     result[done : done + strip.shape[2]] = strip[0, 0].float().numpy()
                 done += strips[0].shape[2]
-        return [results[0] + results[1], *results] if parts else results
+            limited = self._limited([_to_tensor(result) for result in results], images)
+        return [result[0, 0].numpy() for result in limited]
+
+    def _limited(self, results: List[Tensor], images: Dict[str, Tensor]) -> Sequence[Tensor]:
+        """[fused, MRI part, PET part] of both parts, or [fused]."""
+        if len(results) == 2:
+            return limit_parts(*results, **images)
+        return [limit(*results, **images)]
 
     def _stream(self, stream: str, x: Tensor, last: bool) -> Tensor:
         """The layers of one stream; their features after LeakyReLU."""

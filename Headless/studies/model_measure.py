@@ -132,20 +132,24 @@ def best_pixels(mri: np.ndarray, pet: np.ndarray, lam: float, steps: int) -> np.
 def range_of(network, mri: np.ndarray, pet: np.ndarray) -> Row:
     """How a network for one λ keeps to the range, and whether its parts add up.
 
-    :return: ``outside``, the share of all pixels by more than 0.01 outside [0, 1]; ``outside_head``, the
-        same of the pixels where a source is not 0; ``C1_negative`` and ``C2_negative``, the shares of these
-        where a part is below -0.02; ``lowest`` and ``highest`` value of the fused image; ``completeness``,
-        the largest \\|C1 + C2 - F\\| with F from the ordinary one-lane pass.
+    :return: ``outside``, the share of all pixels by more than 0.01 outside [0, 1]; of the pixels where a
+        source is not 0, ``limited``, the share where the limits change the fused image by more than 0.01,
+        ``C1_negative`` and ``C2_negative``, the shares where a part is below -0.02; ``lowest`` and
+        ``highest`` value of the fused image; ``completeness``, the largest |C1 + C2 - F| with F from
+        the ordinary one-lane pass.
     """
     with torch.no_grad():
         parts = network(_tensor(mri), _tensor(pet))
         mri_part, pet_part = parts.mri_part[0, 0].numpy(), parts.pet_part[0, 0].numpy()
         fused = network.fuse(_tensor(mri), _tensor(pet))[0, 0].numpy()
+        # In training nothing is limited.
+        free = network.train().fuse(_tensor(mri), _tensor(pet))[0, 0].numpy()
+        network.eval()
     head = (mri > 0) | (pet > 0)
     outside = (fused < -RANGE_SLACK) | (fused > 1 + RANGE_SLACK)
     return {
         "outside": float(outside.mean()),
-        "outside_head": _share(outside, head),
+        "limited": _share(np.abs(free - fused) > RANGE_SLACK, head),
         "C1_negative": _share(mri_part < -PART_SLACK, head),
         "C2_negative": _share(pet_part < -PART_SLACK, head),
         "lowest": float(fused.min()),

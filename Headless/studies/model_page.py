@@ -88,7 +88,7 @@ def _ablation(results: Row) -> Iterable[str]:
     yield (
         "Each variant differs from the default preset in what its name says. Trained variants have a short "
         "budget, so compare them with each other and with the first row; the shipped models were trained "
-        "longer, in stages."
+        "longer."
     )
     yield f"![loss of every variant]({_image(ABLATION_PLOT)})"
     for group in _groups(results):
@@ -450,14 +450,17 @@ def _range(results: Row) -> Iterable[str]:
     yield "## Range and parts"
     yield (
         "Inputs lie in [0, 1]. Outside: share of pixels where the fused image leaves [0, 1] by more than "
-        "0.01, of all pixels and of the head. Negative: share of the head where a part is below -0.02. Each "
-        "as mean over pairs and, in brackets, of the worst pair. Completeness: largest difference of MRI "
-        "part + PET part from the fused image, which is computed a second time in the ordinary way."
+        "0.01. Limited: the network's last step keeps the fused image between black and the brightest that "
+        "either input shows within 11 pixels; this is the share of the head that it changes by more than "
+        "0.01, where contrast of the network is lost. Negative: share of the head where a part is below "
+        "-0.02. Each as mean over pairs and, in brackets, of the worst pair. Completeness: largest "
+        "difference of MRI part + PET part from the fused image, which is computed a second time in the "
+        "ordinary way."
     )
     cells = []
     for row in rows:
         mean, worst = row["mean"], row["worst"]
-        columns = ("outside", "outside_head", "C1_negative", "C2_negative")
+        columns = ("outside", "limited", "C1_negative", "C2_negative")
         cells.append(
             [
                 f"`{row['model']}`",
@@ -468,7 +471,7 @@ def _range(results: Row) -> Iterable[str]:
                 f"{worst['completeness']:.0e}",
             ]
         )
-    heads = ["model", "λ", "images", "outside", "outside, head", "MRI part negative", "PET part negative"]
+    heads = ["model", "λ", "images", "outside", "limited", "MRI part negative", "PET part negative"]
     yield _table([*heads, "lowest … highest", "completeness"], cells, left=3)
     said = []
     for model in dict.fromkeys(row["model"] for row in rows):
@@ -485,7 +488,10 @@ def _range(results: Row) -> Iterable[str]:
             said.append(
                 f"`{model}`: no pair has more than {_percent(MOST_OUTSIDE, 1)} of its pixels outside."
             )
-        mri, pet = (max(row["worst"][name] for row in own) for name in ("C1_negative", "C2_negative"))
+        limited, mri, pet = (
+            max(row["worst"][name] for row in own) for name in ("limited", "C1_negative", "C2_negative")
+        )
+        said.append(f"`{model}`: limited is at most {_percent(limited, 1)} of a head, over all λ above.")
         said.append(
             f"`{model}`: negative parts fill at most {_percent(mri, 1)} of a head in the MRI's part and "
             f"{_percent(pet, 1)} in the PET's, over all λ above."
