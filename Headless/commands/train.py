@@ -164,6 +164,9 @@ def parser() -> argparse.ArgumentParser:
     )
     objective.add_argument("--structure-weight", type=float, metavar="W", help="of livelier structure")
     objective.add_argument("--information-weight", type=float, metavar="W", help="of visual information")
+    objective.add_argument(
+        "--parts-weight", type=float, metavar="W", help="price of parts below 0, which cost a third more time"
+    )
     network = result.add_argument_group("network (other than the shipped one: for research)")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
     network.add_argument("--batch-norm", choices=("none", "running", "batch"))
@@ -184,7 +187,7 @@ def _recipe(options):
     if options.lam is not None:
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
     names = ("batch", "crop", "rate", "seed", "start_from")
-    names += ("objective", "structure_weight", "information_weight")
+    names += ("objective", "structure_weight", "information_weight", "parts_weight")
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
     return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))

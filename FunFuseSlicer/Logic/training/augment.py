@@ -10,9 +10,13 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
+from ..uptake import atlas_table
 from .pairs import Pair, to_unit
 
 MINIMUM_FILLED = 0.25
+
+# Of red, green and blue (ITU-R BT.601).
+LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 # Knots of a random gray scale, and how far they stray.
 KNOTS, STRAY = 6, 0.15
@@ -84,8 +88,10 @@ def augment(mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator) -> Tuple
     if rng.random() < 0.1:
         mri, pet = _lesion(mri, rng), _lesion(pet, rng)
     mri, pet = _intensity(mri, rng), _intensity(pet, rng)
-    # Also for pseudo-color turned gray, whose scale bends; without, such pairs fuse less well.
-    if rng.random() < 0.4:
+    scale = rng.random()
+    if scale < 0.2:
+        pet = _pseudo_color_turned_gray(pet)
+    elif scale < 0.5:
         pet = _other_scale(pet, rng)
     if rng.random() < 0.2:
         mri = _other_scale(mri, rng)
@@ -114,6 +120,12 @@ def _lesion(image: np.ndarray, rng) -> np.ndarray:
     center, radius = rng.uniform(0, image.shape[0], 2), rng.uniform(2.0, 10.0)
     blob = np.exp(-((rows - center[0]) ** 2 + (columns - center[1]) ** 2) / (2 * radius**2))
     return np.clip(image * (1.0 + rng.uniform(-0.8, 1.5) * blob), 0.0, 1.0)
+
+
+def _pseudo_color_turned_gray(image: np.ndarray) -> np.ndarray:
+    """The luminance of its colors, as in the paper: many published PET slices exist in that form only."""
+    luminance = atlas_table() @ LUMINANCE
+    return np.interp(image, np.linspace(0.0, 1.0, len(luminance)), luminance)
 
 
 def _other_scale(image: np.ndarray, rng) -> np.ndarray:

@@ -18,6 +18,9 @@ OBJECTIVES = ("faithful", "detail")
 # that the paper's loss hardly notices beside bright skull; more where contrast is rewarded.
 RANGE_WEIGHT, DETAIL_RANGE_WEIGHT = 10.0, 60.0
 
+# A part may be so far below 0 before it has a price: nobody sees that little, and the loss needs it.
+PART_SLACK = 0.01
+
 # Visual information: window and weight of each scale, fine to coarse, and the eye's noise, as in
 # metrics.visual_fidelity; the smallest image that leaves a window at the coarsest scale.
 WINDOWS, SCALE_WEIGHTS = (17, 9, 5, 3), (1 / 2.15, 0.0, 0.15 / 2.15, 1 / 2.15)
@@ -76,6 +79,17 @@ def make_objective(
     if min(structure_weight, information_weight) < 0:
         raise InputError("Weights of the objective must not be negative.")
     return faithful if name == "faithful" else detail(structure_weight, information_weight)
+
+
+def negative_parts(mri_part: Tensor, pet_part: Tensor) -> Tensor:
+    """Mean of what lies below a slightly negative part, per sample, (N,).
+
+    A part that takes brightness away is hard to read: what a modality contributed should not be negative.
+
+    :param mri_part: (N, 1, H, W); ``pet_part`` likewise.
+    """
+    below = (-PART_SLACK - mri_part).clamp_min(0) + (-PART_SLACK - pet_part).clamp_min(0)
+    return below.mean(dim=(1, 2, 3))
 
 
 def range_loss(fused: Tensor) -> Tensor:

@@ -27,10 +27,12 @@ class TrainingOptions:
     :param minutes: a time budget, turned into a number of steps by measuring the first ones.
     :param initialization: "he" (see :func:`network.initialize`) or "paper" (truncated normal).
     :param objective: see :mod:`objective`; likewise the two weights after it.
+    :param parts_weight: price of negative parts, see :func:`objective.negative_parts`; networks whose
+        parts do not add up pay none.
     :param start_from: a weights file of an earlier run, instead of an initialization.
     """
 
-    steps: int = 5500
+    steps: int = 7000
     batch: int = 4
     crop: int = 96
     rate: float = 2e-3
@@ -45,6 +47,7 @@ class TrainingOptions:
     objective: str = "faithful"
     structure_weight: float = 0.6
     information_weight: float = 0.4
+    parts_weight: float = 2.0
     start_from: Optional[str] = None
 
     def check(self) -> None:
@@ -66,6 +69,8 @@ class TrainingOptions:
             raise InputError(f"The objective detail needs a --crop of at least {SMALLEST}.")
         if self.seed < 0:
             raise InputError("--seed must not be negative.")
+        if self.parts_weight < 0:
+            raise InputError("--parts-weight must not be negative.")
         for value, known in ((self.schedule, SCHEDULES), (self.initialization, INITIALIZATIONS)):
             if value not in known:
                 raise InputError(f'There is no "{value}": choose one of {", ".join(known)}.')
@@ -110,6 +115,7 @@ def preset(name: str) -> TrainingOptions:
             lam=0.8,
             schedule="constant",
             initialization="paper",
+            parts_weight=0.0,
             architecture=Architecture("guarded-ratio", "batch", bias=True, tanh=True),
         )
     raise InputError(f'There is no preset "{name}": choose one of {", ".join(PRESETS)}.')

@@ -12,7 +12,7 @@ from ..errors import FunFuseError, InputError
 from . import checkpoint
 from .augment import patient_weights, random_batch, whole_batch
 from .loss import WINDOW, fusion_terms
-from .objective import Objective, make_objective
+from .objective import Objective, Terms, make_objective, negative_parts
 from .options import TrainingOptions
 from .pairs import Pair, fingerprint, to_unit
 from .variants import Network, build_network
@@ -28,6 +28,9 @@ ROWS, MEASUREMENTS, MEASURING_SHARE = 60, 20, 0.25
 
 # At most so much work is lost when a run is killed.
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+# Negative parts have their price in each so many steps: a step with parts takes half as long again.
+PARTS_EVERY = 2
 
 # Steps that are timed for a budget of minutes, after some that are slow because they are the first.
 WARMING_STEPS, TIMED_STEPS = 2, 6
@@ -201,7 +204,7 @@ class _Run:
         saved = self.seconds
         start = time.perf_counter() - saved
         while self.step < self.steps:
-            losses = _train_step(self.network, self.optimizer, self.objective, *self.data.batch(self.step))
+            losses = _train_step(self.network, self.optimizer, self.objective, *self._batch())
             if not np.isfinite(losses).all():
                 raise Diverged(self._why_diverged("The loss is"))
             self.schedule.step()
@@ -219,6 +222,9 @@ class _Run:
             elif self.seconds - saved > SECONDS_BETWEEN_CHECKPOINTS:
                 self.save()
                 saved = self.seconds
+
+    def _batch(self):
+        return (_parts_weight(self.options, self.step), *self.data.batch(self.step))
 
     def _add_row(self, measure: bool) -> None:
         row: Row = {"step": self.step, "seconds": round(self.seconds, 1)}
@@ -290,9 +296,24 @@ def _objective(options: TrainingOptions) -> Objective:
     return make_objective(options.objective, options.structure_weight, options.information_weight)
 
 
-def _train_step(network, optimizer, objective: Objective, mri, pet, lam) -> List[float]:
+def _terms(network, objective: Objective, parts_weight: float, mri, pet, lam) -> Terms:
+    """The objective, and the price of negative parts where there is one."""
+    given = lam if network.conditioned else None
+    if not (parts_weight and network.parts_add_up):
+        return objective(network.fuse(mri, pet, given), mri, pet, lam)
+    fused, *parts = network(mri, pet, given)
+    result = objective(fused, mri, pet, lam)
+    return result._replace(loss=result.loss + parts_weight * negative_parts(*parts))
+
+
+def _parts_weight(options: TrainingOptions, step: int) -> float:
+    """The price of negative parts in one step: none in most, where the parts need not be computed."""
+    return options.parts_weight * PARTS_EVERY if step % PARTS_EVERY == 0 else 0.0
+
+
+def _train_step(network, optimizer, objective: Objective, parts_weight: float, mri, pet, lam) -> List[float]:
     """One step: the objective, L_SSIM and L_l2 before it; no step is taken when they are not finite."""
-    result = objective(network.fuse(mri, pet, lam if network.conditioned else None), mri, pet, lam)
+    result = _terms(network, objective, parts_weight, mri, pet, lam)
     values = torch.stack([term.detach().mean() for term in result]).tolist()
     if np.isfinite(values).all():
         # Divided by what the loss comes to at each λ: else the largest losses, near λ = 1, take all.
@@ -323,7 +344,7 @@ def _affordable(network, data: _Data, held_out: Dict[str, List[Pair]]) -> Tuple[
     times = []
     for step in range(WARMING_STEPS + TIMED_STEPS):
         start = time.perf_counter()
-        _train_step(trial, optimizer, _objective(options), *data.batch(step))
+        _train_step(trial, optimizer, _objective(options), _parts_weight(options, step), *data.batch(step))
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
     for name, unseen in held_out.items():
