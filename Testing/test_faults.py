@@ -28,6 +28,8 @@ from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, Reg
 from .conftest import head_phantom
 
 OTHER = FusionOptions(omega=1.0, lam=0.3, colormap="PET-Heat", mode="uptake")
+# Gives no parts: what the network left of them goes.
+METHOD = FusionOptions(omega=1.0, colormap="PET-Heat", method="average")
 SHIFT = np.eye(4)
 SHIFT[:3, 3] = 6.0, -6.0, 0.0
 
@@ -251,8 +253,9 @@ class CancelledAt(Monitor):
         super().report(stage, fraction)
 
 
+@pytest.mark.parametrize("options", [OTHER, METHOD], ids=["network", "another method"])
 @pytest.mark.parametrize("again", [False, True])
-def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, again):
+def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, again, options):
     logic, cancelled_at = module.FunFuseSlicerLogic(), []
     if again:
         logic.process(*pair_nodes, registration=quick)
@@ -260,7 +263,7 @@ def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, agai
     for number in itertools.count(1):
         monitor = CancelledAt(number)
         try:
-            logic.process(*pair_nodes, OTHER, registration=quick, monitor=monitor)
+            logic.process(*pair_nodes, options, registration=quick, monitor=monitor)
             break  # it has fewer reports than that
         except Cancelled:
             assert snapshot(slicer) == before
@@ -291,11 +294,14 @@ STEPS = [
 def test_an_error_in_any_step_of_a_run(slicer, module, pair_nodes, quick, monkeypatch):
     """After it in the first run, and in one that would update the results of the run before."""
     logic = module.FunFuseSlicerLogic()
+    steps = [(*step, OTHER) for step in STEPS] + [
+        (*step, METHOD) for step in STEPS if step[1] != "load_model"
+    ]
     for error, expected in ((Broken("boo"), Broken), (MemoryError(), DeviceError)):
-        for name, function in STEPS:
+        for name, function, options in steps:
             with unchanged(slicer), monkeypatch.context() as patch, pytest.raises(expected) as caught:
                 patch.setattr(importlib.import_module(name), function, _raising(error))
-                logic.process(*pair_nodes, OTHER, registration=quick)
+                logic.process(*pair_nodes, options, registration=quick)
             assert error in (caught.value, caught.value.__cause__), f"{name}.{function}"
             assert expected is Broken or "memory" in str(caught.value)
         run = logic.process(*pair_nodes, registration=quick)
@@ -702,6 +708,21 @@ def test_a_script_that_fuses_again_under_the_panel(slicer, module, panel, pair_n
     assert np.abs(colors(panel) - before.astype(int)).max() > 5
     panel._parameters.omega = 0.6
     assert np.abs(colors(panel) - expected).max() <= 1, "but for rounding"
+
+
+def test_another_method_that_is_chosen_while_a_run_goes_on(panel):
+    """The results are those of the start of the run; their colors follow the choice as far as they can."""
+    chosen = panel._parameters
+    during(panel, "Fusing", lambda: setattr(chosen, "method", "average"))
+    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "funfuse"
+    colors(panel)
+    assert panel._nodes["colored"].GetAttribute("FunFuse.Mode") == "uptake"
+    panel.onApplyButton()
+    assert "pet_part" not in panel._nodes
+    during(panel, "Fusing", lambda: setattr(chosen, "method", "funfuse"))
+    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "average" and panel._painting is None
+    assert "press Apply" in panel.ui.statusLabel.text
+    assert is_usable(panel)
 
 
 def test_results_that_are_removed_under_a_moving_slider(slicer, panel):
