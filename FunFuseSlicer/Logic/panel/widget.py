@@ -788,7 +788,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self._usesNetwork():
             label = _labelOf(self._parameters.method)
             alone = _("Only FunFuse tells what came from each image; {method} does not.").format(method=label)
-            fixed = _("Only for FunFuse: {method} has neither model nor λ, and runs on the CPU.").format(
+            fixed = _("Only for FunFuse: {method} has no model or λ to choose, and runs on the CPU.").format(
                 method=label
             )
         for name in ("modelComboBox", "lambdaSlider", "deviceComboBox"):
