@@ -7,7 +7,7 @@ in the folder Logic.
 import logging
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import List, Optional
 
 # Slicer adds the folder of every module to sys.path, so a bare "import Logic" could find another
@@ -73,13 +73,14 @@ class Run:
     :param nodes: the output nodes in the scene.
     :param registration: None when the pair was registered already.
     :param fusion: arrays and facts, see :class:`Logic.fusion.Fusion`.
+    :param fuser: what fused, see :class:`Logic.fuser.Fuser`.
     :param notes: sentences for the log: what was replaced, what was chosen.
     """
 
     nodes: scene.OutputNodes
     registration: Optional[RegistrationResult]
     fusion: object
-    model_sha256: str
+    fuser: object
     options: object
     notes: List[str]
     seconds: float
@@ -133,8 +134,8 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             ) from error
 
     def _process(self, mriNode, petNode, options, registration, maskNode, monitor, show, matrix) -> Run:
+        from FunFuseSlicer.Logic.fuser import load_fuser
         from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes
-        from FunFuseSlicer.Logic.models import load_model
 
         start = time.perf_counter()
         options, monitor = options or FusionOptions(), monitor or Monitor()
@@ -146,8 +147,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         (mri, mriCounts), (pet, petCounts) = preprocessing.clean(mriRaw), preprocessing.clean(petRaw)
         notes = preprocessing.replaced_sentences([(mri.name, mriCounts), (pet.name, petCounts)])
         monitor.report("Preparing", 0.5)
-        model = load_model(options.model)
-        network = model.at_lambda(options.lam)
+        fuser = load_fuser(options)
         colorTable = scene.color_table(options.colormap)
         monitor.report("Preparing", 1.0)
 
@@ -171,26 +171,27 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         mask = None
         if maskNode is not None:
             mask = resample(scene.volume_from_node(maskNode), mri, nearest=True).array
-        fusion = fuse_volumes(mri, petOnGrid, network, options, ranges, mask, monitor)
+        fusion = fuse_volumes(mri, petOnGrid, fuser.network, options, ranges, mask, monitor)
         monitor.report("Coloring", 0.0)
         colored = color_volume(fusion, options, colorTable)
         monitor.report("Coloring", 1.0)
         for node in (mriNode, petNode):
             if not slicer.mrmlScene.IsNodePresent(node):
                 raise InputError("The MRI or the PET was removed from the scene meanwhile: nothing was made.")
+        arrays = {
+            "pet_registered": petOnGrid.array,
+            "fused": fusion.fused,
+            "mri_part": fusion.mri_part,
+            "pet_part": fusion.pet_part,
+            "colored": colored,
+        }
         nodes = scene.push_outputs(
             mriNode,
             petNode,
-            {
-                "pet_registered": petOnGrid.array,
-                "fused": fusion.fused,
-                "mri_part": fusion.mri_part,
-                "pet_part": fusion.pet_part,
-                "colored": colored,
-            },
+            {role: array for role, array in arrays.items() if array is not None},
             matrix,
             self._display(petOnGrid.array),
-            self._provenance(mri, pet, options, model, result, fusion),
+            self._provenance(mri, pet, options, fuser, result, fusion),
             options.colormap,
             (lambda made: views.show_overlay(mriNode, made.colored)) if show else None,
         )
@@ -198,7 +199,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             nodes,
             result,
             fusion,
-            model.sha256,
+            fuser,
             options,
             [*notes, *fusion.slices.notes],
             time.perf_counter() - start,
@@ -222,18 +223,19 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             "pet_part": (0.0, 0.5),
         }
 
-    def _provenance(self, mri, pet, options, model, registration, fusion) -> dict:
+    def _provenance(self, mri, pet, options, fuser, registration, fusion) -> dict:
         """The attributes by which a saved scene explains itself; all text, as MRML wants it."""
         facts = {"MRIName": mri.name, "PETName": pet.name, "Version": VERSION}
-        facts.update({_camel(name): str(value) for name, value in asdict(options).items()})
+        chosen = {**options.facts(), **fuser.facts()}
+        facts.update({_camel(name): str(value) for name, value in chosen.items()})
+        if fusion.pet_part is not None:
+            facts["PETPartScale"] = repr(scale_of(fusion.pet_part))
         facts.update(
             {
-                "ModelSHA256": model.sha256,
                 "UsedDevice": fusion.slices.device,
-                # What the panel needs to repaint a saved scene without running the network.
+                # What the panel needs, as PETPartScale, to repaint a saved scene without fusing again.
                 "MRIScale": repr(fusion.scales[0]),
                 "PETScale": repr(fusion.scales[1]),
-                "PETPartScale": repr(scale_of(fusion.pet_part)),
                 "Registration": "none" if registration is None else registration.method,
                 "RegistrationSummary": _summary(registration),
                 "RegistrationDetails": "" if registration is None else registration.description,
@@ -260,7 +262,7 @@ def _summary(result: Optional[RegistrationResult]) -> str:
 
 
 def _camel(name: str) -> str:
-    return {"lam": "Lambda"}.get(name, name.capitalize())
+    return {"lam": "Lambda", "model_sha256": "ModelSHA256"}.get(name, name.capitalize())
 
 
 class FunFuseSlicerWidget(Panel):

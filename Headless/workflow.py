@@ -5,7 +5,7 @@ The work itself is done by the same ``FunFuseSlicerLogic`` that runs in Slicer.
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence
 
@@ -80,10 +80,11 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
 
 
 def _write_volumes(run, mri_node, options, folder: Path, monitor: Monitor) -> None:
-    steps = len(VOLUME_ROLES) + 3
-    for step, role in enumerate(VOLUME_ROLES):
+    nodes = _made(run, VOLUME_ROLES)
+    steps = len(nodes) + 3
+    for step, (role, node) in enumerate(nodes.items()):
         monitor.report("Writing", step / steps)
-        save_node(getattr(run.nodes, role), folder / f"{role}.nrrd")
+        save_node(node, folder / f"{role}.nrrd")
     if run.nodes.transform is not None:
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
     monitor.report("Writing", (steps - 2) / steps)
@@ -93,12 +94,18 @@ def _write_volumes(run, mri_node, options, folder: Path, monitor: Monitor) -> No
     monitor.report("Writing", 1.0)
 
 
+def _made(run, roles: Sequence[str]) -> Dict[str, object]:
+    """The output nodes that there are; not every method tells the parts."""
+    nodes = {role: getattr(run.nodes, role) for role in roles}
+    return {role: node for role, node in nodes.items() if node is not None}
+
+
 def _write_pictures(run, folder: Path) -> None:
     """8-bit PNG files: round(255 · F) and likewise the parts; the colored image as RGB."""
     import slicer
 
-    for role in PICTURE_ROLES:
-        array = slicer.util.arrayFromVolume(getattr(run.nodes, role))[0]
+    for role, node in _made(run, PICTURE_ROLES).items():
+        array = slicer.util.arrayFromVolume(node)[0]
         if role != "colored":
             array = np.rint(255.0 * np.clip(array, 0.0, 1.0)).astype(np.uint8)
         image = sitk.GetImageFromArray(array, isVector=role == "colored")
@@ -107,9 +114,9 @@ def _write_pictures(run, folder: Path) -> None:
 
 def _report(request: Request, run) -> dict:
     options, slices = request.options, run.fusion.slices
-    fusion = {("lambda" if name == "lam" else name): value for name, value in asdict(options).items()}
+    chosen = {**options.facts(), **run.fuser.facts()}
+    fusion = {("lambda" if name == "lam" else name): value for name, value in chosen.items()}
     fusion.update(
-        model_sha256=run.model_sha256,
         device=slices.device,
         slices=slices.slices,
         seconds=round(slices.seconds, 3),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.volume import Volume, volume_to_sitk
 from Headless.commands.__main__ import main
 from Headless.output_folder import verify
@@ -147,6 +148,63 @@ def test_modes_maps_and_masks(tmp_path, mode):
     assert report["fusion"]["mode"] == mode and report["inputs"]["mask"].endswith("k.nii")
     fused = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "fused.nrrd")))
     assert not fused[mask.array == 0].any()
+
+
+def test_another_method_writes_the_fused_image_alone(files, tmp_path, capsys):
+    """Also in the place of the network's results: what that wrote beside it goes."""
+    mri, pet = files
+    out = tmp_path / "out"
+    command = ["fuse", "--mri", str(mri), "--pet", str(pet), "--no-register", "--out", str(out)]
+    assert main(command) == 0
+    assert main([*command, "--method", "laplacian_pyramid", "--omega", "0.4"]) == 0
+    assert {path.name for path in out.iterdir()} == VOLUME_RESULTS - {"mri_part.nrrd", "pet_part.nrrd"}
+    assert verify(out) == []
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    fusion = report["fusion"]
+    assert fusion["method"] == "laplacian_pyramid" and fusion["mode"] == "uptake" and fusion["omega"] == 0.4
+    assert fusion["citation"] == methods.METHODS["laplacian_pyramid"].citation
+    assert not {"lambda", "balance", "model", "model_sha256", "precision"} & set(fusion)
+    assert fusion["device"] == "cpu" and report["completeness"] is None
+    assert "Laplacian pyramid: " in capsys.readouterr().out
+    assert main([*command, "--method", "funfuse"]) == 0
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["fusion"]["lambda"] == 0.8 and report["fusion"]["mode"] == "contribution"
+    assert {path.name for path in out.iterdir()} == VOLUME_RESULTS
+
+
+def test_pictures_by_another_method(tmp_path):
+    images = [np.uint8(v.array[4] / v.array.max() * 255) for v in head_phantom((8, 64, 56))]
+    for name, image in zip(("mri", "pet"), images):
+        sitk.WriteImage(sitk.GetImageFromArray(image), str(tmp_path / f"{name}.png"))
+    out = tmp_path / "out"
+    command = ["fuse", "--mri", str(tmp_path / "mri.png"), "--pet", str(tmp_path / "pet.png")]
+    assert main([*command, "--no-register", "--method", "maximum", "--out", str(out)]) == 0
+    assert {path.name for path in out.iterdir()} == {"fused.png", "colored.png", "report.json"}
+    fused = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "fused.png")))
+    np.testing.assert_array_equal(fused, np.maximum(*images))
+
+
+def test_what_does_not_go_with_a_method_is_said(files, tmp_path, capsys, monkeypatch):
+    odd = methods.Method("odd", "Odd", "", np.maximum, needs=(("no_such_module", "no-such-package"),))
+    monkeypatch.setitem(methods.METHODS, "odd", odd)
+    mri, pet = files
+    common = ["fuse", "--mri", mri, "--pet", pet, "--no-register", "--out", tmp_path / "out"]
+    for arguments, words in (
+        (["--method", "average", "--mode", "gradient"], ('"gradient"', 'mode "uptake"')),
+        (["--method", "average", "--mode", "contribution"], ('"contribution"', 'mode "uptake"')),
+        (["--method", "average", "--lambda", "0.5", "--device", "cpu"], ("--lambda, --device", "Leave out")),
+        (["--method", "odd"], ("Odd needs the Python package no-such-package", "choose another method")),
+    ):
+        line = refused(capsys, *common, *arguments)
+        assert all(word in line for word in words), line
+    with pytest.raises(SystemExit):
+        main([*map(str, common), "--method", "magic"])
+    assert "laplacian_pyramid" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SystemExit):
+        main(["fuse", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(f"{name}: {label}" in said for name, label in (("odd", "Odd"), ("funfuse", "FunFuse")))
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(files, tmp_path, capsys):

@@ -30,7 +30,7 @@ KEYS = [
     "rank_fused",
 ]
 METHODS = [f"FunFuse {name}" for name in model_names()]
-METHODS += [method.label for method in methods.METHODS.values()]
+METHODS += [method.label for method in methods.METHODS.values() if method.problem() is None]
 METHODS += ["copy of the MRI", "copy of the PET"]
 
 
@@ -285,3 +285,19 @@ def test_folder_of_pairs(tmp_path, capsys):
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert "41 × 41" in refused(capsys, "--pairs", data, "--out", out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_methods_without_their_package_are_left_out_with_a_note(tmp_path, capsys, monkeypatch):
+    odd = methods.Method("odd", "Odd", "", np.maximum, needs=(("no_such_module", "no-such-package"),))
+    monkeypatch.setattr(methods, "METHODS", {"odd": odd, "average": methods.METHODS["average"]})
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    for name, volume in zip(("mri", "pet"), head_phantom((12, 48, 44))):
+        write(gray_levels(volume, 5), data / f"0_{name}.png")
+    assert evaluate("--pairs", data, "--out", out) == 0
+    said = capsys.readouterr()
+    assert "note: Odd needs the Python package no-such-package" in said.err and "average" in said.out
+    with (out / "table.csv").open(encoding="utf-8") as file:
+        names = [row["method"] for row in csv.DictReader(file)]
+    assert "average" in names and "Odd" not in names
+    assert "Left out: Odd needs" in (out / "table.md").read_text(encoding="utf-8")

@@ -28,6 +28,8 @@ from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, Reg
 from .conftest import head_phantom
 
 OTHER = FusionOptions(omega=1.0, lam=0.3, colormap="PET-Heat", mode="uptake")
+# Gives no parts: what the network left of them goes.
+METHOD = FusionOptions(omega=1.0, colormap="PET-Heat", method="average")
 SHIFT = np.eye(4)
 SHIFT[:3, 3] = 6.0, -6.0, 0.0
 
@@ -109,6 +111,8 @@ def failing_at_line(number: int):
     read, or fill a new node of their own, do not count.
     """
     skipped = "push_outputs", "find_outputs", "_find_color_node", "_add_jet_node", "_ids", "_references"
+    # What a new result does not have goes when all that can fail is done.
+    skipped += ("remove_volume",)
     files, seen, times = (scene.__file__, views.__file__), 0, collections.Counter()
 
     def trace(frame, event, _argument):
@@ -132,10 +136,13 @@ def failing_at_line(number: int):
         sys.settrace(before)
 
 
-def push(mri, pet, seed: int, matrix, colormap: str):
+WITHOUT_PARTS = tuple(role for role in scene.VOLUME_ROLES if role not in scene.PART_ROLES)
+
+
+def push(mri, pet, seed: int, matrix, colormap: str, roles=scene.VOLUME_ROLES):
     """Results of one color for each role, as a run would push them."""
     rng, shape = np.random.default_rng(seed), (3, 4, 5)
-    arrays = {role: rng.random(shape, np.float32) for role in scene.VOLUME_ROLES}
+    arrays = {role: rng.random(shape, np.float32) for role in roles}
     arrays["colored"] = rng.integers(0, 255, (*shape, 3), np.uint8)
     display = {role: (0.0, 1.0 + seed) for role in arrays}
     return scene.push_outputs(
@@ -150,15 +157,25 @@ def push(mri, pet, seed: int, matrix, colormap: str):
     )
 
 
-@pytest.mark.parametrize("again, matrix", [(False, SHIFT), (True, SHIFT), (True, None)])
-def test_a_failure_at_any_line_of_putting_results_into_the_scene_is_undone(slicer, again, matrix):
+@pytest.mark.parametrize(
+    "again, matrix, then, now",
+    [
+        (False, SHIFT, (), scene.VOLUME_ROLES),
+        (True, SHIFT, scene.VOLUME_ROLES, scene.VOLUME_ROLES),
+        (True, None, scene.VOLUME_ROLES, scene.VOLUME_ROLES),
+        (True, SHIFT, scene.VOLUME_ROLES, WITHOUT_PARTS),
+        (True, SHIFT, WITHOUT_PARTS, scene.VOLUME_ROLES),
+    ],
+    ids=["first", "again", "without a transform", "without parts", "with parts"],
+)
+def test_a_failure_at_any_line_of_putting_results_into_the_scene_is_undone(slicer, again, matrix, then, now):
     mri, pet = (slicer.util.addVolumeFromArray(np.ones((3, 4, 5)), name=name) for name in ("T1", "FDG"))
     if again:
-        old = push(mri, pet, 1, np.eye(4), "Jet")
+        old = push(mri, pet, 1, np.eye(4), "Jet", then)
         # A person has looked at it since, and the MRI has moved.
         old.fused.GetDisplayNode().SetWindowLevelMinMax(0.2, 0.4)
         old.fused.GetDisplayNode().AddWindowLevelPreset(2.0, 1.0)
-        old.mri_part.SetAndObserveTransformNodeID(old.transform.GetID())
+        (old.mri_part or old.fused).SetAndObserveTransformNodeID(old.transform.GetID())
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "study")
         hierarchy.SetItemParent(hierarchy.GetItemByDataNode(mri), study)
@@ -173,13 +190,15 @@ def test_a_failure_at_any_line_of_putting_results_into_the_scene_is_undone(slice
         lines += 1
         try:
             with failing_at_line(lines):
-                nodes = push(mri, pet, 2, matrix, "PET-Heat")
+                nodes = push(mri, pet, 2, matrix, "PET-Heat", now)
             break
         except Broken as error:
             after = snapshot(slicer)
             assert after == before, error
     assert lines > 150
     assert nodes.fused.GetAttribute("FunFuse.Omega") == "2"
+    assert nodes.fused.GetAttribute("FunFuse.Only1") is None
+    assert set(scene.find_outputs(mri, pet)) - {"transform"} == set(now)
     assert (nodes.transform is None) == (matrix is None)
     assert nodes.fused.GetNodeReferenceID(scene.TRANSFORM_REFERENCE) == (
         None if matrix is None else nodes.transform.GetID()
@@ -234,8 +253,9 @@ class CancelledAt(Monitor):
         super().report(stage, fraction)
 
 
+@pytest.mark.parametrize("options", [OTHER, METHOD], ids=["network", "another method"])
 @pytest.mark.parametrize("again", [False, True])
-def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, again):
+def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, again, options):
     logic, cancelled_at = module.FunFuseSlicerLogic(), []
     if again:
         logic.process(*pair_nodes, registration=quick)
@@ -243,7 +263,7 @@ def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, agai
     for number in itertools.count(1):
         monitor = CancelledAt(number)
         try:
-            logic.process(*pair_nodes, OTHER, registration=quick, monitor=monitor)
+            logic.process(*pair_nodes, options, registration=quick, monitor=monitor)
             break  # it has fewer reports than that
         except Cancelled:
             assert snapshot(slicer) == before
@@ -255,6 +275,7 @@ def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, agai
 STEPS = [
     ("FunFuseSlicer.Logic.scene", "volume_from_node"),
     ("FunFuseSlicer.Logic.preprocessing", "clean"),
+    ("FunFuseSlicer.Logic.fuser", "load_fuser"),
     ("FunFuseSlicer.Logic.models", "load_model"),
     ("FunFuseSlicer.Logic.scene", "color_table"),
     ("FunFuseSlicer", "register"),
@@ -273,11 +294,14 @@ STEPS = [
 def test_an_error_in_any_step_of_a_run(slicer, module, pair_nodes, quick, monkeypatch):
     """After it in the first run, and in one that would update the results of the run before."""
     logic = module.FunFuseSlicerLogic()
+    steps = [(*step, OTHER) for step in STEPS] + [
+        (*step, METHOD) for step in STEPS if step[1] != "load_model"
+    ]
     for error, expected in ((Broken("boo"), Broken), (MemoryError(), DeviceError)):
-        for name, function in STEPS:
+        for name, function, options in steps:
             with unchanged(slicer), monkeypatch.context() as patch, pytest.raises(expected) as caught:
                 patch.setattr(importlib.import_module(name), function, _raising(error))
-                logic.process(*pair_nodes, OTHER, registration=quick)
+                logic.process(*pair_nodes, options, registration=quick)
             assert error in (caught.value, caught.value.__cause__), f"{name}.{function}"
             assert expected is Broken or "memory" in str(caught.value)
         run = logic.process(*pair_nodes, registration=quick)
@@ -684,6 +708,21 @@ def test_a_script_that_fuses_again_under_the_panel(slicer, module, panel, pair_n
     assert np.abs(colors(panel) - before.astype(int)).max() > 5
     panel._parameters.omega = 0.6
     assert np.abs(colors(panel) - expected).max() <= 1, "but for rounding"
+
+
+def test_another_method_that_is_chosen_while_a_run_goes_on(panel):
+    """The results are those of the start of the run; their colors follow the choice as far as they can."""
+    chosen = panel._parameters
+    during(panel, "Fusing", lambda: setattr(chosen, "method", "average"))
+    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "funfuse"
+    colors(panel)
+    assert panel._nodes["colored"].GetAttribute("FunFuse.Mode") == "uptake"
+    panel.onApplyButton()
+    assert "pet_part" not in panel._nodes
+    during(panel, "Fusing", lambda: setattr(chosen, "method", "funfuse"))
+    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "average" and panel._painting is None
+    assert "press Apply" in panel.ui.statusLabel.text
+    assert is_usable(panel)
 
 
 def test_results_that_are_removed_under_a_moving_slider(slicer, panel):

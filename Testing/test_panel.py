@@ -71,7 +71,8 @@ def test_every_parameter_of_the_form_exists(slicer):
         if prop.get("name") == "SlicerParameterName"
     ]
     assert len(names) == len(set(names))
-    assert set(names) == set(Parameters.__annotations__) - {"previewing"}
+    # The method is a name, which its selector knows; the others are noted, not chosen.
+    assert set(names) == set(Parameters.__annotations__) - {"method", "modeOfNetwork", "previewing"}
 
 
 def test_every_control_explains_itself():
@@ -437,6 +438,195 @@ def test_checking_the_alignment_leaves_the_views_as_they_were(panel, slicer, ind
     assert not panel.alignment.active and panel.ui.alignmentComboBox.currentIndex == 0
     assert views.all_layers() == layers
     assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
+
+
+# Other fusion methods
+
+NETWORK_ONLY = ("modelComboBox", "lambdaSlider", "deviceComboBox", "balanceSlider")
+
+
+def choose(panel, label):
+    """Pick a fusion method as a user does."""
+    combo = panel.ui.methodComboBox
+    combo.currentIndex = next(i for i in range(combo.count) if combo.itemText(i) == label)
+
+
+def is_offered(combo, index):
+    from PySide6 import QtCore
+
+    return bool(combo.model().index(index, 0).flags() & QtCore.Qt.ItemIsEnabled)
+
+
+def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
+    import qt
+
+    from FunFuseSlicer.Logic.fuser import method_labels
+    from FunFuseSlicer.Logic.panel.choices import Mode
+
+    ui, chosen = panel.ui, panel._parameters
+    labels = [ui.methodComboBox.itemText(index) for index in range(ui.methodComboBox.count)]
+    assert [label.lower() for label in labels] == [label.lower() for label in method_labels().values()]
+    assert chosen.method == "funfuse" and ui.methodComboBox.currentText == "FunFuse (this network)"
+    chosen.mode = Mode.GRADIENT
+    tips = {name: getattr(ui, name).toolTip for name in NETWORK_ONLY}
+    for _time in range(2):
+        choose(panel, "Laplacian pyramid")
+        assert chosen.method == "laplacian_pyramid" and chosen.mode is Mode.UPTAKE
+        assert ui.modeComboBox.currentText == Mode.UPTAKE.label() and ui.applyButton.enabled
+        for name in NETWORK_ONLY:
+            widget = getattr(ui, name)
+            assert not widget.enabled and "Only" in widget.toolTip and "Laplacian pyramid" in widget.toolTip
+        for index, mode in enumerate(Mode):
+            assert is_offered(ui.modeComboBox, index) == (mode is Mode.UPTAKE)
+            tip = ui.modeComboBox.itemData(index, qt.Qt.ToolTipRole)
+            assert ("Laplacian pyramid does not" in tip) == (mode is not Mode.UPTAKE)
+        choose(panel, "Average")
+        assert "average" in ui.balanceSlider.toolTip
+        choose(panel, "FunFuse (this network)")
+        assert chosen.method == "funfuse" and chosen.mode is Mode.GRADIENT, "as it was"
+        assert {name: getattr(ui, name).toolTip for name in NETWORK_ONLY} == tips
+        assert all(getattr(ui, name).enabled for name in NETWORK_ONLY)
+        assert all(is_offered(ui.modeComboBox, index) for index in range(len(Mode)))
+    chosen.mode = Mode.UPTAKE
+    choose(panel, "Maximum")
+    choose(panel, "FunFuse (this network)")
+    assert chosen.mode is Mode.UPTAKE, "it was the choice"
+
+
+def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
+    from FunFuseSlicer.Logic import scene
+
+    panel.onApplyButton()
+    first, network = dict(panel._nodes), voxels(panel._nodes["fused"]).copy()
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    choose(panel, "Average")
+    assert "Press Apply for average" in panel.ui.resultLabel.text
+    panel.onApplyButton()
+    nodes = panel._nodes
+    assert set(nodes) == set(scene.VOLUME_ROLES) - set(scene.PART_ROLES)
+    assert all(nodes[role] is first[role] for role in nodes)
+    assert not slicer.mrmlScene.IsNodePresent(first["mri_part"])
+    said = panel.ui.resultLabel.text
+    assert said.endswith("average.") and "λ" not in said and "Press Apply" not in said
+    assert panel.ui.deviceLabel.text.endswith("CPU")
+    colored = nodes["colored"]
+    panel._parameters.omega, panel._parameters.colormap = 0.0, "PET-Heat"
+    panel._finishPainting()
+    gray = np.rint(255 * np.clip(voxels(nodes["fused"]), 0, 1))
+    np.testing.assert_allclose(voxels(colored), np.repeat(gray[..., None], 3, axis=-1), atol=1)
+    assert scene.attribute(colored, "Omega") == "0.0" and colored.GetAttribute("FunFuse.Balance") is None
+    # Colors of the network need its parts: they are not there before Apply.
+    choose(panel, "FunFuse (this network)")
+    assert "press Apply" in panel.ui.statusLabel.text and panel._nodes == nodes
+    panel.onApplyButton()
+    assert set(panel._nodes) == set(scene.VOLUME_ROLES)
+    np.testing.assert_array_equal(voxels(panel._nodes["fused"]), network)
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+
+
+def test_other_methods_have_no_preview(panel):
+    panel.onApplyButton()
+    panel._parameters.lam = 0.3
+    while panel._previews:
+        panel._previewStep()
+    assert panel.preview.active
+    choose(panel, "Maximum")
+    assert not panel.preview.active and not panel._previews
+    choose(panel, "FunFuse (this network)")
+    assert panel._previews, "of the λ that is chosen"
+    choose(panel, "Maximum")
+    panel.onApplyButton()
+    # The λ of the network next time, which means nothing now; nor is there a picture of it to change.
+    panel._parameters.lam = 0.5
+    choose(panel, "FunFuse (this network)")
+    assert not panel.preview.active and not panel._previews
+
+
+def test_another_method_runs_by_itself_where_asked(panel):
+    panel.onApplyButton()
+    panel._parameters.autoUpdate = True
+    choose(panel, "Average")
+    assert panel._autoTimer.active
+    panel._autoTimer.stop()
+    panel._autoRun()
+    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "average"
+    panel._parameters.lam = 0.1
+    assert not panel._autoTimer.active, "the average has no λ"
+
+
+@pytest.mark.parametrize("method", ["average", "of_the_future"])
+def test_a_saved_scene_brings_the_method_back(panel, slicer, tmp_path, method):
+    from FunFuseSlicer.Logic.panel.choices import Mode
+
+    panel._parameters.mode = Mode.GRADIENT
+    choose(panel, "Average")
+    panel.onApplyButton()
+    fused = panel._nodes["fused"]
+    if method != "average":
+        panel._parameters.method = method
+        fused.SetAttribute("FunFuse.Method", method)
+    path = tmp_path / "scene.mrb"
+    assert slicer.util.saveScene(str(path))
+    slicer.mrmlScene.Clear(0)
+    assert panel.ui.methodComboBox.currentText == "FunFuse (this network)"
+    slicer.util.loadScene(str(path))
+    chosen = panel._parameters
+    assert chosen.method == method and chosen.mode is Mode.UPTAKE
+    assert panel.ui.methodComboBox.currentText == ("Average" if method == "average" else method)
+    assert set(panel._nodes) == {"pet_registered", "fused", "colored"}
+    chosen.omega = 0.0
+    panel._finishPainting()
+    gray = voxels(panel._nodes["colored"])
+    assert (gray == gray[..., :1]).all()
+    if method == "average":
+        assert panel.ui.applyButton.enabled
+    else:
+        assert not panel.ui.applyButton.enabled and f'Unknown method "{method}"' in panel.ui.noticeLabel.text
+        assert method in panel.ui.resultLabel.text
+    choose(panel, "FunFuse (this network)")
+    assert chosen.mode is Mode.GRADIENT, "as before the scene was saved"
+    panel.onApplyButton()
+    assert "pet_part" in panel._nodes and "Done" in panel.ui.statusLabel.text
+
+
+def test_a_method_that_lacks_its_package_is_gray_and_says_why(panel, slicer, monkeypatch):
+    import qt
+
+    from FunFuseSlicer.Logic import methods
+    from Headless.module import close_widget, open_widget
+
+    lacking = methods.Method("odd", "Odd", "", np.maximum, needs=(("no_such_module", "no-such-package"),))
+    monkeypatch.setitem(methods.METHODS, "odd", lacking)
+    widget = open_widget("FunFuseSlicer")
+    other = widget.self()
+    try:
+        combo = other.ui.methodComboBox
+        last = combo.count - 1
+        assert combo.itemText(last) == "Odd" and not is_offered(combo, last) and is_offered(combo, 0)
+        assert "no-such-package" in combo.itemData(last, qt.Qt.ToolTipRole)
+        other._parameters.method = "odd"
+        assert not other.ui.applyButton.enabled and "Odd needs" in other.ui.noticeLabel.text
+        assert not panel.ui.applyButton.enabled, "the other panel shows the same choices"
+        monkeypatch.setitem(methods.METHODS, "odd", methods.Method("odd", "Odd", "", np.maximum))
+        other._updatePanel()
+        assert other.ui.applyButton.enabled and is_offered(combo, last)
+        other.onApplyButton()
+        assert set(panel._nodes) == {"pet_registered", "fused", "colored"} == set(other._nodes)
+    finally:
+        close_widget(widget)
+
+
+def test_a_script_may_use_another_method_under_the_panel(panel, slicer):
+    from FunFuseSlicer.Logic.fusion import FusionOptions
+    from Headless import qt_events
+
+    panel.onApplyButton()
+    for method, parts in (("average", False), ("funfuse", True)):
+        panel.logic.process(panel.mri, panel.pet, FusionOptions(method=method), registration=None)
+        qt_events.process(lambda wanted=parts: ("pet_part" in panel._nodes) == wanted, 10.0)
+        assert ("pet_part" in panel._nodes) == ("mri_part" in panel._nodes) == parts
+    panel._parameters.omega = 0.1
+    panel._finishPainting()
 
 
 # Results

@@ -148,7 +148,7 @@ def test_a_part_of_the_volume_is_colored_as_the_whole(parts, mode):
     mri_part, pet_part, pet = parts
     source = {
         "contribution": lambda: contribution_source(mri_part, pet_part),
-        "uptake": lambda: uptake_source(mri_part, pet_part, 3000 * pet),
+        "uptake": lambda: uptake_source((mri_part, pet_part), 3000 * pet),
         "gradient": lambda: gradient_source(mri_part, pet_part),
     }[mode]()
     whole = source.colors(jet_table(), 0.6, 0.3)
@@ -156,9 +156,17 @@ def test_a_part_of_the_volume_is_colored_as_the_whole(parts, mode):
         np.testing.assert_array_equal(source.colors(jet_table(), 0.6, 0.3, where), whole[where])
 
 
+def test_without_parts_the_fused_image_is_the_brightness_whatever_the_balance(parts):
+    mri_part, pet_part, pet = parts
+    fused = (mri_part + pet_part) / 2
+    source = uptake_source((fused,), pet)
+    for balance in (0.0, 0.5, 1.0):
+        np.testing.assert_array_equal(source.brightness(balance), fused)
+
+
 def test_the_scale_belongs_to_the_volume(parts):
     mri_part, pet_part, pet = parts
-    source = uptake_source(mri_part, pet_part, 3000 * pet, 3000.0)
+    source = uptake_source((mri_part, pet_part), 3000 * pet, 3000.0)
     np.testing.assert_array_equal(
         source.colors(jet_table(), 1.0, 0.5), colorize(mri_part + pet_part, pet, jet_table(), 1.0)
     )

@@ -4,6 +4,9 @@ import csv
 import json
 import math
 import re
+import sys
+import time
+import types
 
 import numpy as np
 import pytest
@@ -15,8 +18,15 @@ from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
 from FunFuseSlicer.Logic.models import load_model, model_names
 from FunFuseSlicer.Logic.training.pairs import Pair
+from FunFuseSlicer.Logic.volume import volume_to_sitk
 from Headless.commands.__main__ import main
-from Headless.studies import evaluation, evaluation_findings, evaluation_measure, evaluation_paper
+from Headless.studies import (
+    evaluation,
+    evaluation_findings,
+    evaluation_measure,
+    evaluation_paper,
+    evaluation_sources,
+)
 from Headless.studies.evaluation_findings import Measured
 from Headless.studies.evaluation_measure import COPY, METHOD, MODEL, MRI_COPY, PET_COPY, PROBE
 
@@ -39,9 +49,11 @@ def one_thread():
 @pytest.fixture
 def fresh_candidates():
     """Forget what was prepared for the methods of another test."""
-    evaluation_measure.candidates.cache_clear()
+    for prepared in (evaluation_measure.candidates, evaluation_measure._ready):
+        prepared.cache_clear()
     yield
-    evaluation_measure.candidates.cache_clear()
+    for prepared in (evaluation_measure.candidates, evaluation_measure._ready):
+        prepared.cache_clear()
 
 
 def gray_pair(seed=0, slice_number=5):
@@ -96,7 +108,8 @@ def test_all_models_and_methods_are_measured(fresh_candidates, monkeypatch):
     pair = gray_pair()
     rows = evaluation_measure.measure(evaluation_measure.Task(pair, model_names(), 0.8, 0.6))
     table = {row["method"]: row for row in rows}
-    assert len(table) == len(rows) == 2 * len(model_names()) + len(methods.METHODS) + 4
+    usable = [method for method in methods.METHODS.values() if method.problem() is None]
+    assert len(table) == len(rows) == 2 * len(model_names()) + len(usable) + 4
     assert [row["method"] for row in rows if row["kind"] == MODEL] == [f"FunFuse {n}" for n in model_names()]
     fused = np.uint8(np.floor((0.25 * pair.mri + 0.75 * pair.pet) + 0.5))
     expected = evaluate_pair(pair.mri, pair.pet, fused)
@@ -112,6 +125,71 @@ def test_all_models_and_methods_are_measured(fresh_candidates, monkeypatch):
     assert table[PROBES[0]]["Q_SSIM"] < first["Q_SSIM"], "a background that is not black"
     assert table[PROBES[1]]["Q_VIFF"] > first["Q_VIFF"], "contrast"
     assert table[f"{first['method']}, colored"]["Q_SSIM"] != first["Q_SSIM"]
+
+
+def test_what_prepares_for_a_size_is_no_time_of_an_image(fresh_candidates, monkeypatch):
+    """As filters of an image's size, made at the first image and kept."""
+    prepared = set()
+
+    def slow_at_first(mri, pet):
+        if mri.shape not in prepared:
+            prepared.add(mri.shape)
+            end = time.process_time() + 0.5
+            while time.process_time() < end:
+                pass
+        return (mri + pet) / 2
+
+    slow = methods.Method("slow", "Slow", "", slow_at_first)
+    monkeypatch.setattr(methods, "METHODS", {"slow": slow})
+    rows = evaluation_measure.measure(evaluation_measure.Task(gray_pair(), model_names()[:1], 0.8, 0.6))
+    assert next(row["ms"] for row in rows if row["method"] == "Slow") < 250
+    assert prepared == {(48, 44)}
+
+
+def test_methods_that_lack_a_package_are_left_out(fresh_candidates, monkeypatch):
+    odd = methods.Method("odd", "Odd", "Somebody, 2030", np.maximum, needs=(("no_such_module", "nothing"),))
+    monkeypatch.setattr(methods, "METHODS", {"odd": odd, "average": methods.METHODS["average"]})
+    names = [candidate.name for candidate in evaluation_measure.candidates(model_names(), 0.8, 0.6)]
+    assert "average" in names and "Odd" not in names
+    (source,) = evaluation_sources.sources()
+    assert source.label == "Odd" and "Odd needs the Python package nothing" in source.problem
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (
+            "One.\n\nLeft open:\n- a: b;\n- c, which\n  goes on;\n- d.\n\nMore.",
+            ["a: b", "c, which goes on", "d"],
+        ),
+        ("One.\n\nLeft open:\n\n* a\n* b\n", ["a", "b"]),
+        ("One.\n\nLeft open: the order of it;\ndegree 7.\nDiffers: in all.", ["the order of it; degree 7"]),
+        ("One.\n\nDiffers: in this.\nLeft open: a.\n\nNote: b.", ["a"]),
+        ("What is left open: nothing.", []),
+        ("", []),
+    ],
+)
+def test_what_is_left_open_is_read_from_the_module(text, expected):
+    assert evaluation_sources.listed_under("Left open", text) == expected
+
+
+def test_a_method_tells_what_the_modules_it_uses_leave_open(monkeypatch):
+    """Its own module first, each point once; what is of no method does not count."""
+    package = methods.__name__
+    below, own = types.ModuleType(f"{package}.below"), types.ModuleType(f"{package}.own")
+    below.__doc__ = "Below.\n\nLeft open:\n- the borders: mirrored.\n\nDiffers: one filter for two."
+    own.__doc__ = "Own.\n\nLeft open:\n- the window: 3;\n- the borders: mirrored."
+    own.below, own.np, own.Method = below, np, methods.Method
+    for module in (own, below):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    def fuse(mri, pet):
+        return mri
+
+    fuse.__module__ = own.__name__
+    source = evaluation_sources.source_of(methods.Method("own", "Own", "Somebody, 2030", fuse))
+    assert source.open == ["the window: 3", "the borders: mirrored"]
+    assert source.differs == ["one filter for two"] and source.problem is None
 
 
 def test_times_are_compared_on_the_same_image():
@@ -217,19 +295,37 @@ def study(*arguments):
     return main(["study", "evaluation", *map(str, arguments)])
 
 
-def test_one_command_writes_the_page(data, tmp_path, capsys, monkeypatch, fresh_candidates):
+@pytest.fixture
+def published(tmp_path):
+    """A registered pair of volumes to show: (MRI file, PET file)."""
+    paths = tmp_path / "T1.nii.gz", tmp_path / "FDG.nii.gz"
+    for volume, path in zip(head_phantom((9, 48, 44)), paths):
+        sitk.WriteImage(volume_to_sitk(volume), str(path))
+    return paths
+
+
+def test_one_command_writes_the_page(data, published, tmp_path, capsys, monkeypatch, fresh_candidates):
     from PIL import Image
 
+    odd = methods.Method("odd", "LP-SR", "Somebody, 2030", np.maximum, needs=(("no_such_module", "nothing"),))
+    monkeypatch.setattr(methods, "METHODS", {**methods.REFERENCES, "odd": odd})
     test, slices, weights = data
     page, out = tmp_path / "docs" / "evaluation.md", tmp_path / "out"
     arguments = ("--test", test, "--slices", slices, "--hold-out", "patient1", "--jobs", 1)
     arguments += ("--page", page, "--out", out)
-    assert study(*arguments, "--weights", weights) == 0
+    picture = ("--picture", *published, "--credit", "By somebody, free.")
+    assert study(*arguments, *picture, "--weights", weights) == 0
     assert "is " in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
     assert str(tmp_path) not in text and "--hold-out patient1 --weights WEIGHTS" in text
     pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
-    assert pictures == [f"images/evaluation_{name}.png" for name in ("test", "held_out", "weights")]
+    names = ("test", "held_out", "methods", "weights")
+    assert pictures == [f"images/evaluation_{name}.png" for name in names]
+    assert "By somebody, free." in text and "--picture MRI PET --credit TEXT" in text
+    assert text.count("LP-SR needs the Python package nothing") == 2 and "Somebody, 2030" in text
+    assert "Not measured in this run: LP-SR." in text
+    assert "LP-SR" not in re.search(r"Not implemented here: ([^.]*)", text).group(1)
+    assert methods.METHODS["laplacian_pyramid"].citation in text
     for picture in pictures:
         assert min(Image.open(page.parent / picture).size) > 300
     for key, size in (("test", 2), ("held_out", 1)):
@@ -265,7 +361,8 @@ def test_one_command_writes_the_page(data, tmp_path, capsys, monkeypatch, fresh_
     monkeypatch.setattr(evaluation, "write_bars", lambda *arguments: None)
     assert study(*arguments) == 0
     assert (out / "test_per_image.csv").read_bytes() == before, "even the times"
-    assert "evaluation_weights" not in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "evaluation_weights" not in text and "evaluation_methods" not in text
 
 
 def test_what_cannot_be_used_is_said(data, tmp_path, capsys):
@@ -278,8 +375,12 @@ def test_what_cannot_be_used_is_said(data, tmp_path, capsys):
         ("--weights", slices, "run the study weights"),
         ("--lambda", 1.5, "between 0 and 1"),
         ("--jobs", 0, "--jobs"),
+        ("--picture", (test / "00_mri.png", test / "00_pet.png"), "--picture needs --credit"),
+        ("--picture", (test / "00_mri.png", test / "none.png", "--credit", "me"), "none.png"),
     ):
-        arguments = [word for pair in {**good, name: value}.items() for word in pair]
+        arguments = []
+        for word, values in {**good, name: value}.items():
+            arguments += [word, *(values if isinstance(values, tuple) else (values,))]
         assert study(*arguments) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / "page.md").exists()

@@ -12,6 +12,8 @@ no voxel is ever converted to HSV.
 import numpy as np
 
 MODES = ("contribution", "uptake", "gradient")
+# What only the network tells: which part of the fused image comes from the PET, and how it reacts to each.
+NEED_PARTS = ("contribution", "gradient")
 
 # Below this functional term the saturation fades out, so that skull and background stay gray
 # instead of taking the lowest hue of the table.

@@ -51,10 +51,13 @@ def contribution_source(
 
 
 def uptake_source(
-    mri_part: np.ndarray, pet_part: np.ndarray, uptake: np.ndarray, scale: Optional[float] = None
+    value: Tuple[np.ndarray, ...], uptake: np.ndarray, scale: Optional[float] = None
 ) -> ColorSource:
-    """Mode "uptake": the hue is the registered PET."""
-    return ColorSource((mri_part, pet_part), uptake, scale or scale_of(uptake))
+    """Mode "uptake": the hue is the registered PET.
+
+    :param value: C1 and C2, or the fused image alone where there are no parts.
+    """
+    return ColorSource(value, uptake, scale or scale_of(uptake))
 
 
 def gradient_source(mri_gradient: np.ndarray, pet_gradient: np.ndarray) -> ColorSource:

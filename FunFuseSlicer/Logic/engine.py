@@ -103,7 +103,8 @@ def fuse_slices_steps(
 ) -> Generator[float, None, FusedSlices]:
     """Fuse a stack of slices while an event loop runs between the steps.
 
-    :param network: see :class:`network.TwoLaneNetwork`; for one λ (``at_lambda``).
+    :param network: see :class:`network.TwoLaneNetwork`; for one λ (``at_lambda``). One that gives the fused
+        image alone, without ``parts``, needs no more than ``fuse``, as :class:`fuser.MethodNetwork`.
     :param mri: (slices, rows, columns) in [0, 1], any strides, or whatever has that ``shape`` and gives a
         slice when indexed by its number; ``pet`` likewise.
     :param gradients: compute equation (5) as well.
@@ -289,7 +290,7 @@ def _window(network, mri: np.ndarray, pet: np.ndarray):
     if not len(rows):
         return None
     if not isinstance(network, TwoLaneNetwork):
-        # Biases make black gray.
+        # Biases make black gray; other methods work on the whole slice.
         return slice(None), slice(None)
     return tuple(slice(max(0, ends[0] - MARGIN), ends[-1] + 1 + MARGIN) for ends in (rows, columns))
 

@@ -17,7 +17,15 @@ import numpy as np
 from .errors import InputError, OutputError
 from .monitor import Monitor
 from .preprocessing import clean, normalize
-from .scene import MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE, place_beside, volume_from_node
+from .scene import (
+    ATTRIBUTE,
+    MRI_REFERENCE,
+    PET_REFERENCE,
+    ROLE_ATTRIBUTE,
+    place_beside,
+    volume_from_node,
+    write_attributes,
+)
 from .volume import Volume, axial_order, to_axial
 
 STAGE = "Evaluating"
@@ -427,11 +435,10 @@ def _style_chart(chart, name: str, series: Dict[str, object], rows: Sequence[Row
 
 def _describe(node, role: str, mri_node, fused, slices: int) -> None:
     """The provenance of the fused volume holds for its evaluation."""
-    for name in fused.GetAttributeNames():
-        if name.startswith("FunFuse."):
-            node.SetAttribute(name, fused.GetAttribute(name))
-    node.SetAttribute(ROLE_ATTRIBUTE, role)
-    node.SetAttribute("FunFuse.EvaluatedSlices", str(slices))
+    prefix = ATTRIBUTE.format("")
+    names = [name for name in fused.GetAttributeNames() if name.startswith(prefix)]
+    facts = {name[len(prefix) :]: fused.GetAttribute(name) for name in names}
+    write_attributes(node, {**facts, "Role": role, "EvaluatedSlices": str(slices)})
     node.SetNodeReferenceID(FUSED_REFERENCE, fused.GetID())
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, fused.GetNodeReferenceID(PET_REFERENCE))

@@ -1,20 +1,26 @@
 """From an MRI and a PET on the same grid to the fused image, its parts and its colors."""
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from dataclasses import asdict, dataclass
+from typing import Dict, Optional, Tuple
 
 import numpy as np
+import torch
 
-from .color import MODES
+from .color import MODES, NEED_PARTS
 from .coloring import ColorSource, contribution_source, gradient_source, uptake_source
 from .device import DEVICES, choose_device
 from .engine import PRECISIONS, FusedSlices, fuse_slices
 from .errors import InputError
+from .fuser import NETWORK, MethodNetwork, method_labels
+from .methods import Method
 from .models import DEFAULT_MODEL
 from .monitor import Monitor
 from .preprocessing import NORMALIZATIONS, full_range, to_unit, unit_range
 from .slabs import slabs
 from .volume import Volume, axial_order, to_axial
+
+# Options that mean something for the network only.
+NETWORK_OPTIONS = ("lam", "balance", "device", "model", "precision")
 
 
 @dataclass(frozen=True)
@@ -25,30 +31,37 @@ class FusionOptions:
     :param omega: Ω in [0, 1], how strongly color shows.
     :param balance: β in [0, 1], anatomy (0) against function (1); 0.5 is the fused image.
     :param mode: what gives the hue: "contribution" (the PET part), "uptake" (the registered PET) or
-        "gradient" (equation (5), with the value from the MRI's gradient).
+        "gradient" (equation (5), with the value from the MRI's gradient); None for "contribution", or
+        "uptake" for methods without parts.
     :param colormap: name of a color map.
     :param device: "auto", "cpu", "cuda" or "mps".
     :param normalization: see :func:`preprocessing.normalize`.
     :param model: name of the weights, see :func:`models.model_names`.
     :param precision: "float32" or "bfloat16", see :func:`engine.fuse_slices_steps`.
-    :raises InputError: a value outside its range, naming the option.
+    :param method: "funfuse", the network, or a name of :data:`methods.METHODS`. For these λ, balance, device,
+        model and precision have no meaning: they give the fused image alone, on the CPU.
+    :raises InputError: a value outside its range, naming the option; a mode that the method cannot give.
     """
 
     lam: float = 0.8
     omega: float = 0.6
     balance: float = 0.5
-    mode: str = "contribution"
+    mode: Optional[str] = None
     colormap: str = "Jet"
     device: str = "auto"
     normalization: str = "robust"
     model: str = DEFAULT_MODEL
     precision: str = "float32"
+    method: str = NETWORK
 
     def __post_init__(self):
+        if self.mode is None:
+            object.__setattr__(self, "mode", "contribution" if self.uses_network else "uptake")
         for what, value in (("λ", self.lam), ("Ω", self.omega), ("balance", self.balance)):
             if not 0.0 <= value <= 1.0:
                 raise InputError(f"{what} must lie between 0 and 1, not {value}.")
         for what, value, allowed in (
+            ("method", self.method, tuple(method_labels())),
             ("mode", self.mode, MODES),
             ("device", self.device, DEVICES),
             ("normalization", self.normalization, NORMALIZATIONS),
@@ -56,13 +69,36 @@ class FusionOptions:
         ):
             if value not in allowed:
                 raise InputError(f'Unknown {what} "{value}": choose one of {", ".join(allowed)}.')
+        if self.mode in NEED_PARTS and not self.uses_network:
+            raise _without_parts(self.mode, method_labels()[self.method])
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether the network fuses, not another method."""
+        return self.method == NETWORK
+
+    def facts(self) -> Dict[str, object]:
+        """The options that mean something for the method, by name."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if self.uses_network or name not in NETWORK_OPTIONS
+        }
+
+
+def _without_parts(mode: str, label: str) -> InputError:
+    return InputError(
+        f'The mode "{mode}" shows what came from each image, which only the network tells: {label} gives the '
+        'fused image alone. Choose the mode "uptake".'
+    )
 
 
 @dataclass(frozen=True)
 class Fusion:
     """A fused pair; arrays are (k, j, i) on the MRI's grid, float32.
 
-    :param fused: F; ``mri_part`` and ``pet_part`` are C1 and C2, F = C1 + C2. Not clipped.
+    :param fused: F; ``mri_part`` and ``pet_part`` are C1 and C2, F = C1 + C2. Not clipped. There are no parts
+        where a method gives the fused image alone.
     :param uptake_slices: see :attr:`uptake`.
     :param scales: the intensities of MRI and PET that became 1.
     :param gradients: (∇F_I1, ∇F_I2) when they were asked for.
@@ -70,8 +106,8 @@ class Fusion:
     """
 
     fused: np.ndarray
-    mri_part: np.ndarray
-    pet_part: np.ndarray
+    mri_part: Optional[np.ndarray]
+    pet_part: Optional[np.ndarray]
     uptake_slices: "UnitSlices"
     scales: Tuple[float, float]
     gradients: Optional[Tuple[np.ndarray, np.ndarray]]
@@ -127,10 +163,11 @@ def fuse_volumes(
     mask: Optional[np.ndarray] = None,
     monitor: Optional[Monitor] = None,
 ) -> Fusion:
-    """Normalize both volumes, run the network over the axial slices, and put the results back.
+    """Normalize both volumes, run the network or a method over the axial slices, and put the results back.
 
     :param mri: cleaned, see :func:`preprocessing.clean`; ``pet`` likewise, on the same grid.
-    :param network: for one λ, see ``at_lambda``.
+    :param network: for one λ, see ``at_lambda``; or a :class:`methods.Method`, which runs on the CPU and
+        gives the fused image alone.
     :param ranges: the original dtypes of MRI and PET; only the normalization "none" needs them.
     :param mask: (k, j, i); voxels where it is 0 become background in both inputs.
     :raises Cancelled: through the monitor, between slices.
@@ -138,15 +175,22 @@ def fuse_volumes(
     options = options or FusionOptions()
     order = axial_order(mri.ijk_to_ras)
     stacks = [_unit_slices(*image, mask, order, options) for image in zip((mri, pet), ranges)]
-    gradients = options.mode == "gradient"
-    outputs = [np.zeros(mri.array.shape, np.float32) for _ in range(5 if gradients else 3)]
+    if isinstance(network, Method):
+        network, device, precision = MethodNetwork(network), torch.device("cpu"), "float32"
+        parts = gradients = False
+    else:
+        device, precision = choose_device(options.device), options.precision
+        parts, gradients = True, options.mode == "gradient"
+    kinds = 1 + 2 * parts + 2 * gradients
+    outputs = [np.zeros(mri.array.shape, np.float32) for _ in range(kinds)]
     slices = fuse_slices(
         network,
         *stacks,
-        choose_device(options.device),
+        device,
         gradients,
         monitor,
-        precision=options.precision,
+        precision=precision,
+        parts=parts,
         outputs=[to_axial(output, order) for output in outputs],
     )
     if mask is not None:
@@ -154,7 +198,7 @@ def fuse_volumes(
             # The kernels reach a few pixels over the mask's edge; what the user masked stays black.
             output[mask == 0] = 0
     return Fusion(
-        *outputs[:3],
+        *(outputs[:3] if parts else (outputs[0], None, None)),
         stacks[1],
         tuple(stack.high - stack.low for stack in stacks),
         tuple(outputs[3:]) if gradients else None,
@@ -176,14 +220,18 @@ def _unit_slices(volume: Volume, dtype: np.dtype, mask, order, options: FusionOp
 def color_source(fusion: Fusion, mode: str) -> ColorSource:
     """What the colored volume of a run is made of.
 
-    :raises InputError: mode "gradient" of a pair that was fused without gradients.
+    :raises InputError: mode "gradient" of a pair that was fused without gradients, or a mode that needs the
+        parts of one that was fused without them.
     """
+    if fusion.mri_part is None and mode in NEED_PARTS:
+        raise _without_parts(mode, "the method of this pair")
     if mode == "gradient":
         if fusion.gradients is None:
             raise InputError("The gradient mode needs a run in that mode: press Apply again.")
         return gradient_source(*fusion.gradients)
     if mode == "uptake":
-        return uptake_source(fusion.mri_part, fusion.pet_part, fusion.uptake, 1.0)
+        value = (fusion.fused,) if fusion.mri_part is None else (fusion.mri_part, fusion.pet_part)
+        return uptake_source(value, fusion.uptake, 1.0)
     return contribution_source(fusion.mri_part, fusion.pet_part)
 
 

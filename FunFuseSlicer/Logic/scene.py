@@ -11,6 +11,7 @@ import numpy as np
 
 from .color import jet_table
 from .errors import InputError
+from .fuser import NETWORK
 from .volume import Volume
 
 # Every node that FunFuse makes says with this attribute what it is.
@@ -35,17 +36,23 @@ OUTPUT_NAMES = {
 
 # All but the transform, which a pair that was registered already does not have.
 VOLUME_ROLES = tuple(role for role in OUTPUT_NAMES if role != "transform")
+# What only the network makes.
+PART_ROLES = ("mri_part", "pet_part")
 
 
 @dataclass
 class OutputNodes:
-    """The nodes of one fused pair; ``transform`` is None when no registration was run."""
+    """The nodes of one fused pair.
+
+    The parts are None for methods that give the fused image alone, the transform when there was no
+    registration.
+    """
 
     pet_registered: object
     fused: object
-    mri_part: object
-    pet_part: object
     colored: object
+    mri_part: Optional[object] = None
+    pet_part: Optional[object] = None
     transform: Optional[object] = None
 
 
@@ -170,6 +177,17 @@ def find_outputs(mri_node, pet_node) -> Dict[str, object]:
     return found
 
 
+def find_results(mri_node, pet_node) -> Dict[str, object]:
+    """The nodes of a whole result of this pair, by role; empty when there is none, or a node is missing."""
+    found = find_outputs(mri_node, pet_node)
+    # Scenes saved before there were other methods do not name one.
+    network = "fused" in found and attribute(found["fused"], "Method") in ("", NETWORK)
+    roles = [role for role in VOLUME_ROLES if network or role not in PART_ROLES]
+    if not all(role in found for role in roles):
+        return {}
+    return {role: node for role, node in found.items() if role in (*roles, "transform")}
+
+
 def remove_volume(node) -> None:
     """Remove a volume together with its display and storage nodes, which Slicer would leave behind."""
     import slicer
@@ -186,6 +204,16 @@ def remove_volume(node) -> None:
 def attribute(node, name: str) -> str:
     """A fact that a run wrote into an output node; "" when it is not there."""
     return node.GetAttribute(ATTRIBUTE.format(name)) or ""
+
+
+def write_attributes(node, facts: Dict[str, str]) -> None:
+    """All facts of a run, by name; what an earlier run wrote and this one does not have goes."""
+    wanted = {ATTRIBUTE.format(name): value for name, value in facts.items()}
+    for name in node.GetAttributeNames():
+        if name.startswith(ATTRIBUTE.format("")) and name not in wanted:
+            node.RemoveAttribute(name)
+    for name, value in wanted.items():
+        node.SetAttribute(name, value)
 
 
 def matrix_of(node, name: str) -> Optional[np.ndarray]:
@@ -213,7 +241,8 @@ def push_outputs(
 
     After an error, whichever, the scene is as it was: half a set of results would look like a whole one.
 
-    :param arrays: by role, (k, j, i) or (k, j, i, 3) uint8, on the grid of the MRI node.
+    :param arrays: by role, (k, j, i) or (k, j, i, 3) uint8, on the grid of the MRI node. Nodes of the run
+        before in other roles are removed.
     :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
     :param display: by role, the intensities shown black and white.
     :param provenance: attributes that every node gets.
@@ -227,9 +256,12 @@ def push_outputs(
         nodes = _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap)
         if show is not None:
             show(nodes)
-    if nodes.transform is None and "transform" in old:
-        # Last, since what was under it could not be put back.
-        slicer.mrmlScene.RemoveNode(old["transform"])
+    # Last, since they, and what is under the transform, could not be put back.
+    for role in [role for role in old if getattr(nodes, role) is None]:
+        if role == "transform":
+            slicer.mrmlScene.RemoveNode(old[role])
+        else:
+            remove_volume(old[role])
     return nodes
 
 
@@ -391,9 +423,7 @@ def _image(array: np.ndarray):
 
 
 def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -> None:
-    node.SetAttribute(ROLE_ATTRIBUTE, role)
-    for name, value in provenance.items():
-        node.SetAttribute(ATTRIBUTE.format(name), value)
+    write_attributes(node, {**provenance, "Role": role})
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, pet_node.GetID())
 

@@ -197,6 +197,27 @@ class SelfTests:
         self.assertEqual(self._layers(), layers)
         self.assertEqual(self._node_ids(), before)
 
+    def test_another_method_and_back(self):
+        """Another fusion method gives no parts, its colors follow the slider, and the network comes back."""
+        from .panel.choices import Mode
+
+        before = set(self._fuse())
+        self.choices.method = "laplacian_pyramid"
+        self.assertIs(self.choices.mode, Mode.UPTAKE)
+        self.assertFalse(self.panel.ui.balanceSlider.enabled)
+        nodes = self._fuse()
+        self.assertEqual(before - set(nodes), {"mri_part", "pet_part"})
+        fused = self._voxels(nodes["fused"]).copy()
+        self.choices.omega = 0.0
+        self.panel._finishPainting()
+        gray = self._voxels(nodes["colored"])
+        np.testing.assert_allclose(gray[..., 0], np.rint(255 * np.clip(fused, 0, 1)), atol=1)
+        self.choices.method = "funfuse"
+        self.assertIs(self.choices.mode, Mode.CONTRIBUTION)
+        nodes = self._fuse()
+        self.assertEqual(set(nodes), before)
+        self.assertGreater(np.abs(self._voxels(nodes["fused"]) - fused).max(), 0.001)
+
     def test_four_panes(self):
         """The button opens the four panes and goes back."""
         from . import views

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="funfuse.py evaluate",
         description="Measure how good a fused image is (--mri, --pet, --fused), or compare the network with "
-        "simple methods over a folder of registered pairs (--pairs).",
+        "other methods over a folder of registered pairs (--pairs).",
         epilog=f"Images may be: {FORMATS}. {report.REWARDS}",
     )
     one = result.add_argument_group("one fused image")
@@ -235,9 +235,13 @@ def _fused_levels(fused: Volume) -> np.ndarray:
 def _evaluate_methods(options) -> None:
     if not options.pairs.is_dir():
         raise InputError(f"{options.pairs}: there is no such folder. Check the path.")
+    from FunFuseSlicer.Logic.methods import METHODS
     from FunFuseSlicer.Logic.models import load_model, model_names
     from FunFuseSlicer.Logic.training.pairs import read_pairs
 
+    problems = [method.problem() for method in METHODS.values() if method.problem() is not None]
+    for problem in problems:
+        print(f"  note: {problem}", file=sys.stderr)
     with all_or_nothing(options.out, owned=()) as folder, ProgressBars() as monitor:
         models = [load_model(name) for name in model_names()]
         networks = {f"{MODEL_LABEL} {model.name}": model.at_lambda(options.lam) for model in models}
@@ -258,6 +262,7 @@ def _evaluate_methods(options) -> None:
             f"{said}.",
             *(f'Model "{model.name}": sha256 {model.sha256[:16]}….' for model in models),
             "All images are rounded to 8 bits before they are measured.",
+            *(f"Left out: {problem}" for problem in problems),
         ]
         report.write_markdown(table, folder / "table.md", facts)
         report.write_bars(table, folder / "metrics.png", said)
@@ -271,14 +276,17 @@ def _count(number: int, what: str) -> str:
 
 
 def _methods(networks: dict, device: str) -> Dict[str, Optional[Fuse]]:
-    """The methods by their name in the tables, the given networks first. None marks those that do no work."""
+    """The methods that can be used here, by their name in the tables, the given networks first.
+
+    None marks those that do no work.
+    """
     from FunFuseSlicer.Logic.device import choose_device
     from FunFuseSlicer.Logic.methods import METHODS
 
-    references = {method.label: method for method in METHODS.values()}
+    others = {method.label: method for method in METHODS.values() if method.problem() is None}
     return {
         **{name: _fuse_with(network, choose_device(device)) for name, network in networks.items()},
-        **references,
+        **others,
         MRI_COPY: None,
         PET_COPY: None,
     }

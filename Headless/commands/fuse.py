@@ -1,10 +1,12 @@
 """``funfuse.py fuse``: fuse a user's own MRI and PET."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import List
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.fuser import method_labels
 
 from ..files import FORMATS, frames_differ, is_flat, is_picture, read_volume
 from ..output_folder import all_or_nothing
@@ -40,39 +42,54 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="register images, too, that have no point in common, as from two scanners",
     )
+    labels = method_labels()
     look = result.add_argument_group("fusion and color")
     look.add_argument(
-        "--lambda", dest="lam", type=float, default=0.8, help="structure against intensity, 0-1"
+        "--method",
+        choices=tuple(labels),
+        metavar="NAME",
+        help="what fuses (default funfuse); others give the fused image alone, without the parts of MRI and "
+        f"PET. {'; '.join(name if name == text else f'{name}: {text}' for name, text in labels.items())}",
     )
+    look.add_argument("--omega", type=float, help="strength of color, 0-1 (default 0.6)")
     look.add_argument(
-        "--model", default="faithful", metavar="NAME", help="faithful (the paper's objective) or detail"
+        "--mode",
+        choices=("contribution", "uptake", "gradient"),
+        help="what gives the hue (default contribution; other methods than funfuse give uptake only)",
     )
-    look.add_argument("--omega", type=float, default=0.6, help="strength of color, 0-1")
-    look.add_argument("--balance", type=float, default=0.5, help="anatomy (0) against function (1)")
-    look.add_argument("--mode", default="contribution", choices=("contribution", "uptake", "gradient"))
-    look.add_argument("--colormap", default="Jet", metavar="NAME", help='"Jet" or a color map of Slicer')
+    look.add_argument("--colormap", metavar="NAME", help='"Jet" (default) or a color map of Slicer')
     look.add_argument(
         "--normalize",
         choices=("robust", "minmax", "none"),
         help="intensities to [0, 1]: robust (default for volumes), minmax, or none, that is /255 for 8 bits "
         "(default for 8-bit pictures)",
     )
-    look.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
-    look.add_argument(
+    network = result.add_argument_group("the network alone (--method funfuse)")
+    network.add_argument(
+        "--lambda", dest="lam", type=float, help="structure against intensity, 0-1 (default 0.8)"
+    )
+    network.add_argument(
+        "--model", metavar="NAME", help="faithful (default, the paper's objective) or detail"
+    )
+    network.add_argument(
+        "--balance", type=float, help="anatomy (0) against function (1); 0.5 is the fused image (default)"
+    )
+    network.add_argument("--device", choices=("auto", "cpu", "gpu", "cuda", "mps"), help="default auto")
+    network.add_argument(
         "--precision",
-        default="float32",
         choices=("float32", "bfloat16"),
-        help="bfloat16 is faster on some processors; it is used only there, and where it does not show",
+        help="bfloat16 is faster on some processors; it is used only there, and where it does not show "
+        "(default float32)",
     )
     return result
 
 
 def _run(options, folder: Path, monitor) -> dict:
-    from FunFuseSlicer.Logic.fusion import FusionOptions
     from FunFuseSlicer.Logic.registration import RegistrationOptions
 
     from ..workflow import Request, run_request
 
+    fusion = _fusion_options(options)
     if Path(options.mri).resolve() == Path(options.pet).resolve():
         raise InputError(f"{options.mri} is given as MRI and as PET: give two different images.")
     mri, pet = read_volume(options.mri), read_volume(options.pet, options.frame)
@@ -87,17 +104,8 @@ def _run(options, folder: Path, monitor) -> dict:
             "give pictures of one size."
         )
     eight_bits = pictures and mri.array.dtype.itemsize == 1 and pet.array.dtype.itemsize == 1
-    fusion = FusionOptions(
-        lam=options.lam,
-        omega=options.omega,
-        balance=options.balance,
-        mode=options.mode,
-        colormap=options.colormap,
-        device=options.device,
-        precision=options.precision,
-        normalization=options.normalize or ("none" if eight_bits else "robust"),
-        model=options.model,
-    )
+    if eight_bits and options.normalize is None:
+        fusion = replace(fusion, normalization="none")
     # Without folders: their names often are those of patients.
     inputs = {"mri": Path(options.mri).name, "pet": Path(options.pet).name}
     if options.mask:
@@ -116,6 +124,24 @@ def _run(options, folder: Path, monitor) -> dict:
     )
 
 
+def _fusion_options(options):
+    """What was given; the rest is the library's own choice.
+
+    :raises InputError: a value that cannot be, or an option that means nothing for the method.
+    """
+    from FunFuseSlicer.Logic.fusion import NETWORK_OPTIONS, FusionOptions
+
+    names = ("method", "omega", "mode", "colormap", *NETWORK_OPTIONS)
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    fusion = FusionOptions(**given, normalization=options.normalize or "robust")
+    useless = [f"--{'lambda' if name == 'lam' else name}" for name in given if name in NETWORK_OPTIONS]
+    if useless and not fusion.uses_network:
+        raise InputError(
+            f"{', '.join(useless)}: only for the network. Leave out with --method {fusion.method}."
+        )
+    return fusion
+
+
 def _size(volume) -> str:
     return " × ".join(str(n) for n in volume.dimensions[:2])
 
@@ -125,5 +151,8 @@ def _summary(report: dict, out: Path) -> None:
     for note in report["notes"] + registration.get("notes", []):
         print(f"  note: {note}")
     print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
-    print(f"fusion        {fusion['slices']} slices on {fusion['device']}, {fusion['seconds']:.1f} s")
+    label = method_labels()[fusion["method"]]
+    print(
+        f"fusion        {label}: {fusion['slices']} slices on {fusion['device']}, {fusion['seconds']:.1f} s"
+    )
     print(f"results       {out.resolve()}")

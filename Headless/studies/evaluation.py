@@ -18,10 +18,12 @@ from ..progress import ProgressBars
 from . import evaluation_measure
 from .evaluation_findings import Measured, standing, summary
 from .evaluation_jobs import Journal, run_all
-from .evaluation_measure import METHOD, Task, candidates, measure
+from .evaluation_measure import Task, candidates, measure
 from .evaluation_origin import code_fingerprint, versions
-from .evaluation_page import Facts, page
+from .evaluation_page import Facts, Picture, page
 from .evaluation_plots import write_bars
+from .evaluation_sheet import SHEET, write_sheet
+from .evaluation_sources import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "evaluation.md"
@@ -49,17 +51,23 @@ def main(arguments: List[str]) -> int:
             key: _measure(key, pairs, models, hashes, code, options, folder, monitor)
             for key, pairs in sets.items()
         }
+        rows = candidates(models, options.lam, options.omega)
+        picture = None
+        if options.picture is not None:
+            number = write_sheet(*options.picture, rows, images / SHEET, monitor)
+            picture = Picture(SHEET, number, options.credit)
     facts = Facts(
         _command(options),
         options.lam,
         options.omega,
         hashes,
-        [(c.name, c.source) for c in candidates(models, options.lam, options.omega) if _is_cited(c)],
+        sources(),
         {key: _black(pairs) for key, pairs in sets.items()},
         versions(),
         code,
         weights,
         "images",
+        picture,
     )
     for key, one in measured.items():
         _write_tables(one, folder)
@@ -91,6 +99,16 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--hold-out", nargs="+", required=True, metavar="PATIENT", help="not trained on")
     result.add_argument("--weights", type=Path, metavar="DIR", help="results of the study weights, to show")
+    result.add_argument(
+        "--picture",
+        nargs=2,
+        type=Path,
+        metavar=("MRI", "PET"),
+        help="a registered pair of volumes that may be published, to show what every method makes of it",
+    )
+    result.add_argument(
+        "--credit", default="", metavar="TEXT", help="whose images --picture shows, and license"
+    )
     result.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help="default: docs/evaluation.md")
     result.add_argument(
         "--out", type=Path, default=Path("evaluation-study"), metavar="DIR", help="for all numbers as CSV"
@@ -109,6 +127,11 @@ def _check(options) -> None:
     for name, folder in (("--test", options.test), ("--slices", options.slices)):
         if not folder.is_dir():
             raise InputError(f"{name} {folder}: there is no such folder. Check the path.")
+    if options.picture is not None and not options.credit:
+        raise InputError("--picture needs --credit: whose images they are and under which license.")
+    for path in options.picture or ():
+        if not path.is_file():
+            raise InputError(f"--picture {path}: there is no such file. Check the path.")
     for name in ("lam", "omega"):
         if not 0 <= getattr(options, name) <= 1:
             raise InputError(f"λ and Ω must lie between 0 and 1, not {getattr(options, name)}.")
@@ -192,6 +215,8 @@ def _command(options) -> str:
     words += options.hold_out
     if options.weights is not None:
         words.append("--weights WEIGHTS")
+    if options.picture is not None:
+        words.append("--picture MRI PET --credit TEXT")
     for name, value, default in (("lambda", options.lam, 0.8), ("omega", options.omega, 0.6)):
         words += [f"--{name} {value:g}"] if value != default else []
     words += [f"--every {options.every}"] if options.every != 1 else []
@@ -201,7 +226,3 @@ def _command(options) -> str:
 def _black(pairs: List[Pair]) -> float:
     """Share of the pixels that are black in both sources, mean over the pairs."""
     return float(np.mean([((pair.mri == 0) & (pair.pet == 0)).mean() for pair in pairs]))
-
-
-def _is_cited(candidate) -> bool:
-    return candidate.kind == METHOD and bool(candidate.source)

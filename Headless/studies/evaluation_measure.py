@@ -23,9 +23,6 @@ VEIL, STRETCH = 3, 1.25
 VEIL_PROBE = f"{VEIL} gray levels of veil"
 STRETCH_PROBE = f"contrast × {STRETCH:g}"
 
-# A first call prepares what later ones use, which must not count as time of an image.
-WARM_UP = 64
-
 # MRI and PET, (rows, columns) float32 in [0, 1] -> the fused image, the same or uint8.
 Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -68,7 +65,7 @@ def measure(task: Task) -> List[Dict[str, object]]:
     sources = to_8_bits(mri), to_8_bits(pet)
     images: Dict[str, np.ndarray] = {MRI_COPY: sources[0], PET_COPY: sources[1]}
     rows = []
-    for candidate in candidates(task.models, task.lam, task.omega):
+    for candidate in _ready(task.models, task.lam, task.omega, mri.shape):
         milliseconds = math.nan
         if candidate.fuse is not None:
             start = time.process_time()
@@ -84,7 +81,7 @@ def measure(task: Task) -> List[Dict[str, object]]:
 
 @functools.lru_cache(maxsize=1)
 def candidates(models: Tuple[str, ...], lam: float, omega: float) -> List[Candidate]:
-    """All rows, in the order of the tables; ready to be timed."""
+    """All rows, in the order of the tables; methods that cannot be used here are left out."""
     from FunFuseSlicer.Logic.methods import METHODS
     from FunFuseSlicer.Logic.models import load_model
 
@@ -93,7 +90,8 @@ def candidates(models: Tuple[str, ...], lam: float, omega: float) -> List[Candid
         Candidate(label(name), MODEL, f"this project, λ = {lam:g}", _gray(network))
         for name, network in networks.items()
     ]
-    result += [Candidate(method.label, METHOD, method.citation, method) for method in METHODS.values()]
+    usable = [method for method in METHODS.values() if method.problem() is None]
+    result += [Candidate(method.label, METHOD, method.citation, method) for method in usable]
     said = f"luminance of the colored image, Ω = {omega:g}"
     result += [
         Candidate(f"{label(name)}, colored", COLORED, said, _colored(network, lam, omega))
@@ -104,10 +102,20 @@ def candidates(models: Tuple[str, ...], lam: float, omega: float) -> List[Candid
         Candidate(VEIL_PROBE, PROBE, f"{label(models[0])}, every pixel {VEIL} of 255 brighter"),
         Candidate(STRETCH_PROBE, PROBE, f"{label(models[0])}, gray levels times {STRETCH:g}"),
     ]
-    part = np.linspace(0, 1, WARM_UP * WARM_UP, dtype=np.float32).reshape(WARM_UP, WARM_UP)
+    return result
+
+
+@functools.cache
+def _ready(models: Tuple[str, ...], lam: float, omega: float, shape: Tuple[int, int]) -> List[Candidate]:
+    """:func:`candidates`, after a first image of that size.
+
+    It prepares what later ones use, such as filters of the image's size: that is no time of an image.
+    """
+    ramp = np.linspace(0, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    result = candidates(models, lam, omega)
     for candidate in result:
         if candidate.fuse is not None:
-            candidate.fuse(part, part.T.copy())
+            candidate.fuse(ramp, np.ascontiguousarray(ramp[::-1, ::-1]))
     return result
 
 

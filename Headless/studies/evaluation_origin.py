@@ -11,13 +11,16 @@ PARTS = (
     "color.py",
     "coloring.py",
     "engine.py",
+    "fuser.py",
     "fusion.py",
-    "methods/*.py",
+    "methods/**/*.py",
     "metrics/*.py",
     "network.py",
     "preprocessing.py",
     "sensitivity.py",
 )
+# What some methods learned, beside the library.
+LEARNED = "Resources/Methods"
 
 
 def code_fingerprint(module: str) -> str:
@@ -27,6 +30,7 @@ def code_fingerprint(module: str) -> str:
     """
     root = Path(logic_package.__file__).resolve().parent
     files = {path for pattern in PARTS for path in root.glob(pattern)}
+    files |= {path for path in (root.parent / LEARNED).glob("*") if path.is_file()}
     digest = hashlib.sha256()
     for path in [*sorted(files), Path(module)]:
         digest.update(f"{path.name} ".encode() + path.read_bytes())

@@ -24,9 +24,23 @@ from .evaluation_findings import (
 )
 from .evaluation_measure import COLORED, COPY, METHOD, MODEL, PROBE
 from .evaluation_plots import times_text
+from .evaluation_sources import Source
 
 # From the page.
 MODEL_CARD = "../FunFuseSlicer/Resources/Models/MODEL_CARD.md"
+
+
+class Picture(NamedTuple):
+    """What every method makes of one slice.
+
+    :param name: of the file, in the folder of the pictures.
+    :param slice: its number from the feet.
+    :param credit: whose images it shows, and under which license.
+    """
+
+    name: str
+    slice: int
+    credit: str
 
 
 class Facts(NamedTuple):
@@ -34,22 +48,24 @@ class Facts(NamedTuple):
 
     :param command: the command that made it, with placeholders for folders.
     :param models: (name, SHA-256) of each.
-    :param sources: (method, citation) of the methods that have one.
+    :param sources: of the methods; also of those that could not be measured.
     :param black: share of pixels that are black in both sources, by set.
     :param weights: content of the weights study's weights.json, or None.
     :param images: path of the pictures from the page.
+    :param picture: None when there is none.
     """
 
     command: str
     lam: float
     omega: float
     models: Sequence[Tuple[str, str]]
-    sources: Sequence[Tuple[str, str]]
+    sources: Sequence[Source]
     black: Dict[str, float]
     versions: Dict[str, str]
     code: str
     weights: Optional[dict]
     images: str
+    picture: Optional[Picture] = None
 
 
 def page(test: Measured, held_out: Measured, facts: Facts) -> str:
@@ -62,7 +78,9 @@ def page(test: Measured, held_out: Measured, facts: Facts) -> str:
         _reading(test),
         _set(test, facts, _about_test(test)),
         _set(held_out, facts, _about_held_out(held_out)),
+        _pictures(facts),
         _beside_the_paper(test, held_out, facts),
+        _sources(facts),
         _weights(facts),
         _origin(facts),
     ]
@@ -89,6 +107,7 @@ def _head(test: Measured, held_out: Measured, facts: Facts) -> str:
             f"- {measured.title}: {sentence}" for sentence in standing(measured)[: len(_models(measured))]
         ]
     lines += [f"- {sentence}" for sentence in copies(test)[:1]]
+    lines += [f"- Not measured: {source.problem}" for source in _unmeasured(facts)]
     lines += [
         "- The numbers stand beside the paper's, but on other images: see "
         "[what can be compared](#beside-the-papers-table-1)."
@@ -279,13 +298,21 @@ def _comparability(test: Measured, held_out: Measured, facts: Facts, names: List
     }
     if len(shared) > 1:
         said.append(_agreement(test, shared))
-    missing = [method for method in paper.TABLE if method not in shared and method != paper.PROPOSED]
+    unmeasured = [source.label for source in _unmeasured(facts)]
+    if unmeasured:
+        said.append(f"Not measured in this run: {listed(unmeasured)}.")
+    missing = [
+        method
+        for method in paper.TABLE
+        if method not in shared and method != paper.PROPOSED and paper.here(method, unmeasured) is None
+    ]
     if missing:
         said.append(f"Not implemented here: {listed(missing)}.")
     if shared:
         said.append(
             f"{listed(shared.values())} {'was' if len(shared) == 1 else 'were'} written anew from the "
-            "publications; details that these leave open can differ from the programs that the paper used."
+            "publications; [what these leave open](#the-methods) can differ from the programs that the paper "
+            "used."
         )
     return said
 
@@ -307,6 +334,46 @@ def _agreement(test: Measured, shared: Dict[str, str]) -> str:
         f"Of the {len(pairs)} couples among the {len(methods)} methods in both tables, so many stand in the "
         f"same order here as in the paper: {', '.join(cells)}. By chance it would be half."
     )
+
+
+def _pictures(facts: Facts) -> str:
+    if facts.picture is None:
+        return ""
+    return "\n".join(
+        [
+            "## How they look",
+            "",
+            f"![MRI, PET and the fused image of every method]({facts.images}/{facts.picture.name})",
+            "",
+            f"*Axial slice {facts.picture.slice} of a pair of volumes, all in the same gray levels, at λ = "
+            f"{facts.lam:g}. {facts.picture.credit}*",
+        ]
+    )
+
+
+def _sources(facts: Facts) -> str:
+    """Per method its publication, and the choices that were left to us."""
+    if not facts.sources:
+        return ""
+    lines = [
+        "## The methods",
+        "",
+        "Where each was published, what the publication leaves open with the choice made here, and where "
+        "this implementation departs from it.",
+    ]
+    for source in facts.sources:
+        said = [f"**{source.label}**:", f"{source.citation}." if source.citation else "no source needed."]
+        if source.problem is not None:
+            said.append(f"Not measured: {source.problem}")
+        lines += ["", " ".join(said)]
+        for heading, points in (("Left open:", source.open), ("Differs:", source.differs)):
+            if points:
+                lines += ["", heading, "", *(f"- {point}" for point in points)]
+    return "\n".join(lines)
+
+
+def _unmeasured(facts: Facts) -> List[Source]:
+    return [source for source in facts.sources if source.problem is not None]
 
 
 def _weights(facts: Facts) -> str:
@@ -347,9 +414,6 @@ def _origin(facts: Facts) -> str:
         "[FunFuseAn](https://github.com/nish03/FunFuseAn), SLICES from the Harvard Whole Brain Atlas. Times "
         "change from run to run; the rest is the same wherever these versions run."
     )
-    if facts.sources:
-        lines += ["", "Methods:", ""]
-        lines += [f"- {method}: {citation}." for method, citation in facts.sources]
     return "\n".join(lines)
 
 

@@ -10,10 +10,11 @@ from typing import Callable, Iterator, Optional
 import numpy as np
 
 from .. import views
+from ..color import NEED_PARTS
 from ..color_ends import ColorEnds, ends_or_none, write_part
 from ..coloring import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
-from ..scene import ATTRIBUTE, color_table, ijk_to_world
+from ..scene import ATTRIBUTE, PART_ROLES, color_table, ijk_to_world
 from ..slabs import shown_voxels
 
 # How long an event loop may have to wait while the whole volume is painted, in seconds.
@@ -51,7 +52,8 @@ class LiveColors:
         """Paint what the views on screen show.
 
         :return: how many views show the colored volume.
-        :raises InputError: mode "gradient" without a run in that mode, or an unknown color map.
+        :raises InputError: mode "gradient" without a run in that mode, a mode that needs the parts where
+            there are none, or an unknown color map.
         """
         colored, source, table = self._prepare(look)
         array, shown = _voxels(colored), views.shown_logics(colored)
@@ -107,16 +109,19 @@ class LiveColors:
 
     def _make_source(self, mode: str) -> ColorSource:
         colored = self._nodes["colored"]
+        parts = tuple(_voxels(self._nodes[role]) for role in PART_ROLES if role in self._nodes)
+        if mode in NEED_PARTS and not parts:
+            raise InputError("These results do not tell what came from each image: press Apply.")
         if mode == "gradient":
             gradients = self._gradients.get(colored.GetID())
             if gradients is None:
                 raise InputError("The sensitivity mode needs a run in that mode: press Apply.")
             return gradient_source(*gradients)
-        mri_part, pet_part = (_voxels(self._nodes[role]) for role in ("mri_part", "pet_part"))
         if mode == "uptake":
+            value = parts or (_voxels(self._nodes["fused"]),)
             pet = self._nodes["pet_registered"]
-            return uptake_source(mri_part, pet_part, _voxels(pet), number_of(colored, "PETScale"))
-        return contribution_source(mri_part, pet_part, number_of(colored, "PETPartScale"))
+            return uptake_source(value, _voxels(pet), number_of(colored, "PETScale"))
+        return contribution_source(*parts, number_of(colored, "PETPartScale"))
 
 
 def _in_turns(action: Callable[[int], None], count: int) -> Iterator[float]:
@@ -161,7 +166,9 @@ def _describe(node, look: Look) -> None:
         ("Mode", look.mode),
         ("Colormap", look.colormap),
     ):
-        node.SetAttribute(ATTRIBUTE.format(name), str(value))
+        # A run does not write what means nothing for its method.
+        if node.GetAttribute(ATTRIBUTE.format(name)) is not None:
+            node.SetAttribute(ATTRIBUTE.format(name), str(value))
 
 
 def _plane(slice_node, volume) -> np.ndarray:

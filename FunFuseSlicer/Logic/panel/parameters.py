@@ -5,6 +5,7 @@ from typing import Annotated
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
+from ..fuser import NETWORK
 from .choices import COLORMAPS, Device, Mode, ModelChoice, Registration
 
 
@@ -24,6 +25,8 @@ class Parameters:
     sampling: Annotated[float, WithinRange(0.01, 1.0)] = 0.1
     iterations: Annotated[int, WithinRange(100, 5000)] = 1500
 
+    # A name, whichever: a scene of a version that has other methods must open.
+    method: str = NETWORK
     model: ModelChoice = ModelChoice.FAITHFUL
     lam: Annotated[float, WithinRange(0.0, 1.0)] = 0.8
     device: Device = Device.AUTOMATIC
@@ -35,5 +38,7 @@ class Parameters:
     colormap: Annotated[str, Choice(COLORMAPS)] = "Jet"
     legend: bool = True
 
-    # Not chosen but noted: the views showed a preview, which is not saved with the scene.
+    # Not chosen but noted: the mode that the network had before another method was chosen; and that the
+    # views showed a preview, which is not saved with the scene.
+    modeOfNetwork: Mode = Mode.CONTRIBUTION
     previewing: bool = False

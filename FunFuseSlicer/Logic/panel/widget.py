@@ -15,16 +15,20 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from .. import scene, views
+from ..color import NEED_PARTS
 from ..errors import Cancelled, FunFuseError, InputError
 from ..export import export_outputs
+from ..fuser import NETWORK, method_labels, method_problem
 from ..monitor import Monitor
 from ..registration import RegistrationOptions, available_engines
 from .alignment_check import AlignmentCheck
-from .choices import AlignmentView, Device, Registration
+from .choices import AlignmentView, Device, Mode, Registration
+from .combo_items import enable_item
 from .inputs import guess, looks_swapped, problem
 from .lambda_preview import LambdaPreview
 from .legend import show_legend
 from .live_colors import LiveColors, Look
+from .method_selector import MethodSelector
 from .run_state import RunState, RunStateMachine
 from .time_left import TimeLeft, in_words
 from .torch_setup import install_torch, torch_problem
@@ -40,6 +44,10 @@ CONDITIONAL = (
     "registerAgainCheckBox",
     "advancedCollapsibleButton",
     "iterationsSpinBox",
+    "modelComboBox",
+    "lambdaSlider",
+    "deviceComboBox",
+    "balanceSlider",
 )
 
 # In the panel; the tables have all of them. b_P is the weight of the PET in the fused image.
@@ -66,7 +74,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameters = self._guiTag = self._monitor = None
         self._nodes, self._network, self._painting = {}, None, None
         self._previews, self._autoWanted, self._layoutBefore = [], False, None
-        self._look = self._seen = None
+        self._look = self._seen = self._method = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     # Life of the panel
@@ -81,7 +89,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.logicClass()
         self.run = RunStateMachine(self._updatePanel, self._onOtherPanel)
         self.live, self.preview, self.timeLeft = LiveColors(), LambdaPreview(), TimeLeft()
-        self.alignment = AlignmentCheck()
+        self.alignment, self.methods = AlignmentCheck(), MethodSelector(self.ui.methodComboBox)
         self.ui.alignmentComboBox.addItems([choice.label() for choice in AlignmentView])
         self.ui.progressBar.setVisible(False)
         self._tips = {name: getattr(self.ui, name).toolTip for name in CONDITIONAL}
@@ -93,11 +101,13 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._autoTimer = self._timer(self._autoRun, self.AUTO)
         self._flickerTimer = self._timer(self._flicker, self.FLICKER)
         self._guessTimer = self._timer(self._guessInputs, self.GUESS)
+        self._resultsTimer = self._timer(self._followResults, 0)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         self.ui.swapButton.connect("clicked(bool)", self.onSwapButton)
         self.ui.rigidButton.connect("clicked(bool)", self.onRigidButton)
         self.ui.installTorchButton.connect("clicked(bool)", self.onInstallTorchButton)
         self.ui.fourPanesButton.connect("toggled(bool)", self.onFourPanesButton)
+        self.ui.methodComboBox.connect("currentIndexChanged(int)", self.onMethodChanged)
         self.ui.alignmentComboBox.connect("currentIndexChanged(int)", self.onAlignmentChanged)
         self.ui.evaluateButton.connect("clicked(bool)", self.onEvaluateButton)
         self.ui.copyButton.connect("clicked(bool)", self.onCopyButton)
@@ -169,8 +179,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.alignmentComboBox.currentIndex = 0
         self._endPreview()
         self._finishPainting()
-        timers = (self._stepTimer, self._previewTimer, self._autoTimer, self._flickerTimer, self._guessTimer)
-        for timer in timers:
+        for timer, _action in self._timers:
             timer.stop()
 
     def _timer(self, action, milliseconds: int):
@@ -197,7 +206,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(
             self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
         )
-        self._seen = None
+        self._seen = self._method = None
         self._onParametersModified()
         # The layout is part of the scene.
         self.ui.fourPanesButton.checked = views.four_panes_are_open()
@@ -231,11 +240,14 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Something was chosen: do what follows from it."""
         if self._parameters is None:
             return
+        self._followMethod()
         chosen = self._parameters
         seen = {
             "pair": (chosen.mri, chosen.pet),
             "look": Look(chosen.omega, chosen.balance, chosen.mode.value, chosen.colormap),
-            "network": (chosen.model.value, round(chosen.lam, 6)),
+            "fuser": (chosen.method, chosen.model.value, round(chosen.lam, 6))
+            if self._usesNetwork()
+            else (chosen.method,),
             "legend": chosen.legend,
         }
         before, self._seen = self._seen or {}, seen
@@ -245,13 +257,31 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._usePair()
         elif "look" in changed:
             self._paintShown()
-        if "network" in changed and "pair" not in changed:
-            self._showOtherNetwork()
+        if "fuser" in changed and "pair" not in changed:
+            self._showOtherFuser()
         if changed & {"legend", "pair"}:
             self._showLegend()
         if changed != {"look"}:
             # A slider of the look, which is dragged, decides nothing about what can be pressed.
             self._updatePanel()
+
+    def _usesNetwork(self) -> bool:
+        return self._parameters.method == NETWORK
+
+    def _followMethod(self):
+        """Colors that only the network gives make way for the uptake, and come back with the network."""
+        if slicer.mrmlScene.IsImporting():
+            return
+        chosen, before = self._parameters, self._method
+        # First: what is changed here comes back here.
+        self._method = chosen.method
+        self.methods.show(chosen.method)
+        if self._usesNetwork():
+            if before not in (None, NETWORK):
+                chosen.mode = chosen.modeOfNetwork
+        elif before == NETWORK or chosen.mode.value in NEED_PARTS:
+            chosen.modeOfNetwork = chosen.mode
+            chosen.mode = Mode.UPTAKE
 
     def _usePair(self):
         """Other inputs were chosen, or their results changed: work on the results of this pair."""
@@ -261,8 +291,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         mri, pet = self._parameters.mri, self._parameters.pet
         self._watchInputs(mri, pet)
         self.removeObservers(self._onResultsModified)
-        found = scene.find_outputs(mri, pet) if mri is not None and pet is not None else {}
-        self._nodes = found if all(role in found for role in scene.VOLUME_ROLES) else {}
+        self._nodes = scene.find_results(mri, pet) if mri is not None and pet is not None else {}
         self.live.use(self._nodes)
         self.preview.use(mri, self._nodes)
         self.alignment.use(mri, self._nodes.get("pet_registered"))
@@ -274,6 +303,16 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Results were computed anew, perhaps by a script: forget the voxels of before."""
         self._painting = None
         self.live.use(self._nodes)
+        self._resultsTimer.start()
+
+    def _followResults(self):
+        """Another method may have made them, with other nodes."""
+        chosen = self._parameters
+        if chosen is None or not self.run.free or not self._resultsAreThere():
+            return
+        if scene.find_results(chosen.mri, chosen.pet) != self._nodes:
+            self._usePair()
+        self._updatePanel()
 
     def _resultsAreThere(self) -> bool:
         return bool(self._nodes) and all(slicer.mrmlScene.IsNodePresent(n) for n in self._nodes.values())
@@ -306,7 +345,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _paintAll(self):
         if self._nodes:
-            scene.use_color_map([self._nodes["pet_registered"], self._nodes["pet_part"]], self._look.colormap)
+            shown = [self._nodes[role] for role in ("pet_registered", "pet_part") if role in self._nodes]
+            scene.use_color_map(shown, self._look.colormap)
             self._painting = self.live.paint_all(self._look)
             self._stepTimer.start()
 
@@ -338,23 +378,31 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             pet = self._nodes["pet_registered"]
             show_legend(pet, self._parameters.legend, self._parameters.pet.GetName())
 
-    # Another λ or model: a preview, or a run
+    # Another λ, model or method: a preview, or a run
 
-    def _showOtherNetwork(self):
+    def _showOtherFuser(self):
         if not self._nodes or not self.run.free:
             return
         self._network = None
         if self._parameters.autoUpdate:
             self._autoTimer.start()
-        if self._isUpToDate():
+        # A preview is of the network, and colored as the network's results.
+        if self._isUpToDate() or not self._usesNetwork() or "pet_part" not in self._nodes:
             self._endPreview()
         elif torch_problem() is None:
             self._wantPreviews()
 
     def _isUpToDate(self) -> bool:
-        """Whether the results are those of the chosen model and λ."""
+        """Whether the results are those of the chosen method, model and λ."""
+        if self._methodOfResults() != self._parameters.method:
+            return False
+        if not self._usesNetwork():
+            return True
         model, lam = (scene.attribute(self._nodes["fused"], name) for name in ("Model", "Lambda"))
         return model == self._parameters.model.value and abs(float(lam or -1) - self._parameters.lam) < 1e-6
+
+    def _methodOfResults(self) -> str:
+        return scene.attribute(self._nodes["fused"], "Method") or NETWORK
 
     def _wantPreviews(self):
         self._previews = self.preview.views()
@@ -486,8 +534,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         if self._seen["look"] != before["look"]:
             self._paintShown()
-        if self._seen["network"] != before["network"]:
-            self._showOtherNetwork()
+        if self._seen["fuser"] != before["fuser"]:
+            self._showOtherFuser()
         if self._autoWanted:
             self._autoTimer.start()
 
@@ -532,6 +580,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             colormap=chosen.colormap,
             device=chosen.device.value,
             model=chosen.model.value,
+            method=chosen.method,
         )
 
     def _registrationOptions(self) -> Optional[RegistrationOptions]:
@@ -590,6 +639,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         chosen, nodes = self._parameters, self._nodes
         pet = nodes.get("pet_registered", chosen.pet)
         views.show_in_panes(chosen.mri, pet, nodes.get("fused"), nodes.get("colored"))
+
+    def onMethodChanged(self, _index):
+        """Another fusion method was chosen."""
+        if self._parameters is not None:
+            self._parameters.method = self.methods.name
 
     def onAlignmentChanged(self, index):
         """Show or end one of the views that tell whether PET and MRI lie on each other."""
@@ -685,7 +739,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         chosen = self._parameters
         if self.run.busy_elsewhere:
             return _("Another FunFuse panel is at work: wait until it is done.")
-        return problem(chosen.mri, chosen.pet, chosen.mask) or torch_problem()
+        reason = problem(chosen.mri, chosen.pet, chosen.mask) or torch_problem()
+        return reason or method_problem(chosen.method)
 
     def _updatePanel(self):
         """The one place that decides what can be pressed, and that says why not."""
@@ -721,9 +776,26 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         registers = None if chosen.registration is not Registration.ALIGNED else _("Nothing is registered.")
         self._enable("registerAgainCheckBox", registers or missing or registered)
         self._enable("advancedCollapsibleButton", registers)
+        self._updateMethod()
         brains = chosen.registration is Registration.BRAINS
         self._enable("iterationsSpinBox", None if brains else _("Only BRAINS takes a number of iterations."))
         self._describeResults()
+
+    def _updateMethod(self):
+        """What only the network has, and which methods can be used."""
+        self.methods.update()
+        alone = fixed = None
+        if not self._usesNetwork():
+            label = _labelOf(self._parameters.method)
+            alone = _("Only FunFuse tells what came from each image; {method} does not.").format(method=label)
+            fixed = _("Only for FunFuse: {method} has no model or λ to choose, and runs on the CPU.").format(
+                method=label
+            )
+        for name in ("modelComboBox", "lambdaSlider", "deviceComboBox"):
+            self._enable(name, fixed)
+        self._enable("balanceSlider", alone)
+        for index, mode in enumerate(Mode):
+            enable_item(self.ui.modeComboBox, index, alone if mode.value in NEED_PARTS else None)
 
     def _enable(self, name: str, reason: Optional[str]):
         """Enabled, or disabled with the reason in its tool tip."""
@@ -750,9 +822,18 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.deviceLabel.text = _("In use: {device}").format(device=self._usedDevice(fused))
         self.ui.registrationLabel.text = scene.attribute(fused, "RegistrationSummary")
         self.ui.registrationLabel.toolTip = scene.attribute(fused, "RegistrationDetails")
-        text = _('"{name}": model {model}, λ = {lam}.').format(
-            name=fused.GetName(), model=scene.attribute(fused, "Model"), lam=scene.attribute(fused, "Lambda")
-        )
+        method = self._methodOfResults()
+        if method == NETWORK:
+            text = _('"{name}": model {model}, λ = {lam}.').format(
+                name=fused.GetName(),
+                model=scene.attribute(fused, "Model"),
+                lam=scene.attribute(fused, "Lambda"),
+            )
+        else:
+            text = _('"{name}": {method}.').format(name=fused.GetName(), method=_labelOf(method))
+        chosen = self._parameters.method
+        if method != chosen and method_problem(chosen) is None:
+            text += " " + _("Press Apply for {method}.").format(method=_labelOf(chosen))
         metrics = scene.attribute(fused, "Metrics")
         if metrics:
             text += " " + _(
@@ -763,3 +844,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 lam=f"{self._parameters.lam:g}"
             )
         self.ui.resultLabel.text = text
+
+
+def _labelOf(method: str) -> str:
+    """What people read for a method; the name itself of one that is not known."""
+    return method_labels().get(method, method)

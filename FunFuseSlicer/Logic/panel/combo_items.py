@@ -1,0 +1,15 @@
+"""Single items of a combo box that cannot be chosen, and say why."""
+
+from typing import Optional
+
+import qt
+
+# Where and how Qt's combo boxes keep what can be done with an item: its flags, by number.
+FLAGS_ROLE = qt.Qt.UserRole - 1
+SELECTABLE_AND_ENABLED, NOTHING = 33, 0
+
+
+def enable_item(combo, index: int, reason: Optional[str]) -> None:
+    """Enabled, or disabled with the reason in its tool tip; a disabled item can still be the current one."""
+    combo.setItemData(index, NOTHING if reason else SELECTABLE_AND_ENABLED, FLAGS_ROLE)
+    combo.setItemData(index, reason or "", qt.Qt.ToolTipRole)
