@@ -5,7 +5,8 @@ Fusion" (2019), section 2.1, without bias, normalization layers and tanh, and wi
 rule 1 = 1/2 (max + mean). Such a network is positively homogeneous, F(a x) = a F(x) for a >= 0, so
 by Euler's theorem the fused image is the sum of its directional derivatives along the two inputs.
 Carrying "what came from the MRI" and "what came from the PET" side by side computes both terms in
-the forward pass, without autograd.
+the forward pass, without autograd. At the end the fused image is kept within limits that move with the
+inputs (see :mod:`limits`); where they change it, so they do its parts, which then still add up.
 """
 
 from typing import Dict, List, NamedTuple, Optional, Union

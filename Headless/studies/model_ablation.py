@@ -14,7 +14,7 @@ from .model_measure import PIXEL_RATE, Group, Row, best_pixels, images_of, loss_
 from .model_study import LAMBDA, METHOD_LABELS, Budget, Study
 
 BOUND_LABEL = "pixels optimized directly"
-DEFAULT_LABEL = "default: no norm, no bias, no tanh, rule ½(max + mean), all λ"
+DEFAULT_LABEL = "default: no norm, no bias, no tanh, rule ½(max + mean), all λ, negative parts priced"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Variant:
 
     :param label: for tables.
     :param preset: the recipe it starts from; the paper's is taken as it is.
+    :param parts_weight: other than the preset's. Networks whose parts do not add up pay no price anyway.
     :param lam: a fixed λ; None for one network that serves every λ.
     """
 
@@ -30,17 +31,21 @@ class Variant:
     architecture: Architecture = Architecture()
     lam: Optional[float] = None
     preset: str = "default"
+    parts_weight: Optional[float] = None
 
     def recipe(self, budget: Budget, seed: int) -> TrainingOptions:
         """For one seed; same seed, same crops, whatever the variant (but for the paper's protocol)."""
         if self.preset == "paper":
             return replace(with_length(preset("paper"), budget.paper_steps), seed=seed)
         recipe = budget.trial(with_length(preset(self.preset), budget.steps))
+        if self.parts_weight is not None:
+            recipe = replace(recipe, parts_weight=self.parts_weight)
         return replace(recipe, seed=seed, lam=self.lam, architecture=self.architecture)
 
 
 VARIANTS: Dict[str, Variant] = {
     "default": Variant(DEFAULT_LABEL),
+    "free-parts": Variant("negative parts not priced", parts_weight=0.0),
     "individual": Variant("trained for λ = 0.8 alone", lam=LAMBDA),
     "rule-sum": Variant("rule 1: sum", Architecture(rule="sum")),
     "rule-guarded-ratio": Variant(

@@ -81,7 +81,8 @@ def _row(study: Study, lam: float) -> Row:
 def _tuned(study: Study, lam: float) -> Optional[Row]:
     budget, model = study.budget, study.models[0]
     recipe = budget.trial(with_length(preset("default"), budget.tune_steps))
-    recipe = replace(recipe, lam=lam, rate=budget.tune_rate, seed=budget.seeds[0])
+    # Nothing but the loss: what is asked is how low it could be.
+    recipe = replace(recipe, lam=lam, rate=budget.tune_rate, seed=budget.seeds[0], parts_weight=0.0)
     start = study.store.folder / "start"
     if study.store.computing:
         start = start_weights(study.store.folder, model, lam)

@@ -86,7 +86,9 @@ def _ablation(results: Row) -> Iterable[str]:
         return
     yield "## Ablation"
     yield (
-        "Each variant differs from the default preset in what its name says. Trained variants have a short "
+        "Each variant differs from the default preset in what its name says. Another rule 1, BatchNorm, "
+        "biases and tanh leave no parts that add up, and so none to price: compare these variants with "
+        "the row without that price. Trained variants have a short "
         "budget, so compare them with each other and with the first row; the shipped models were trained "
         "longer."
     )
