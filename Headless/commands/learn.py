@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import math
 from pathlib import Path
 from typing import List
 
@@ -10,24 +11,32 @@ import numpy as np
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.methods import METHODS
 from FunFuseSlicer.Logic.methods.learned import save_learned
+from FunFuseSlicer.Logic.methods.lp_sr import SIDE
 
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
 
 STAGE = "Learning"
-# Beside the pairs held out: how many patches the result is measured on.
+# How many patches, of each kind, the result is measured on at most.
 CHECKED = 2000
+# Option -> the smallest and the largest value.
+LIMITS = {
+    "seed": (0, 2**32 - 1),
+    "threads": (1, None),
+    "patches": (1, None),
+    "iterations": (1, None),
+    # Patches of mean 0 have no more degrees of freedom.
+    "atoms_per_patch": (1, SIDE**2 - 1),
+    # The schedule rises and falls.
+    "steps": (2, None),
+    "batch": (1, None),
+}
 
 
 def main(arguments: List[str]) -> int:
     """Read the pairs, learn, save, and print how well patches of the pairs held out are served."""
     options = parser().parse_args(arguments)
-    for name in ("seed", "threads", *options.counts):
-        value = getattr(options, name)
-        if value is not None and value < (0 if name == "seed" else 1):
-            raise InputError(f"--{name.replace('_', '-')} must be {0 if name == 'seed' else 1} at least.")
-    if not getattr(options, "rate", 1) > 0:
-        raise InputError("--rate must be larger than 0.")
+    _check(options)
     method = METHODS[options.method.replace("-", "_")]
     problem = method.problem()
     if problem is not None:
@@ -81,6 +90,19 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def _check(options) -> None:
+    """:raises InputError: a number is too small or too large."""
+    for name, (lowest, highest) in LIMITS.items():
+        value = getattr(options, name, None)
+        said = f"--{name.replace('_', '-')} must be"
+        if value is not None and value < lowest:
+            raise InputError(f"{said} {lowest} at least.")
+        if value is not None and highest is not None and value > highest:
+            raise InputError(f"{said} {highest} at most.")
+    if not 0 < getattr(options, "rate", 1) < math.inf:
+        raise InputError("--rate must be larger than 0.")
+
+
 def _images(pairs) -> List[np.ndarray]:
     from FunFuseSlicer.Logic.training.pairs import to_unit
 
@@ -108,7 +130,7 @@ def _learn_dictionary(images, unseen, options):
     measured = {}
     for what, some in (("error_learned_from", patches), ("error_held_out", unseen)):
         if what == "error_held_out":
-            some = choose_patches(unseen, CHECKED, generator) if unseen else []
+            some = choose_patches(unseen, min(CHECKED, options.patches), generator) if unseen else []
         if len(some):
             measured[what] = representation_error(some[:CHECKED], dictionary, options.atoms_per_patch)
     recipe = {name: getattr(options, name) for name in options.counts}
@@ -139,6 +161,7 @@ def _learn_network(images, unseen, options):
     torch.save(network.state_dict(), content)
     measured = {"right_learned_from": share_right(network, sharp[:CHECKED], blurred[:CHECKED])}
     if unseen:
-        measured["right_held_out"] = share_right(network, *choose_patches(unseen, CHECKED, generator))
+        unseen = choose_patches(unseen, min(CHECKED, options.patches), generator)
+        measured["right_held_out"] = share_right(network, *unseen)
     recipe = {name: getattr(options, name) for name in (*options.counts, "rate")}
     return "lp_cnn.pt", content.getvalue(), {**recipe, "patches": len(sharp)}, measured

@@ -1,9 +1,9 @@
 """The dictionary of LP-SR, by K-SVD.
 
 M. Aharon, M. Elad, A. Bruckstein: K-SVD: An algorithm for designing overcomplete dictionaries for sparse
-representation. IEEE Transactions on Signal Processing 54(11), 2006. LP-SR's publication learns it from patches
-of natural images; here they come from the images to be fused and from their low-pass bands, which is what the
-dictionary is applied to.
+representation. IEEE Transactions on Signal Processing 54(11), 2006. LP-SR's publication learns it from
+patches of photographs; here they come from images of the kind that is fused and from their low-pass bands,
+to which the dictionary is applied.
 """
 
 from typing import Callable, List

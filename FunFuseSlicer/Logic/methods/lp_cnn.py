@@ -12,7 +12,7 @@ Left open:
 - swapped inputs: the network's last layer is built so that the weights swap too (see lp_cnn_network.py);
 - training images: MRI, PET and SPECT slices, not natural images;
 - images smaller than a patch, odd sizes, borders: mirrored;
-- places where both sources are 0: any weight, the result is 0.
+- bands that are 0 in both sources: alike.
 """
 
 import functools
@@ -121,8 +121,8 @@ def load_network(folder: Optional[Path] = None):
 LP_CNN = Method(
     "lp_cnn",
     "LP-CNN",
-    "Y. Liu, X. Chen, J. Cheng, H. Peng: A medical image fusion method based on convolutional neural networks. "
-    "20th International Conference on Information Fusion, 2017",
+    "Y. Liu, X. Chen, J. Cheng, H. Peng: A medical image fusion method based on convolutional neural networks"
+    ". 20th International Conference on Information Fusion, 2017",
     lp_cnn,
     {"threshold": 0.6},
     # Of two bands with the same energy that are not alike it takes the MRI's.

@@ -82,7 +82,10 @@ def sparse_fusion(a: np.ndarray, b: np.ndarray, dictionary: np.ndarray, toleranc
 
 
 def sparse_codes(
-    patches: np.ndarray, dictionary: np.ndarray, tolerance: Optional[float] = None, atoms: Optional[int] = None
+    patches: np.ndarray,
+    dictionary: np.ndarray,
+    tolerance: Optional[float] = None,
+    atoms: Optional[int] = None,
 ) -> np.ndarray:
     """Orthogonal matching pursuit: as few atoms as come near enough, or a fixed number of them.
 
