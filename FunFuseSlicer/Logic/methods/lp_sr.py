@@ -7,11 +7,11 @@ Multisensor image fusion using the wavelet transform. Graphical Models and Image
 The dictionary was learned by ``funfuse.py learn lp-sr``; see Resources/Methods/README.md.
 
 Left open:
-- the unit of the tolerance: gray levels from 0 to 255, as in the authors' program;
+- the unit of the tolerance: gray levels from 0 to 255;
 - the dictionary's images: MRI, PET and SPECT slices and their low-pass bands, not natural images;
 - step of the patches: 1 pixel;
 - low-pass bands smaller than a patch: mirrored until one fits;
-- equally strong details: the MRI's.
+- equally strong details: the MRI's; equal sums of coefficients: the PET's patch.
 """
 
 import functools
