@@ -55,6 +55,7 @@ commands:
   fuse       fuse your own MRI and PET
   evaluate   measure fused images, or compare methods
   train      train the fusion network on your own pairs
+  learn      learn what comparison methods need
   uptake     turn a pseudo-colored PET back into uptake
   study      compute the figures of the pages in docs
   benchmark  measure how fast it is on this computer

@@ -3,12 +3,15 @@
 :data:`METHODS` holds them by name; each is called with two images in [0, 1].
 """
 
+from .guided_filter import GUIDED_FILTER
 from .interface import Method
 from .laplacian_pyramid import LAPLACIAN_PYRAMID
+from .lp_cnn import LP_CNN
+from .lp_sr import LP_SR
 from .pointwise import AVERAGE, MAXIMUM
 
 # What every method should beat: without training, dictionary or parameters to choose.
 REFERENCES = {method.name: method for method in (AVERAGE, MAXIMUM, LAPLACIAN_PYRAMID)}
-METHODS = {**REFERENCES}
+METHODS = {**REFERENCES, **{method.name: method for method in (GUIDED_FILTER, LP_SR, LP_CNN)}}
 
 __all__ = ["METHODS", "REFERENCES", "Method"]

@@ -3,6 +3,8 @@
 P. J. Burt, E. H. Adelson: The Laplacian pyramid as a compact image code. IEEE Transactions on
 Communications 31(4), 1983. Choosing the stronger coefficient: P. J. Burt, R. J. Kolczynski: Enhanced image
 capture through fusion. International Conference on Computer Vision, 1993.
+
+Methods that fuse the bands by other rules take the pyramid from here.
 """
 
 from typing import List, Tuple
@@ -24,22 +26,37 @@ def laplacian_pyramid(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
     :param pet: same size.
     :return: same size; can leave the range of the sources slightly.
     """
-    details_mri, rest_mri = _decomposed(mri)
-    details_pet, rest_pet = _decomposed(pet)
-    fused = (rest_mri + rest_pet) / 2
-    for a, b in zip(reversed(details_mri), reversed(details_pet)):
-        fused = _expanded(fused, a.shape) + np.where(np.abs(a) >= np.abs(b), a, b)
-    return fused
+    details_mri, rest_mri = decomposed(mri, LEVELS)
+    details_pet, rest_pet = decomposed(pet, LEVELS)
+    details = [np.where(np.abs(a) >= np.abs(b), a, b) for a, b in zip(details_mri, details_pet)]
+    return composed(details, (rest_mri + rest_pet) / 2)
 
 
-def _decomposed(image: np.ndarray) -> Tuple[List[np.ndarray], np.ndarray]:
-    """Details from fine to coarse, and the low-pass image that remains."""
+def decomposed(image: np.ndarray, levels: int) -> Tuple[List[np.ndarray], np.ndarray]:
+    """The Laplacian pyramid.
+
+    :param image: (rows, columns), any size.
+    :return: details from fine to coarse, one a level, and the low-pass image that remains; sizes are halved
+        from level to level, odd ones rounded up.
+    """
     details = []
-    for _ in range(LEVELS):
-        smaller = _smoothed(image)[::2, ::2]
+    for _ in range(levels):
+        smaller = halved(image)
         details.append(image - _expanded(smaller, image.shape))
         image = smaller
     return details, image
+
+
+def composed(details: List[np.ndarray], rest: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`decomposed`."""
+    for detail in reversed(details):
+        rest = _expanded(rest, detail.shape) + detail
+    return rest
+
+
+def halved(image: np.ndarray) -> np.ndarray:
+    """The next level of the Gaussian pyramid: smoothed, then every second row and column from the first."""
+    return _smoothed(image)[::2, ::2]
 
 
 def _expanded(image: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
