@@ -153,7 +153,7 @@ def test_mask_is_background(pair, network):
     mask = np.zeros(mri.array.shape, np.uint8)
     mask[8:16, 10:38, 8:32] = 1
     fusion = fuse_volumes(mri, pet, network, mask=mask)
-    assert not fusion.fused[mask == 0].any() and fusion.fused[12, 24, 20] != 0
+    assert not fusion.fused[mask == 0].any() and fusion.fused[mask > 0].any()
     np.testing.assert_allclose(fusion.mri_part + fusion.pet_part, fusion.fused, atol=1e-5)
     with pytest.raises(InputError, match='"T1" is zero all over the mask'):
         fuse_volumes(mri, pet, network, mask=np.zeros_like(mask))

@@ -183,7 +183,7 @@ class _Job:
         if not isinstance(self.network, TwoLaneNetwork) or not bfloat16_runs_fast(device):
             self.notes.append(f"{precision} would not be faster here: float32 was used.")
             return
-        lower = TwoLaneNetwork()
+        lower = TwoLaneNetwork().eval()
         lower.load_state_dict(self.network.state_dict())
         lower.to(device=device, dtype=dtype)
         for index in self.checked:
