@@ -9,7 +9,9 @@ only the middle of the fans, where these do not discriminate.
 
 The fan is J. H. McClellan's transformation (Proceedings of the 7th Annual Princeton Conference on
 Information Sciences and Systems, 1973) (cos a - cos b) / 2, whose zeros are the two diagonals exactly, made
-steeper by the maximally flat half-band polynomial.
+steeper by the maximally flat half-band polynomial. From the second split on it is
+sin u sin(n v - m u), soft where the main frequency u is near 0 or pi: neighbors within a fan share what lies
+there.
 
 Left open: order of the fan's mapping; degree 7.
 Differs: one fan filter for analysis and synthesis, the geometric mean of the publication's H0 and G0 (of the

@@ -1,7 +1,7 @@
 """Directional filters of the nonsubsampled shearlet transform, by their responses.
 
 G. Easley, D. Labate, W.-Q. Lim: Sparse directional image representations using the discrete shearlet
-transform. Applied and Computational Harmonic Analysis 25(1), 2008, section 3. On a small pseudo-polar grid
+transform. Applied and Computational Harmonic Analysis 25(1), 2008. On a small pseudo-polar grid
 of frequencies, Meyer windows of the slope, whose sum over the directions is 1, are the filters; taken back to
 the Cartesian grid and to pixels, they are small filters, which add up to a single 1. So the bands' sum is the
 detail image.
