@@ -670,7 +670,7 @@ def test_what_the_methods_do():
     a, b = np.array([[0.2, 0.6]]), np.array([[0.4, 0.0]])
     np.testing.assert_allclose(METHODS["average"](a, b), [[0.3, 0.3]])
     np.testing.assert_allclose(METHODS["maximum"](a, b), [[0.4, 0.6]])
-    assert list(METHODS) == ["average", "maximum", "laplacian_pyramid"]
+    assert list(METHODS)[:3] == ["average", "maximum", "laplacian_pyramid"]
     assert "Burt" in METHODS["laplacian_pyramid"].citation
 
 

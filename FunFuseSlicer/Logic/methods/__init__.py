@@ -5,10 +5,13 @@
 
 from .interface import Method
 from .laplacian_pyramid import LAPLACIAN_PYRAMID
+from .nsct_pcdc import NSCT_PCDC
+from .nsct_rpcnn import NSCT_RPCNN
+from .nsst_papcnn import NSST_PAPCNN
 from .pointwise import AVERAGE, MAXIMUM
 
 # What every method should beat: without training, dictionary or parameters to choose.
 REFERENCES = {method.name: method for method in (AVERAGE, MAXIMUM, LAPLACIAN_PYRAMID)}
-METHODS = {**REFERENCES}
+METHODS = {**REFERENCES, **{method.name: method for method in (NSST_PAPCNN, NSCT_RPCNN, NSCT_PCDC)}}
 
 __all__ = ["METHODS", "REFERENCES", "Method"]
