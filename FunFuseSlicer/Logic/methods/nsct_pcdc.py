@@ -7,6 +7,7 @@ against the brightness of the background to the power of 1 + alpha.
 
 Left open:
 - alpha, from 0.6 to 0.7: 0.65;
+- the background of all scales: the low-pass image of the coarsest;
 - window of the modified Laplacian and of the local mean of the low-pass image: 3 x 3;
 - backgrounds below one gray level of 255, by which contrasts would grow without bounds: one gray level;
 - equal contrasts: the mean;

@@ -3,13 +3,14 @@
 P. Kovesi: Image features from phase congruency. Videre: Journal of Computer Vision Research 1(3), 1999.
 Filtered by logarithmic Gabor functions, which have no response to a constant.
 
-Left open: number of filters and their widths; 4 scales from 3 pixels by factors of 2.1, 6 orientations.
+Left open: the filters of phase congruency; 6 orientations, 6 scales from 3 pixels by factors of 2.1, which
+    reach the waves of a low-pass image.
 """
 
 import numpy as np
 from scipy import fft
 
-SCALES, ORIENTATIONS = 4, 6
+SCALES, ORIENTATIONS = 6, 6
 # Wavelength of the finest filter in pixels, and from scale to scale.
 WAVELENGTH, FACTOR = 3.0, 2.1
 # Deviation of the logarithmic Gaussian over its center frequency; of the angle over the spacing of angles.
