@@ -12,9 +12,10 @@ from FunFuseSlicer.Logic.metrics import pet_weight, q_ssim, q_viff
 
 A, B = np.full((2, 4, 5), 0.25)
 
-# How far the result may be from two equal inputs. LP-SR codes patches to 0.1 gray levels of 255.
+# How far the result may be from two equal inputs. LP-SR codes patches to 0.1 gray levels of 255; the
+# directional transforms add up some fifty bands.
 EXACT = 1e-12
-TOLERANCES = {"lp_sr": 0.1 / 255}
+TOLERANCES = {"lp_sr": 0.1 / 255, "nsst_papcnn": 1e-10, "nsct_rpcnn": 1e-10, "nsct_pcdc": 1e-10}
 
 
 def weighted(mri, pet, weight):
@@ -75,7 +76,7 @@ def pairs(draw):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(pair=pairs())
 def test_methods_take_any_pair_and_stay_in_range(name, pair):
     a, b = pair
