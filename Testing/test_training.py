@@ -210,23 +210,6 @@ def test_the_default_recipe_is_the_one_the_shipped_weights_were_made_with():
     assert options.architecture == Architecture()
 
 
-def test_a_checkpoint_without_options_goes_on(pairs, tmp_path):
-    """As earlier versions wrote them."""
-    whole = train(pairs, SHORT, tmp_path / "whole")
-
-    def stop(step, loss):
-        if step == 8:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(pairs, SHORT, tmp_path / "old", on_step=stop)
-    state = torch.load(tmp_path / "old" / "checkpoint.pt", weights_only=True)
-    old = {name: state[name] for name in ("step", "network", "optimizer", "schedule")}
-    torch.save(old, tmp_path / "old" / "checkpoint.pt")
-    assert same_weights(whole, train(pairs, SHORT, tmp_path / "old"))
-    assert [int(row["step"]) for row in read_rows(tmp_path / "old")] == [3, 6, 9, 12]
-
-
 def test_other_options_are_told_apart(pairs, tmp_path):
     short = replace(SHORT, steps=2)
     train(pairs, short, tmp_path)
@@ -311,6 +294,7 @@ def test_options_that_cannot_be_trained_with_are_refused(pairs, tmp_path):
         (replace(SHORT, objective="detail", crop=32), "needs a --crop of at least 41"),
         (replace(SHORT, start_from=str(tmp_path / "none.pt")), "holds no weights to start from"),
         (replace(SHORT, schedule="weekly"), 'no "weekly"'),
+        (replace(SHORT, optimizer="downhill"), 'no "downhill"'),
     ):
         with pytest.raises(InputError, match=sentence):
             train(pairs, options, tmp_path)

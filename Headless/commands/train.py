@@ -155,7 +155,8 @@ def parser() -> argparse.ArgumentParser:
     )
     recipe.add_argument("--batch", type=int, help="images a step")
     recipe.add_argument("--crop", type=int, help="side of the crops; 0 for whole slices, each once an epoch")
-    recipe.add_argument("--rate", type=float, help="(peak) learning rate")
+    recipe.add_argument("--rate", type=float, help="(peak) learning rate of Adam; Muon's is ten times that")
+    recipe.add_argument("--optimizer", choices=("muon", "adam"))
     recipe.add_argument("--seed", type=int)
     recipe.add_argument("--start-from", metavar="PT", help="weights of an earlier run to start from")
     objective = result.add_argument_group("objective")
@@ -186,7 +187,7 @@ def _recipe(options):
     recipe = with_length(preset(options.preset), options.steps, options.epochs, options.minutes)
     if options.lam is not None:
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
-    names = ("batch", "crop", "rate", "seed", "start_from")
+    names = ("batch", "crop", "rate", "optimizer", "seed", "start_from")
     names += ("objective", "structure_weight", "information_weight", "parts_weight")
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))

@@ -32,7 +32,6 @@ def load(folder: Path, identity: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     """The state to go on from; None where there is no checkpoint.
 
     :param identity: what decides the result of the run, see :meth:`options.TrainingOptions.identity`.
-        A checkpoint that holds none (of an earlier version) is taken as it is.
     :raises InputError: the file is damaged, or belongs to a run with other options.
     """
     path = folder / CHECKPOINT
@@ -40,22 +39,21 @@ def load(folder: Path, identity: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        step = state["step"]
+        step, _ = state["step"], state["options"]["schedule"]
     except Exception as error:
         raise InputError(
             f"{path} cannot be read: delete it to train anew, or choose another --out."
         ) from error
-    if "options" in state:
-        differing = differences(state["options"], identity)
-        # A constant rate does not depend on the end of the run, so the run may be made longer.
-        if state["options"].get("schedule") == "constant":
-            differing = {name: text for name, text in differing.items() if name not in ("steps", "epochs")}
-        if differing:
-            said = "; ".join(differing.values())
-            raise InputError(
-                f"{folder} holds a run with other options ({step} steps done): {said}. Give the same "
-                "options to continue it, or choose another --out."
-            )
+    differing = differences(state["options"], identity)
+    # A constant rate does not depend on the end of the run, so the run may be made longer.
+    if state["options"]["schedule"] == "constant":
+        differing = {name: text for name, text in differing.items() if name not in ("steps", "epochs")}
+    if differing:
+        said = "; ".join(differing.values())
+        raise InputError(
+            f"{folder} holds a run with other options ({step} steps done): {said}. Give the same "
+            "options to continue it, or choose another --out."
+        )
     return state
 
 
@@ -68,13 +66,3 @@ def write_log(folder: Path, rows: List[Dict[str, Any]]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     part.replace(folder / LOG)
-
-
-def read_log(folder: Path, last_step: int) -> List[Dict[str, Any]]:
-    """The rows of ``log.csv`` up to a step, for a checkpoint that does not hold them."""
-    path = folder / LOG
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [{name: float(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
-    return [{**row, "step": int(row["step"])} for row in rows if row["step"] <= last_step]

@@ -6,10 +6,10 @@ from typing import Any, Dict, Optional
 
 from ..errors import InputError
 from ..paper_network import Architecture
+from .descent import OPTIMIZERS, SCHEDULES
 from .loss import WINDOW
 from .objective import SMALLEST, make_objective
 
-SCHEDULES = ("one-cycle", "constant")
 INITIALIZATIONS = ("he", "paper")
 
 
@@ -21,10 +21,13 @@ class TrainingOptions:
     :param batch: images a step.
     :param crop: side of the random, augmented crops; 0 trains on whole slices as they are, each once
         an epoch, as the paper does.
-    :param rate: learning rate: the peak of the one-cycle schedule, or the constant one.
+    :param rate: learning rate of Adam: the peak of the one-cycle schedule, or the constant one. Muon's is
+        ten times as large.
     :param lam: a fixed λ, or None for one network that serves every λ.
     :param epochs: as many steps as show each slice so often.
     :param minutes: a time budget, turned into a number of steps by measuring the first ones.
+    :param optimizer: "muon" for the convolutions within the network and Adam for the rest, or "adam" for
+        all; see :mod:`descent`.
     :param initialization: "he" (see :func:`network.initialize`) or "paper" (truncated normal).
     :param objective: see :mod:`objective`; likewise the two weights after it.
     :param parts_weight: price of negative parts, see :func:`objective.negative_parts`; networks whose
@@ -41,6 +44,7 @@ class TrainingOptions:
     device: str = "cpu"
     epochs: Optional[int] = None
     minutes: Optional[float] = None
+    optimizer: str = "muon"
     schedule: str = "one-cycle"
     initialization: str = "he"
     architecture: Architecture = field(default_factory=Architecture)
@@ -71,7 +75,11 @@ class TrainingOptions:
             raise InputError("--seed must not be negative.")
         if self.parts_weight < 0:
             raise InputError("--parts-weight must not be negative.")
-        for value, known in ((self.schedule, SCHEDULES), (self.initialization, INITIALIZATIONS)):
+        for value, known in (
+            (self.optimizer, OPTIMIZERS),
+            (self.schedule, SCHEDULES),
+            (self.initialization, INITIALIZATIONS),
+        ):
             if value not in known:
                 raise InputError(f'There is no "{value}": choose one of {", ".join(known)}.')
         make_objective(self.objective, self.structure_weight, self.information_weight)
@@ -113,6 +121,7 @@ def preset(name: str) -> TrainingOptions:
             batch=1,
             rate=2e-3,
             lam=0.8,
+            optimizer="adam",
             schedule="constant",
             initialization="paper",
             parts_weight=0.0,

@@ -11,6 +11,7 @@ import torch
 from ..errors import FunFuseError, InputError
 from . import checkpoint
 from .augment import patient_weights, random_batch, whole_batch
+from .descent import Descent
 from .loss import WINDOW, fusion_terms
 from .objective import Objective, Terms, make_objective, negative_parts
 from .options import TrainingOptions
@@ -149,13 +150,7 @@ class _Run:
         self.steps, self.measurements = steps, measurements
         self.folder, self.identity, self.held_out, self.callbacks = folder, identity, held_out, callbacks
         self.objective = _objective(options)
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=options.rate, fused=True)
-        if options.schedule == "one-cycle":
-            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimizer, options.rate, total_steps=steps
-            )
-        else:
-            self.schedule = torch.optim.lr_scheduler.ConstantLR(self.optimizer, factor=1.0)
+        self.descent = _descent(network, options, steps)
         self.step, self.seconds, self.rows = 0, 0.0, []
         self.sums, self.count = [0.0, 0.0, 0.0], 0
 
@@ -163,15 +158,13 @@ class _Run:
         """Go on from a checkpoint."""
         try:
             self.network.load_state_dict(state["network"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
+            self.descent.load_state_dict(state["descent"])
         except (KeyError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"{self.folder} holds a run of another network: choose another --out."
             ) from error
-        self.step, self.seconds = state["step"], state.get("seconds", 0.0)
-        self.sums, self.count = list(state.get("sums", self.sums)), state.get("count", 0)
-        self.rows = state["rows"] if "rows" in state else checkpoint.read_log(self.folder, self.step)
+        self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
+        self.sums, self.count = list(state["sums"]), state["count"]
 
     def save(self) -> None:
         """Write the checkpoint, unless the weights are spoiled."""
@@ -182,8 +175,7 @@ class _Run:
             {
                 "step": self.step,
                 "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
+                "descent": self.descent.state_dict(),
                 "options": self.identity,
                 "steps": self.steps,
                 "measurements": self.measurements,
@@ -204,10 +196,10 @@ class _Run:
         saved = self.seconds
         start = time.perf_counter() - saved
         while self.step < self.steps:
-            losses = _train_step(self.network, self.optimizer, self.objective, *self._batch())
+            losses = _train_step(self.network, self.descent, self.objective, *self._batch())
             if not np.isfinite(losses).all():
                 raise Diverged(self._why_diverged("The loss is"))
-            self.schedule.step()
+            self.descent.advance()
             self.step += 1
             self.sums = [total + loss for total, loss in zip(self.sums, losses)]
             self.count += 1
@@ -292,6 +284,10 @@ def expected_loss(lam):
     return 0.02 + 0.43 * lam
 
 
+def _descent(network, options: TrainingOptions, steps: int) -> Descent:
+    return Descent(network, options.optimizer, options.schedule, options.rate, steps)
+
+
 def _objective(options: TrainingOptions) -> Objective:
     return make_objective(options.objective, options.structure_weight, options.information_weight)
 
@@ -311,16 +307,15 @@ def _parts_weight(options: TrainingOptions, step: int) -> float:
     return options.parts_weight * PARTS_EVERY if step % PARTS_EVERY == 0 else 0.0
 
 
-def _train_step(network, optimizer, objective: Objective, parts_weight: float, mri, pet, lam) -> List[float]:
+def _train_step(
+    network, descent: Descent, objective: Objective, parts_weight: float, mri, pet, lam
+) -> List[float]:
     """One step: the objective, L_SSIM and L_l2 before it; no step is taken when they are not finite."""
     result = _terms(network, objective, parts_weight, mri, pet, lam)
     values = torch.stack([term.detach().mean() for term in result]).tolist()
     if np.isfinite(values).all():
         # Divided by what the loss comes to at each λ: else the largest losses, near λ = 1, take all.
-        loss = (result.loss / expected_loss(lam)).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        descent.step((result.loss / expected_loss(lam)).mean())
     return values
 
 
@@ -340,11 +335,11 @@ def _affordable(network, data: _Data, held_out: Dict[str, List[Pair]]) -> Tuple[
     Measured with a copy: the network starts as if nothing had happened.
     """
     trial, options = copy.deepcopy(network), data.options
-    optimizer = torch.optim.Adam(trial.parameters(), lr=options.rate)
+    descent = _descent(trial, options, WARMING_STEPS + TIMED_STEPS)
     times = []
     for step in range(WARMING_STEPS + TIMED_STEPS):
         start = time.perf_counter()
-        _train_step(trial, optimizer, _objective(options), _parts_weight(options, step), *data.batch(step))
+        _train_step(trial, descent, _objective(options), _parts_weight(options, step), *data.batch(step))
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
     for name, unseen in held_out.items():
