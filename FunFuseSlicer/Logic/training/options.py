@@ -35,7 +35,7 @@ class TrainingOptions:
     :param start_from: a weights file of an earlier run, instead of an initialization.
     """
 
-    steps: int = 7000
+    steps: int = 5000
     batch: int = 4
     crop: int = 96
     rate: float = 2e-3
@@ -51,7 +51,7 @@ class TrainingOptions:
     objective: str = "faithful"
     structure_weight: float = 0.6
     information_weight: float = 0.4
-    parts_weight: float = 2.0
+    parts_weight: float = 5.0
     start_from: Optional[str] = None
 
     def check(self) -> None:
