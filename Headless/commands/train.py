@@ -166,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
     objective.add_argument("--structure-weight", type=float, metavar="W", help="of livelier structure")
     objective.add_argument("--information-weight", type=float, metavar="W", help="of visual information")
     objective.add_argument(
-        "--parts-weight", type=float, metavar="W", help="price of parts below 0, which costs a quarter more time"
+        "--parts-weight", type=float, metavar="W", help="price of parts below 0; takes a quarter more time"
     )
     network = result.add_argument_group("network (other than the shipped one: for research)")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")

@@ -13,6 +13,7 @@ PARTS = (
     "engine.py",
     "fuser.py",
     "fusion.py",
+    "limits.py",
     "methods/**/*.py",
     "metrics/*.py",
     "network.py",

@@ -17,9 +17,10 @@ Left open:
 
 import numpy as np
 
-from . import focus_measures, multiscale
+from . import focus_measures
 from .interface import Method
-from .multiscale import Bands
+from .multiscale import fans
+from .multiscale.interface import Bands
 from .phase_congruency import phase_congruency
 from .selection import more_active
 
@@ -37,7 +38,7 @@ def nsct_pcdc(mri: np.ndarray, pet: np.ndarray, alpha: float) -> np.ndarray:
     :param alpha: how much more details count on a dark background than by their contrast.
     :return: same size; can leave the range of the sources slightly.
     """
-    transform = multiscale.contourlets(DIRECTIONS)
+    transform = fans.contourlets(DIRECTIONS)
     bands_mri, bands_pet = transform.decompose(mri), transform.decompose(pet)
     # Rounded, since without structure there remain rounding errors.
     low = more_active(

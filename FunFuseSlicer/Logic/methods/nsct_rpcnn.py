@@ -21,9 +21,10 @@ from typing import Tuple
 
 import numpy as np
 
-from . import focus_measures, multiscale, pulse_coupled
+from . import focus_measures, pulse_coupled
 from .interface import Method
-from .multiscale import Bands
+from .multiscale import fans
+from .multiscale.interface import Bands
 from .selection import more_active
 
 # Coarse to fine.
@@ -41,7 +42,7 @@ def nsct_rpcnn(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
     :param pet: same size.
     :return: same size; can leave the range of the sources slightly.
     """
-    transform = multiscale.contourlets(DIRECTIONS)
+    transform = fans.contourlets(DIRECTIONS)
     bands_mri, bands_pet = transform.decompose(mri), transform.decompose(pet)
     details = [
         [more_active(a, b, *_activities(a, b)) for a, b in zip(scale_mri, scale_pet)]

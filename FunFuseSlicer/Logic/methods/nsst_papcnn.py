@@ -13,9 +13,10 @@ Left open:
 
 import numpy as np
 
-from . import focus_measures, multiscale, pulse_coupled
+from . import focus_measures, pulse_coupled
 from .interface import Method
-from .multiscale import Bands
+from .multiscale import shears
+from .multiscale.interface import Bands
 
 # Coarse to fine.
 DIRECTIONS = (8, 8, 16, 16)
@@ -29,7 +30,7 @@ def nsst_papcnn(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
     :param pet: same size.
     :return: same size; can leave the range of the sources slightly.
     """
-    transform = multiscale.shearlets(DIRECTIONS)
+    transform = shears.shearlets(DIRECTIONS)
     bands_mri, bands_pet = transform.decompose(mri), transform.decompose(pet)
     low = np.where(_low_activity(bands_mri.low) >= _low_activity(bands_pet.low), bands_mri.low, bands_pet.low)
     details = [

@@ -3,7 +3,7 @@
 P. Kovesi: Image features from phase congruency. Videre: Journal of Computer Vision Research 1(3), 1999.
 Filtered by logarithmic Gabor functions, which have no response to a constant.
 
-Left open: the filters of phase congruency; 6 orientations, 6 scales from 3 pixels by factors of 2.1, which
+Left open: the filters of phase congruency: 6 orientations, 6 scales from 3 pixels by factors of 2.1, which
     reach the waves of a low-pass image.
 """
 

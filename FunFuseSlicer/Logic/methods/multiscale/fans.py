@@ -13,19 +13,30 @@ steeper by the maximally flat half-band polynomial. From the second split on it 
 sin u sin(n v - m u), soft where the main frequency u is near 0 or pi: neighbors within a fan share what lies
 there.
 
-Left open: order of the fan's mapping; degree 7.
+Left open: order of the fan's mapping: degree 7.
 Differs: one fan filter for analysis and synthesis, the geometric mean of the publication's H0 and G0 (of the
     same product): both halves of a split are mirror images, as mirrored borders need, and the sum of their
     squares is 1; its taps decay exponentially instead of ending.
 """
 
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
 from . import maxflat, mirror
+from .filter_bank import FilterBank
+from .interface import Transform
 
 ZEROS = 4
+
+
+def contourlets(directions: Sequence[int] = (4, 8, 8, 16)) -> Transform:
+    """The nonsubsampled contourlet transform.
+
+    :param directions: number of directional bands of each scale, coarse to fine; powers of two from 2.
+    :raises ValueError: other numbers of directions, or no scale.
+    """
+    return FilterBank(directions, responses, filtered_synthesis=True)
 
 
 def responses(shape: Tuple[int, int], directions: int, scale: int) -> np.ndarray:

@@ -6,7 +6,7 @@ of the finer one is split by a low pass H0 and a high pass H1 whose taps lie 2^s
 the synthesis filters G0 and G1 undo it, as H0 G0 + H1 G1 = 1. All are symmetric about both axes and of finite
 support. Used for contourlets and for shearlets, as the latter's publication does.
 
-Left open: orders of the maximally flat function in the mapping; 2 zeros at pi, as flat at 0 (7 taps), so that
+Left open: orders of the maximally flat function in the mapping: 2 zeros at pi, as flat at 0 (7 taps), so that
     details are blind to cubic polynomials.
 """
 

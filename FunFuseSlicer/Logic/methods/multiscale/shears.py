@@ -6,22 +6,33 @@ of frequencies, Meyer windows of the slope, whose sum over the directions is 1, 
 the Cartesian grid and to pixels, they are small filters, which add up to a single 1. So the bands' sum is the
 detail image.
 
-Left open: the window; nu(1 - |t|), t in units of the distance between directions, with Meyer's polynomial nu
+Left open: the window: nu(1 - |t|), t in units of the distance between directions, with Meyer's polynomial nu
     (I. Daubechies, Ten Lectures on Wavelets, 1992, section 4.2), so that only neighbors overlap.
-Left open: size of the filters; 17 x 17 for the finest details, reach doubled with each scale.
+Left open: size of the filters: 17 x 17 for the finest details, reach doubled with each scale.
 Differs: windows are evaluated at the Cartesian grid's own slopes, so that nothing is interpolated.
 Differs: directions lie in the middle of equal parts of the two cones, none on the border of the cones, so
     that a power of two needs no filter glued from two halves.
 """
 
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
 from . import mirror
+from .filter_bank import FilterBank
+from .interface import Transform
 
 # Of the finest details' filters, from the middle, in pixels.
 REACH = 8
+
+
+def shearlets(directions: Sequence[int] = (8, 8, 16, 16)) -> Transform:
+    """The nonsubsampled shearlet transform.
+
+    :param directions: number of directional bands of each scale, coarse to fine; powers of two from 2.
+    :raises ValueError: other numbers of directions, or no scale.
+    """
+    return FilterBank(directions, responses, filtered_synthesis=False)
 
 
 def responses(shape: Tuple[int, int], directions: int, scale: int) -> np.ndarray:
