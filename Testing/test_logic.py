@@ -1,11 +1,14 @@
 """FunFuseSlicerLogic on real MRML scenes: what it puts there, and what it leaves alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from FunFuseSlicer.Logic import scene
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
 from FunFuseSlicer.Logic.fusion import FusionOptions
+from FunFuseSlicer.Logic.limits import REACH
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.volume import Volume
 from Headless.studies.robustness_pairs import reoriented
@@ -83,14 +86,20 @@ def test_colored_volume_is_an_rgb_overlay(slicer, logic, nodes):
         assert composite.GetForegroundVolumeID() == colored.GetID()
 
 
-def test_picture_is_black_around_and_colored_inside(slicer, logic, nodes):
+def test_picture_is_black_around_and_colored_inside(slicer, logic):
     from Headless.rendering import render_slice
 
-    mri, pet = nodes
+    # As much black around the head as the network reaches, so that its corners are black for sure.
+    margin = ((0, 0), (REACH, REACH), (REACH, REACH))
+    mri, pet = (
+        scene.add_volume_node(replace(volume, array=np.pad(volume.array, margin)))
+        for volume in head_phantom((8, 24, 20), (6.0, 6.0, 10.0))
+    )
     run = logic.process(mri, pet, registration=None)
     picture = render_slice(mri, run.nodes.colored, size=(120, 140)).astype(int)
     assert not picture[:4, :4].any()
-    spread = picture.max(axis=-1) - picture.min(axis=-1)
+    head = picture[35:105, 30:90]
+    spread = head.max(axis=-1) - head.min(axis=-1)
     assert (spread > 40).mean() > 0.1, "color shows"
 
 
