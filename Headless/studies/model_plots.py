@@ -1,5 +1,6 @@
 """The plots of the model page: they hold numbers only, no images of patients."""
 
+import textwrap
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -16,13 +17,16 @@ GROUP_MARK = {TEST: "o", HELD_OUT: "s"}
 # Losses above this are drawn at the edge; the number beside the point is the true one.
 HIGHEST_LOSS = 2.0
 
+# Characters of a variant's name on one line, so that the plot and not the names takes the width.
+NAME_WIDTH = 36
+
 
 def plot_ablation(rows: List[Row], path: Path) -> None:
     """A line per variant with a point per group; the plain average as a vertical line.
 
     :param rows: see :func:`model_ablation.ablation`; those that diverged are named without a point.
     """
-    figure = _figure((9.5, 1.3 + 0.3 * len(rows)))
+    figure = _figure((9.5, 1.3 + 0.4 * len(rows)))
     panel = figure.subplots()
     for group, color in GROUP_COLOR.items():
         points = [
@@ -50,7 +54,8 @@ def plot_ablation(rows: List[Row], path: Path) -> None:
     for y, row in enumerate(rows):
         if not row["groups"]:
             panel.annotate("diverged", (0.5, y), xycoords=("axes fraction", "data"), va="center", color="0.4")
-    panel.set_yticks(range(len(rows)), [row["label"] for row in rows], fontsize="small")
+    names = [textwrap.fill(row["label"], NAME_WIDTH) for row in rows]
+    panel.set_yticks(range(len(rows)), names, fontsize="small")
     panel.set_ylim(len(rows) - 0.4, -0.6)
     losses = [row["groups"][g]["loss"] for row in rows for g in GROUP_COLOR if _loss(row, g) is not None]
     losses = [min(loss, HIGHEST_LOSS) for loss in losses]
