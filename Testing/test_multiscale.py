@@ -114,7 +114,7 @@ def test_borders_are_mirrored(make):
     shape = (18, 21)
     image = random_image(5, shape)
     tiled = np.block([[image, image[:, ::-1]], [image[::-1], image[::-1, ::-1]]])
-    wedges = {multiscale.shearlets: shears, multiscale.contourlets: fans}[make].responses
+    wedges = {multiscale.shearlets: shears.Wedges((8, 16)), multiscale.contourlets: fans.responses}[make]
     details = make((4, 8)).decompose(image).details[::-1]
     pyramid_details = pyramid.analysis(shape, 2).details
     for scale, bands in enumerate(details):
@@ -168,9 +168,10 @@ def test_a_thin_line_is_in_the_band_across_it(make, direction):
     columns=st.integers(1, 40),
     directions=st.sampled_from((2, 4, 8, 16, 32)),
     scale=st.integers(0, 3),
+    reach=st.integers(1, 64),
 )
-def test_directions_are_complementary(rows, columns, directions, scale):
-    np.testing.assert_allclose(shears.responses((rows, columns), directions, scale).sum(0), 1, atol=1e-12)
+def test_directions_are_complementary(rows, columns, directions, scale, reach):
+    np.testing.assert_allclose(shears.responses((rows, columns), directions, reach).sum(0), 1, atol=1e-12)
     fan = fans.responses((rows, columns), directions, scale)
     assert fan.shape == (directions, rows, columns) and fan.min() >= 0
     np.testing.assert_allclose(np.square(fan).sum(0), 1, atol=1e-12)
@@ -216,6 +217,26 @@ def test_shearing_filters_are_small_real_and_add_up_to_an_impulse():
     impulse = np.zeros((17, 17))
     impulse[8, 8] = 1
     np.testing.assert_allclose(filters.sum(0), impulse, atol=1e-14)
+
+
+def test_shearing_filters_of_any_reach_give_the_image_back_and_end_there():
+    transform = multiscale.shearlets((8, 16), (4, 8))
+    image = random_image(8, (40, 33))
+    np.testing.assert_allclose(transform.reconstruct(transform.decompose(image)), image, rtol=0, atol=1e-10)
+    impulse = np.zeros((129, 129))
+    impulse[64, 64] = 1
+    # The pyramid's own filters reach 9 pixels for the finest details, 27 for the next.
+    for scale, reach in zip(transform.decompose(impulse).details, (27 + 4, 9 + 8)):
+        for band in scale:
+            assert np.abs(band[64 - reach : 65 + reach, 64 - reach : 65 + reach]).max() > 1e-3
+            band[64 - reach : 65 + reach, 64 - reach : 65 + reach] = 0
+            assert np.abs(band).max() < 1e-13
+
+
+@pytest.mark.parametrize("reaches", ((8,), (8, 8, 8), (0, 8)))
+def test_other_numbers_of_reaches_are_refused(reaches):
+    with pytest.raises(ValueError, match="one number for each scale"):
+        multiscale.shearlets((8, 8), reaches)
 
 
 @both

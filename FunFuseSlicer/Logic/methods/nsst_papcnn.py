@@ -8,7 +8,9 @@ image: that of the larger product of weighted local energy and weighted modified
 Left open:
 - the logarithm in alpha_f: to the base 10;
 - the neurons' threshold in the beginning: 1;
-- gray levels of Otsu's histogram of a band: 256 from 0 to the band's maximum.
+- gray levels of Otsu's histogram of a band: 256 from 0 to the band's maximum;
+- size of the shearing filters: 9 x 9 for the two coarse scales and 17 x 17 for the two fine ones, next to the
+  8 x 8 and 16 x 16 of the authors' program.
 """
 
 import numpy as np
@@ -20,6 +22,7 @@ from .multiscale.interface import Bands
 
 # Coarse to fine.
 DIRECTIONS = (8, 8, 16, 16)
+REACHES = (4, 4, 8, 8)
 ITERATIONS = 110
 
 
@@ -30,7 +33,7 @@ def nsst_papcnn(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
     :param pet: same size.
     :return: same size; can leave the range of the sources slightly.
     """
-    transform = shears.shearlets(DIRECTIONS)
+    transform = shears.shearlets(DIRECTIONS, REACHES)
     bands_mri, bands_pet = transform.decompose(mri), transform.decompose(pet)
     low = np.where(_low_activity(bands_mri.low) >= _low_activity(bands_pet.low), bands_mri.low, bands_pet.low)
     details = [

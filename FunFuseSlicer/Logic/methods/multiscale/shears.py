@@ -8,13 +8,12 @@ detail image.
 
 Left open: the window: nu(1 - |t|), t in units of the distance between directions, with Meyer's polynomial nu
     (I. Daubechies, Ten Lectures on Wavelets, 1992, section 4.2), so that only neighbors overlap.
-Left open: size of the filters: 17 x 17 for the finest details, reach doubled with each scale.
 Differs: windows are evaluated at the Cartesian grid's own slopes, so that nothing is interpolated.
 Differs: directions lie in the middle of equal parts of the two cones, none on the border of the cones, so
     that a power of two needs no filter glued from two halves.
 """
 
-from typing import Sequence, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -22,29 +21,48 @@ from . import mirror
 from .filter_bank import FilterBank
 from .interface import Transform
 
-# Of the finest details' filters, from the middle, in pixels.
+# Of the finest details' filters, from the middle, in pixels, unless told otherwise.
 REACH = 8
 
 
-def shearlets(directions: Sequence[int] = (8, 8, 16, 16)) -> Transform:
+def shearlets(
+    directions: Sequence[int] = (8, 8, 16, 16), reaches: Optional[Sequence[int]] = None
+) -> Transform:
     """The nonsubsampled shearlet transform.
 
     :param directions: number of directional bands of each scale, coarse to fine; powers of two from 2.
-    :raises ValueError: other numbers of directions, or no scale.
+    :param reaches: of each scale's filters from their middle, in pixels, coarse to fine; none for the
+        finest 8, doubled with each scale, with which directions are told apart alike in all. Shorter ones
+        ring less.
+    :raises ValueError: other numbers of directions, or no scale; not as many reaches as scales.
     """
-    return FilterBank(directions, responses, filtered_synthesis=False)
+    scales = len(directions)
+    if reaches is None:
+        reaches = [REACH * 2**scale for scale in reversed(range(scales))]
+    if len(reaches) != scales or min(reaches, default=1) < 1:
+        raise ValueError(f"Filters reach 1 pixel or more, one number for each scale, not {reaches}.")
+    return FilterBank(directions, Wedges(tuple(reversed(reaches))), filtered_synthesis=False)
 
 
-def responses(shape: Tuple[int, int], directions: int, scale: int) -> np.ndarray:
+class Wedges(NamedTuple):
+    """Responses of filters of these reaches, fine to coarse."""
+
+    reaches: Tuple[int, ...]
+
+    def __call__(self, shape: Tuple[int, int], directions: int, scale: int) -> np.ndarray:
+        """See :func:`responses`; scale 0 is that of the finest details."""
+        return responses(shape, directions, self.reaches[scale])
+
+
+def responses(shape: Tuple[int, int], directions: int, reach: int) -> np.ndarray:
     """Responses of all wedges; their sum is 1.
 
     :param shape: of the image.
     :param directions: a power of two from 2.
-    :param scale: 0 for the finest details.
+    :param reach: of the filters.
     :return: (directions, rows, columns), in the order of :func:`.fans.responses`.
     """
-    filters = taps(directions, REACH * 2**scale)
-    reach = filters.shape[1] // 2
+    filters = taps(directions, reach)
     rows, columns = (
         omega.reshape(-1, 1) * np.arange(-reach, reach + 1) for omega in mirror.frequencies(shape)
     )
