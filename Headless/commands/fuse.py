@@ -152,7 +152,6 @@ def _summary(report: dict, out: Path) -> None:
         print(f"  note: {note}")
     print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
     label = method_labels()[fusion["method"]]
-    print(
-        f"fusion        {label}: {fusion['slices']} slices on {fusion['device']}, {fusion['seconds']:.1f} s"
-    )
+    slices = f"{fusion['slices']} slice" + ("" if fusion["slices"] == 1 else "s")
+    print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
     print(f"results       {out.resolve()}")
