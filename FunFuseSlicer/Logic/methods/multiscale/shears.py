@@ -13,7 +13,7 @@ Differs: directions lie in the middle of equal parts of the two cones, none on t
     that a power of two needs no filter glued from two halves.
 """
 
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -21,25 +21,16 @@ from . import mirror
 from .filter_bank import FilterBank
 from .interface import Transform
 
-# Of the finest details' filters, from the middle, in pixels, unless told otherwise.
-REACH = 8
 
-
-def shearlets(
-    directions: Sequence[int] = (8, 8, 16, 16), reaches: Optional[Sequence[int]] = None
-) -> Transform:
+def shearlets(directions: Sequence[int], reaches: Sequence[int]) -> Transform:
     """The nonsubsampled shearlet transform.
 
     :param directions: number of directional bands of each scale, coarse to fine; powers of two from 2.
-    :param reaches: of each scale's filters from their middle, in pixels, coarse to fine; none for the
-        finest 8, doubled with each scale, with which directions are told apart alike in all. Shorter ones
-        ring less.
+    :param reaches: of each scale's filters from their middle, in pixels, coarse to fine. Doubled with each
+        coarser scale, directions are told apart alike in all; shorter ones ring less.
     :raises ValueError: other numbers of directions, or no scale; not as many reaches as scales.
     """
-    scales = len(directions)
-    if reaches is None:
-        reaches = [REACH * 2**scale for scale in reversed(range(scales))]
-    if len(reaches) != scales or min(reaches, default=1) < 1:
+    if len(reaches) != len(directions) or min(reaches, default=1) < 1:
         raise ValueError(f"Filters reach 1 pixel or more, one number for each scale, not {reaches}.")
     return FilterBank(directions, Wedges(tuple(reversed(reaches))), filtered_synthesis=False)
 
