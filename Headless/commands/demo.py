@@ -13,6 +13,7 @@ from ..demo_data import FDG, T1, fetch_pair
 from ..files import read_volume
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
+from ..wording import count
 
 # The PET is turned by these angles (degrees, about x, y, z) and shifted by these millimeters (RAS), so
 # that the registration has work to do whose answer is known.
@@ -92,7 +93,9 @@ def _summary(report: dict, out: Path, seconds: float) -> None:
     registration, fusion = report["registration"], report["fusion"]
     print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
     print(f"              {report['registration_error_mm']:.2f} mm from the truth (mean over the brain)")
-    print(f"fusion        {fusion['slices']} slices on {fusion['device']}, {fusion['seconds']:.1f} s")
+    print(
+        f"fusion        {count(fusion['slices'], 'slice')} on {fusion['device']}, {fusion['seconds']:.1f} s"
+    )
     print(f"completeness  |MRI part + PET part - fused| <= {report['completeness']:.1e}")
     print(f"total         {seconds:.0f} s")
     print(f"look at       {(out / 'preview.png').resolve()}")

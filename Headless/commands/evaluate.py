@@ -19,6 +19,7 @@ from .. import evaluation_report as report
 from ..files import FORMATS, is_flat, is_picture, read_volume
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
+from ..wording import count
 
 STAGE = "Evaluating"
 MODEL_LABEL, MRI_COPY, PET_COPY = "FunFuse", "copy of the MRI", "copy of the PET"
@@ -255,7 +256,7 @@ def _evaluate_methods(options) -> None:
             for name in methods
         ]
         patients = len({pair.patient for pair in pairs})
-        said = f"Mean over {_count(len(pairs), 'pair')} of {_count(patients, 'patient')}, λ = {options.lam:g}"
+        said = f"Mean over {count(len(pairs), 'pair')} of {count(patients, 'patient')}, λ = {options.lam:g}"
         report.write_csv(rows, folder / "per_pair.csv")
         report.write_csv(table, folder / "table.csv")
         facts = [
@@ -269,10 +270,6 @@ def _evaluate_methods(options) -> None:
     print(f"{said}\n\n{report.text_of_methods(table)}\n")
     print(textwrap.fill(report.REWARDS, 100))
     print(f"\nresults     {options.out.resolve()}")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _methods(networks: dict, device: str) -> Dict[str, Optional[Fuse]]:

@@ -11,6 +11,7 @@ from FunFuseSlicer.Logic.fuser import method_labels
 from ..files import FORMATS, frames_differ, is_flat, is_picture, read_volume
 from ..output_folder import all_or_nothing
 from ..progress import ProgressBars
+from ..wording import count
 
 
 def main(arguments: List[str]) -> int:
@@ -152,6 +153,6 @@ def _summary(report: dict, out: Path) -> None:
         print(f"  note: {note}")
     print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
     label = method_labels()[fusion["method"]]
-    slices = f"{fusion['slices']} slice" + ("" if fusion["slices"] == 1 else "s")
+    slices = count(fusion["slices"], "slice")
     print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
     print(f"results       {out.resolve()}")

@@ -8,6 +8,7 @@ import numpy as np
 from FunFuseSlicer.Logic.metrics import METRICS
 
 from ..evaluation_report import mean_of
+from ..wording import count
 from .evaluation_measure import (
     METHOD,
     MODEL,
@@ -199,11 +200,6 @@ def number(value: float) -> str:
 def short(value: float) -> str:
     """Two decimals."""
     return f"{round(value, 2) + 0.0:.2f}"
-
-
-def count(amount: int, what: str) -> str:
-    """ "1 image", "2 images"."""
-    return f"{amount} {what}" + ("" if amount == 1 else "s")
 
 
 def listed(names: Sequence[str]) -> str:

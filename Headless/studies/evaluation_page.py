@@ -5,6 +5,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from FunFuseSlicer.Logic.metrics import METRICS
 
 from .. import evaluation_report as report
+from ..wording import count
 from . import evaluation_paper as paper
 from . import weights_maps
 from .evaluation_findings import (
@@ -13,7 +14,6 @@ from .evaluation_findings import (
     between_sets,
     compared,
     copies,
-    count,
     difference,
     listed,
     number,

@@ -2,6 +2,7 @@
 
 from typing import Dict, Iterable, List, Sequence
 
+from ..wording import count
 from .model_measure import TERMS, Row
 from .model_robust import MOST_OUTSIDE
 from .model_runs import CLOSE, MINUTES, spread
@@ -46,7 +47,7 @@ def _budget(results: Row) -> Iterable[str]:
     yield "## Budget and data"
     seeds = ", ".join(str(seed) for seed in budget["seeds"])
     lines = [
-        f"Ablation: {budget['steps']} steps for every variant, {_count(len(budget['seeds']), 'seed')} "
+        f"Ablation: {budget['steps']} steps for every variant, {count(len(budget['seeds']), 'seed')} "
         f"({seeds}); the paper's preset {budget['paper_steps']} steps of its own protocol. The same crops in "
         "the same order for all that have the default protocol.",
         f"Fine-tuning for one λ: {budget['tune_steps']} steps each, one-cycle to {budget['tune_rate']:g}.",
@@ -62,8 +63,8 @@ def _budget(results: Row) -> Iterable[str]:
         if name in budget["pairs"]:
             patients = budget["patients"][name]
             lines.append(
-                f"{GROUP_TITLE.get(name, name).capitalize()}: {_count(budget['pairs'][name], 'pair')} of "
-                f"{_count(len(patients), 'patient')} ({', '.join(patients)})."
+                f"{GROUP_TITLE.get(name, name).capitalize()}: {count(budget['pairs'][name], 'pair')} of "
+                f"{count(len(patients), 'patient')} ({', '.join(patients)})."
             )
     for name, sha256 in budget["models"].items():
         lines.append(f"Shipped model `{name}`: sha256 `{sha256[:16]}…`.")
@@ -149,7 +150,7 @@ def _ablation_said(rows: List[Row]) -> List[str]:
                     said.append(_way_to_bound(row, name, group, average["loss"], limit["loss"]))
     for row in rows:
         if row.get("diverged"):
-            said.append(f"Diverged: {row['label']}, {_count(len(row['diverged']), 'run')}.")
+            said.append(f"Diverged: {row['label']}, {count(len(row['diverged']), 'run')}.")
     return said
 
 
@@ -203,7 +204,7 @@ def _patients(results: Row) -> Iterable[str]:
         for group, won in groups.items():
             said.append(
                 f"{GROUP_TITLE[group].capitalize()}: `{model}` is lower than average, maximum and Laplacian "
-                f"pyramid alike on {won['all']} of {_count(won['pairs'], 'pair')} (than the average on "
+                f"pyramid alike on {won['all']} of {count(won['pairs'], 'pair')} (than the average on "
                 f"{won['average']}, the maximum on {won['maximum']}, the pyramid on "
                 f"{won['laplacian_pyramid']})."
             )
@@ -226,13 +227,13 @@ def _runs(results: Row) -> Iterable[str]:
             for group, numbers in spread(own).items():
                 deviation = numbers["deviation"]
                 said.append(
-                    f"Objective {_or_dash(objective)}, {_count(len(own), 'run')} with "
-                    f"{_count(len(seeds), 'seed')}, {GROUP_TITLE[group]}: mean {_number(numbers['mean'])}, "
+                    f"Objective {_or_dash(objective)}, {count(len(own), 'run')} with "
+                    f"{count(len(seeds), 'seed')}, {GROUP_TITLE[group]}: mean {_number(numbers['mean'])}, "
                     + ("" if deviation is None else f"standard deviation {_number(deviation)}, ")
                     + f"highest and lowest {_percent(numbers['range'], 2)} of the mean apart."
                 )
         good = sum(row.get("below_average") == row.get("test_pairs") for row in rows)
-        said.append(f"{good} of {_count(len(rows), 'run')} are below the plain average on every test pair.")
+        said.append(f"{good} of {count(len(rows), 'run')} are below the plain average on every test pair.")
         yield _bullets(said)
     if results["preset"]:
         yield "## Training again"
@@ -381,7 +382,7 @@ def _changes(results: Row) -> Iterable[str]:
         if not some:
             continue
         pairs = next(iter(next(iter(some.values())).values()))["pairs"]
-        yield f"On {_count(pairs, 'pair')} of the {GROUP_TITLE[group]}, λ = {LAMBDA:g}:"
+        yield f"On {count(pairs, 'pair')} of the {GROUP_TITLE[group]}, λ = {LAMBDA:g}:"
         heads = ["change", "plain average"]
         for model in models:
             heads += [f"`{model}`", "against average", "better on"]
@@ -483,7 +484,7 @@ def _range(results: Row) -> Iterable[str]:
             worst = max(over, key=lambda row: row["worst"]["outside"])
             said.append(
                 f"`{model}`: more than {_percent(MOST_OUTSIDE, 1)} of a pair's pixels are outside in "
-                f"{_count(len(over), 'row')} above; the worst is {worst['worst_pair']} at λ = "
+                f"{count(len(over), 'row')} above; the worst is {worst['worst_pair']} at λ = "
                 f"{worst['lambda']:g} with {_percent(worst['worst']['outside'], 2)}."
             )
         else:
@@ -557,7 +558,3 @@ def _signed(share: float) -> str:
 
 def _or_dash(value) -> str:
     return "–" if value is None else str(value)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -16,6 +16,7 @@ from FunFuseSlicer.Logic.training.pairs import Pair, fingerprint, read_pairs
 from .. import evaluation_report as report
 from ..output_folder import check_writable
 from ..progress import ProgressBars
+from ..wording import count
 from . import weights_grid
 from .evaluation_jobs import Journal, run_all
 from .evaluation_origin import code_fingerprint, versions
@@ -166,8 +167,8 @@ def _write(folder: Path, rows: List[dict], settings: dict, pairs: List[Pair]) ->
 def title_of(settings: dict, pairs: int, patients: int) -> str:
     """What the heat maps show, above them."""
     return (
-        f"Mean over {pairs} image{'' if pairs == 1 else 's'} of {patients} "
-        f'patient{"" if patients == 1 else "s"}, model "{settings["model"]}", hue from the '
+        f"Mean over {count(pairs, 'image')} of {count(patients, 'patient')}, "
+        f'model "{settings["model"]}", hue from the '
         f"{settings['mode']}, "
         f"{settings['colormap']}. The metrics are taken on the luminance of the colored image.\n"
         "Red frame: highest with color. White dashes: the paper's choice, λ = 0.8 and Ω = 0.6. "
