@@ -1,7 +1,7 @@
 """Start FunFuse from a command line: ``python3 funfuse.py COMMAND``.
 
 The first start makes a virtual environment and installs the packages of ``requirements.lock`` into it;
-every start then hands over to ``python -m Headless.commands`` inside it. Only the standard library is
+every start then hands over to ``python -m funfuse_cli`` inside it. Only the standard library is
 used, and the syntax stays readable for Python 3.6, so that an old Python can at least say what it lacks.
 """
 
@@ -25,7 +25,7 @@ TORCH_LISTS = (
     os.path.join(ROOT, "requirements-torch-cpu.lock"),
     os.path.join(ROOT, "requirements-torch.lock"),
 )
-COMMAND_TABLE = os.path.join(ROOT, "Headless", "commands", "__init__.py")
+COMMAND_TABLE = os.path.join(ROOT, "funfuse_cli", "commands", "__init__.py")
 OLDEST, NEWEST = (3, 10), (3, 13)
 TAIL_LINES = 12
 
@@ -36,12 +36,12 @@ ORIGIN_FILE = "funfuse-origin.json"
 STAMP_FILE = "funfuse-stamp"
 LOG_FILE = "install.log"
 
-# What "python -P -m Headless.commands" does, for Python 3.10, which has no -P.
+# What "python -P -m funfuse_cli" does, for Python 3.10, which has no -P.
 RUN_ON_PYTHON_310 = """\
 import sys
 del sys.path[0]
 import runpy
-runpy.run_module("Headless.commands", run_name="__main__", alter_sys=True)
+runpy.run_module("funfuse_cli", run_name="__main__", alter_sys=True)
 """
 
 # Static, so that it shows at once on any Python; a test compares its commands with COMMAND_TABLE.
@@ -591,7 +591,7 @@ def command_line(folder, arguments):
     """The command that runs FunFuse inside the virtual environment."""
     # The current folder must stay off the module path, or a user's random.py there would be imported.
     if sys.version_info >= (3, 11):
-        how = ["-P", "-m", "Headless.commands"]
+        how = ["-P", "-m", "funfuse_cli"]
     else:
         how = ["-c", RUN_ON_PYTHON_310]
     return [venv_python(folder), *how, *arguments]

@@ -14,33 +14,33 @@ from typing import List, Optional
 # extension's. With this line the module is a package, too, and its library has a name of its own.
 __path__ = [os.path.dirname(os.path.abspath(__file__))]
 
-import numpy as np  # noqa: E402
-import slicer  # noqa: E402
-from slicer.i18n import tr as _  # noqa: E402
-from slicer.i18n import translate  # noqa: E402
-from slicer.ScriptedLoadableModule import (  # noqa: E402
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
 )
 
-from FunFuseSlicer.Logic import preprocessing, scene, views  # noqa: E402
-from FunFuseSlicer.Logic.coloring import scale_of  # noqa: E402
-from FunFuseSlicer.Logic.errors import DeviceError, InputError  # noqa: E402
-from FunFuseSlicer.Logic.monitor import Monitor  # noqa: E402
-from FunFuseSlicer.Logic.panel.parameters import Parameters  # noqa: E402
-from FunFuseSlicer.Logic.panel.torch_setup import load_torch  # noqa: E402
-from FunFuseSlicer.Logic.panel.widget import Panel  # noqa: E402
-from FunFuseSlicer.Logic.registration import (  # noqa: E402
-    RegistrationOptions,
-    RegistrationResult,
-    register,
-    reuse,
+from FunFuseSlicer.Logic.color.sources import scale_of
+from FunFuseSlicer.Logic.errors import DeviceError, InputError
+from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.panel.parameters import Parameters
+from FunFuseSlicer.Logic.panel.torch_setup import load_torch
+from FunFuseSlicer.Logic.panel.widget import Panel
+from FunFuseSlicer.Logic.registration import RegistrationOptions, RegistrationResult, register, reuse
+from FunFuseSlicer.Logic.scene import (
+    brains_engine,  # noqa: F401 (joins the engines)
+    views,
 )
-from FunFuseSlicer.Logic.sample_data import register_sample_data  # noqa: E402
-from FunFuseSlicer.Logic.self_test import SelfTests  # noqa: E402
-from FunFuseSlicer.Logic.version import VERSION  # noqa: E402
-from FunFuseSlicer.Logic.volume import Volume, resample  # noqa: E402
+from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene.sample_data import register_sample_data
+from FunFuseSlicer.Logic.self_test import SelfTests
+from FunFuseSlicer.Logic.version import VERSION
+from FunFuseSlicer.Logic.volumes import preprocessing
+from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
 
 
 class FunFuseSlicer(ScriptedLoadableModule):
@@ -72,8 +72,8 @@ class Run:
 
     :param nodes: the output nodes in the scene.
     :param registration: None when the pair was registered already.
-    :param fusion: arrays and facts, see :class:`Logic.fusion.Fusion`.
-    :param fuser: what fused, see :class:`Logic.fuser.Fuser`.
+    :param fusion: arrays and facts, see :class:`Logic.fusion.pipeline.Fusion`.
+    :param fuser: what fused, see :class:`Logic.fusion.fuser.Fuser`.
     :param notes: sentences for the log: what was replaced, what was chosen.
     """
 
@@ -111,7 +111,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
 
         :param mriNode: scalar volume, the fixed image; all outputs lie on its grid.
         :param petNode: scalar volume, the moving image; it is not changed.
-        :param options: :class:`Logic.fusion.FusionOptions`.
+        :param options: :class:`Logic.fusion.pipeline.FusionOptions`.
         :param registration: None when the PET lies on the MRI already.
         :param maskNode: voxels where this volume is 0 become background; any grid.
         :param monitor: progress and cancel.
@@ -124,7 +124,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         try:
             return self._process(mriNode, petNode, options, registration, maskNode, monitor, show, matrix)
         except Exception as error:
-            from FunFuseSlicer.Logic.device import is_out_of_memory
+            from FunFuseSlicer.Logic.fusion.device import is_out_of_memory
 
             if not is_out_of_memory(error):
                 raise
@@ -134,8 +134,8 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             ) from error
 
     def _process(self, mriNode, petNode, options, registration, maskNode, monitor, show, matrix) -> Run:
-        from FunFuseSlicer.Logic.fuser import load_fuser
-        from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes
+        from FunFuseSlicer.Logic.fusion.fuser import load_fuser
+        from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_volume, fuse_volumes
 
         start = time.perf_counter()
         options, monitor = options or FusionOptions(), monitor or Monitor()

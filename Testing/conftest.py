@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from FunFuseSlicer.Logic.volume import Volume
+from FunFuseSlicer.Logic.volumes.geometry import Volume
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -58,7 +58,7 @@ def pair():
 @pytest.fixture
 def slicer():
     """Slicer with an empty scene; afterwards its slice views are those of before."""
-    from Headless.boot import boot
+    from funfuse_cli.headless.boot import boot
 
     slicer = boot()
     slicer.mrmlScene.Clear(False)
@@ -81,7 +81,7 @@ def _view_ids(slicer) -> set:
 def qt_started():
     """Skips where Qt cannot start, for want of its package or of system libraries."""
     try:
-        from Headless.widgets import start
+        from funfuse_cli.headless.widgets import start
 
         start.start()
     except ImportError as error:

@@ -1,19 +1,12 @@
 """Check alignment: edge maps, checkerboards, and slice views that get their layers back."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from FunFuseSlicer.Logic import alignment  # noqa: E402
-from FunFuseSlicer.Logic.errors import InputError  # noqa: E402
+from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
 
 # --- edges -----------------------------------------------------------------------------------------
 
@@ -111,7 +104,7 @@ def test_color_of_values():
 
 @pytest.fixture
 def nodes(slicer, pair):
-    from FunFuseSlicer.Logic import scene
+    from FunFuseSlicer.Logic.scene import nodes as scene
 
     mri, pet = pair
     return scene.add_volume_node(mri), scene.add_volume_node(pet)
@@ -119,7 +112,7 @@ def nodes(slicer, pair):
 
 def composites(slicer):
     """Of the views on screen: other layouts that were shown before leave theirs."""
-    from FunFuseSlicer.Logic import views
+    from FunFuseSlicer.Logic.scene import views
 
     logics = [logic for logic in views.slice_logics() if logic.GetSliceNode().IsMappedInLayout()]
     return [logic.GetSliceCompositeNode() for logic in logics]
@@ -160,7 +153,7 @@ def shown(slicer):
 
 
 def test_each_check_shows_and_gives_everything_back(slicer, nodes):
-    from FunFuseSlicer.Logic.alignment_views import NAME, AlignmentView
+    from FunFuseSlicer.Logic.scene.alignment import NAME, AlignmentView
 
     mri, pet = nodes
     arrange(slicer, mri, pet)
@@ -197,7 +190,7 @@ def test_each_check_shows_and_gives_everything_back(slicer, nodes):
 
 
 def test_a_pet_under_a_transform_is_checked_where_it_lies(slicer, nodes):
-    from FunFuseSlicer.Logic.alignment_views import AlignmentView
+    from FunFuseSlicer.Logic.scene.alignment import AlignmentView
 
     mri, pet = nodes
     view = AlignmentView(mri, pet)
@@ -218,7 +211,7 @@ def test_a_pet_under_a_transform_is_checked_where_it_lies(slicer, nodes):
 
 
 def test_volumes_removed_meanwhile_leave_empty_layers(slicer, nodes):
-    from FunFuseSlicer.Logic.alignment_views import AlignmentView
+    from FunFuseSlicer.Logic.scene.alignment import AlignmentView
 
     mri, pet = nodes
     arrange(slicer, mri, pet)
@@ -233,7 +226,7 @@ def test_volumes_removed_meanwhile_leave_empty_layers(slicer, nodes):
 
 
 def test_the_mri_lies_under_a_transform(slicer, nodes):
-    from FunFuseSlicer.Logic.alignment_views import AlignmentView
+    from FunFuseSlicer.Logic.scene.alignment import AlignmentView
 
     mri, pet = nodes
     parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")

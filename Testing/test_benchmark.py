@@ -11,12 +11,12 @@ import SimpleITK as sitk
 import torch
 from PIL import Image
 
-from FunFuseSlicer.Logic.network import TwoLaneNetwork
+from funfuse_cli.benchmarks import BENCHMARKS, Section, Settings, heads, report, slices, start_up, volume
+from funfuse_cli.benchmarks.timing import interleaved, peak_resident_mb, resident_mb
+from funfuse_cli.commands import benchmark, pictures
+from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork
 from FunFuseSlicer.Logic.self_test import synthetic_head
-from FunFuseSlicer.Logic.volume import volume_to_sitk
-from Headless.benchmarks import BENCHMARKS, Section, Settings, heads, report, slices, start_up, volume
-from Headless.benchmarks.timing import interleaved, peak_resident_mb, resident_mb
-from Headless.commands import benchmark, pictures
+from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 
 TINY = Settings(
     repeats=2,

@@ -12,25 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from FunFuseSlicer.Logic.errors import Cancelled, InputError, RegistrationError  # noqa: E402
-from FunFuseSlicer.Logic.monitor import Monitor  # noqa: E402
-from FunFuseSlicer.Logic.registration import (  # noqa: E402
+from funfuse_cli.headless import cli
+from funfuse_cli.studies.registration_engines import find_brainsfit
+from FunFuseSlicer.Logic.errors import Cancelled, InputError, RegistrationError
+from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.registration import (
     ImplausibleRegistration,
     OutOfTime,
     RegistrationOptions,
     available_engines,
-    brains_engine,
     default_engine,
     register,
 )
-from FunFuseSlicer.Logic.registration.plausibility import rotation_matrix  # noqa: E402
-from FunFuseSlicer.Logic.volume import Volume  # noqa: E402
-from Headless import cli  # noqa: E402
-from Headless.studies.registration_engines import find_brainsfit  # noqa: E402
+from FunFuseSlicer.Logic.registration.plausibility import rotation_matrix
+from FunFuseSlicer.Logic.scene import brains_engine
+from FunFuseSlicer.Logic.volumes.geometry import Volume
+
+ROOT = Path(__file__).resolve().parents[1]
 
 STAND_IN = [sys.executable, str(ROOT / "Testing" / "brainsfit_program.py")]
 # Many samples, since the head is small; the check of the header takes time and is not the subject here.
@@ -162,7 +160,7 @@ def test_volumes_far_from_the_origin_skewed_and_left_handed(brains, pair, untouc
 
 
 def test_parent_transforms_are_honored_and_stay(slicer, brains, pair):
-    from FunFuseSlicer.Logic import scene
+    from FunFuseSlicer.Logic.scene import nodes as scene
 
     mri, pet = pair
     nodes = scene.add_volume_node(mri), scene.add_volume_node(pet)

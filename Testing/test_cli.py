@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from funfuse_cli.headless import cli, event_hooks
 
-from Headless import cli, event_hooks  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 PROGRAM = [sys.executable, str(ROOT / "Testing" / "brainsfit_program.py")]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from FunFuseSlicer.Logic.color import RAMP_END, balanced, chroma_table, colorize, jet_table
+from FunFuseSlicer.Logic.color.colorize import RAMP_END, balanced, chroma_table, colorize, jet_table
 
 unit = st.floats(0, 1, width=32)
 images = arrays(np.float32, (4, 5), elements=unit)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic import color_ends
-from FunFuseSlicer.Logic.color import jet_table
-from FunFuseSlicer.Logic.color_ends import ColorEnds, ends_or_none
-from FunFuseSlicer.Logic.coloring import contribution_source
+from FunFuseSlicer.Logic.color import ends as color_ends
+from FunFuseSlicer.Logic.color.colorize import jet_table
+from FunFuseSlicer.Logic.color.ends import ColorEnds, ends_or_none
+from FunFuseSlicer.Logic.color.sources import contribution_source
 
 
 def head(seed=0):

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from funfuse_cli.__main__ import main
+from funfuse_cli.workflow.output_folder import verify
 from FunFuseSlicer.Logic import methods
-from FunFuseSlicer.Logic.volume import Volume, volume_to_sitk
-from Headless.commands.__main__ import main
-from Headless.output_folder import verify
-
-from .conftest import head_phantom
+from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
+from Testing.conftest import head_phantom
 
 VOLUME_RESULTS = {
     "pet_registered.nrrd",
@@ -121,7 +120,7 @@ def test_pictures_in_pictures_out(tmp_path):
     assert report["fusion"]["normalization"] == "none"
     import torch
 
-    from FunFuseSlicer.Logic.models import load_model
+    from FunFuseSlicer.Logic.fusion.models import load_model
 
     with torch.no_grad():
         tensors = [torch.from_numpy(image / np.float32(255))[None, None] for image in images]
@@ -256,7 +255,7 @@ def test_volumes_of_one_slice_stay_volumes(shared_data, tmp_path):
 
 def test_demo_reports_its_registration_error(files, tmp_path, monkeypatch, capsys):
     """The demo on a phantom instead of the fetched pair."""
-    from Headless.commands import demo
+    from funfuse_cli.commands import demo
 
     mri, pet = head_phantom((40, 56, 48), (4.0, 4.0, 4.0))
     paths = tmp_path / "t1.nii.gz", tmp_path / "fdg.nii.gz"
@@ -275,8 +274,8 @@ def test_demo_reports_its_registration_error(files, tmp_path, monkeypatch, capsy
 def test_demo_data_with_a_wrong_checksum_is_refused(tmp_path, monkeypatch):
     import zipfile
 
+    from funfuse_cli.workflow import demo_data
     from FunFuseSlicer.Logic.errors import FunFuseError
-    from Headless import demo_data
 
     monkeypatch.setenv("FUNFUSE_CACHE", str(tmp_path / "cache"))
 

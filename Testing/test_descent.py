@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic.network import TwoLaneNetwork
-from FunFuseSlicer.Logic.training.descent import RATE_RATIO, Descent, Muon, orthogonal
+from funfuse_cli.training.descent import RATE_RATIO, Descent, Muon, orthogonal
+from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork
 
 
 def weights(*shape, seed=0):

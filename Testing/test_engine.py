@@ -7,22 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from FunFuseSlicer.Logic import engine
-from FunFuseSlicer.Logic.color import jet_table
-from FunFuseSlicer.Logic.device import MOST_AT_ONCE, batch_size, bfloat16_runs_fast, choose_device
-from FunFuseSlicer.Logic.engine import CHECKED_SLICES, TOLERANCE, fuse_slices, fuse_slices_steps
+from funfuse_cli.studies.robustness_pairs import reoriented
+from funfuse_cli.training.paper_network import PaperNetwork
+from FunFuseSlicer.Logic.color.colorize import jet_table
 from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError
-from FunFuseSlicer.Logic.fusion import FusionOptions, color_volume, fuse_volumes, value_and_function
-from FunFuseSlicer.Logic.models import load_model
+from FunFuseSlicer.Logic.fusion import engine
+from FunFuseSlicer.Logic.fusion.device import MOST_AT_ONCE, batch_size, bfloat16_runs_fast, choose_device
+from FunFuseSlicer.Logic.fusion.engine import CHECKED_SLICES, TOLERANCE, fuse_slices, fuse_slices_steps
+from FunFuseSlicer.Logic.fusion.models import load_model
+from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_volume, fuse_volumes, value_and_function
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
-from FunFuseSlicer.Logic.paper_network import PaperNetwork
-from FunFuseSlicer.Logic.preprocessing import clean
-from FunFuseSlicer.Logic.volume import Volume, resample
-from Headless.studies.robustness_pairs import reoriented
-
-from .conftest import head_phantom
-from .test_volume import ORIENTATIONS
+from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
+from FunFuseSlicer.Logic.volumes.preprocessing import clean
+from Testing.conftest import head_phantom
+from Testing.test_volume import ORIENTATIONS
 
 CPU = torch.device("cpu")
 

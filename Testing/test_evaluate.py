@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from funfuse_cli.__main__ import main
+from funfuse_cli.workflow import evaluation_report as report
 from FunFuseSlicer.Logic import methods
+from FunFuseSlicer.Logic.fusion.models import model_names
 from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
-from FunFuseSlicer.Logic.models import model_names
-from FunFuseSlicer.Logic.preprocessing import clean, normalize
-from FunFuseSlicer.Logic.volume import Volume, axial_order, to_axial, volume_to_sitk
-from Headless import evaluation_report as report
-from Headless.commands.__main__ import main
-
-from .conftest import head_phantom
+from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, to_axial, volume_to_sitk
+from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
+from Testing.conftest import head_phantom
 
 KEYS = [
     *METRICS,

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from FunFuseSlicer.Logic import evaluation_nodes as evaluation
-from FunFuseSlicer.Logic import scene
+from funfuse_cli.__main__ import main
 from FunFuseSlicer.Logic.errors import Cancelled, InputError, OutputError
 from FunFuseSlicer.Logic.metrics import METRICS
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.preprocessing import normalize
-from FunFuseSlicer.Logic.volume import Volume, volume_to_sitk
-from Headless.commands.__main__ import main
-
-from .conftest import head_phantom
+from FunFuseSlicer.Logic.scene import evaluation
+from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
+from FunFuseSlicer.Logic.volumes.preprocessing import normalize
+from Testing.conftest import head_phantom
 
 DISPLAY = {role: (0.0, 1.0) for role in ("pet_registered", "fused", "mri_part", "pet_part")}
 
@@ -187,7 +186,7 @@ def table_of(node):
 
 
 def test_tables_and_plot(slicer, outputs):
-    from Headless.messages import collect_vtk_messages
+    from funfuse_cli.headless.messages import collect_vtk_messages
 
     mri, nodes = outputs
     with collect_vtk_messages() as messages:
@@ -256,7 +255,7 @@ def test_a_rerun_updates_the_same_nodes(slicer, outputs):
 
 
 def test_a_saved_scene_keeps_the_evaluation(slicer, outputs, tmp_path):
-    from Headless.scene_files import load_mrb, save_mrb
+    from funfuse_cli.headless.scene_files import load_mrb, save_mrb
 
     mri, nodes = outputs
     made = evaluation.push_evaluation(mri, nodes, ROWS)

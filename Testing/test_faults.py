@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 import torch
 
-from FunFuseSlicer.Logic import scene, views
 from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError, ModelError, RegistrationError
-from FunFuseSlicer.Logic.evaluation_nodes import as_text
-from FunFuseSlicer.Logic.fusion import FusionOptions
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, RegistrationResult
-
-from .conftest import head_phantom
+from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene import views
+from FunFuseSlicer.Logic.scene.evaluation import as_text
+from Testing.conftest import head_phantom
 
 OTHER = FusionOptions(omega=1.0, lam=0.3, colormap="PET-Heat", mode="uptake")
 # Gives no parts: what the network left of them goes.
@@ -69,7 +69,7 @@ def unchanged(slicer):
 
 @pytest.fixture
 def module(slicer):
-    from Headless.module import load_module
+    from funfuse_cli.extension import load_module
 
     return load_module()
 
@@ -210,7 +210,7 @@ def test_a_failure_at_any_line_of_putting_results_into_the_scene_is_undone(slice
 
 def test_results_given_back_are_alive(slicer):
     """What is painted into them after a failure is shown: the pipeline is that of before."""
-    from Headless.rendering import render_slice
+    from funfuse_cli.headless.rendering import render_slice
 
     mri, pet = (slicer.util.addVolumeFromArray(np.ones((3, 4, 5)), name=name) for name in ("T1", "FDG"))
     nodes = push(mri, pet, 1, None, "Jet")
@@ -273,21 +273,21 @@ def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, agai
 
 # Every function that a run goes through, from the voxels of the inputs to the views.
 STEPS = [
-    ("FunFuseSlicer.Logic.scene", "volume_from_node"),
-    ("FunFuseSlicer.Logic.preprocessing", "clean"),
-    ("FunFuseSlicer.Logic.fuser", "load_fuser"),
-    ("FunFuseSlicer.Logic.models", "load_model"),
-    ("FunFuseSlicer.Logic.scene", "color_table"),
+    ("FunFuseSlicer.Logic.scene.nodes", "volume_from_node"),
+    ("FunFuseSlicer.Logic.volumes.preprocessing", "clean"),
+    ("FunFuseSlicer.Logic.fusion.fuser", "load_fuser"),
+    ("FunFuseSlicer.Logic.fusion.models", "load_model"),
+    ("FunFuseSlicer.Logic.scene.nodes", "color_table"),
     ("FunFuseSlicer", "register"),
     ("FunFuseSlicer", "resample"),
-    ("FunFuseSlicer.Logic.preprocessing", "check_overlap"),
-    ("FunFuseSlicer.Logic.fusion", "fuse_volumes"),
-    ("FunFuseSlicer.Logic.fusion", "fuse_slices"),
-    ("FunFuseSlicer.Logic.fusion", "color_volume"),
-    ("FunFuseSlicer.Logic.scene", "fill"),
-    ("FunFuseSlicer.Logic.scene", "use_color_map"),
-    ("FunFuseSlicer.Logic.scene", "_push_transform"),
-    ("FunFuseSlicer.Logic.views", "show_overlay"),
+    ("FunFuseSlicer.Logic.volumes.preprocessing", "check_overlap"),
+    ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_volumes"),
+    ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_slices"),
+    ("FunFuseSlicer.Logic.fusion.pipeline", "color_volume"),
+    ("FunFuseSlicer.Logic.scene.nodes", "fill"),
+    ("FunFuseSlicer.Logic.scene.nodes", "use_color_map"),
+    ("FunFuseSlicer.Logic.scene.nodes", "_push_transform"),
+    ("FunFuseSlicer.Logic.scene.views", "show_overlay"),
 ]
 
 
@@ -394,7 +394,8 @@ class Greedy(torch.nn.Module):
 )
 def test_want_of_memory_while_fusing(slicer, module, pair_nodes, monkeypatch, device, short, note):
     """What the engine makes of it (see test_engine.py), as the scene sees it."""
-    from FunFuseSlicer.Logic import engine, fusion, models
+    from FunFuseSlicer.Logic.fusion import engine, models
+    from FunFuseSlicer.Logic.fusion import pipeline as fusion
 
     logic = module.FunFuseSlicerLogic()
     with monkeypatch.context() as patch:
@@ -452,7 +453,7 @@ WEIGHTS = {
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weights_that_cannot_be_used(slicer, module, pair_nodes, tmp_path, monkeypatch, name):
-    from FunFuseSlicer.Logic import models
+    from FunFuseSlicer.Logic.fusion import models
 
     harm, words = WEIGHTS[name]
     for ending in (".pt", ".json"):
@@ -518,9 +519,8 @@ def _kill(job):
 def test_a_run_whose_brains_fails(
     slicer, module, pair_nodes, quick, monkeypatch, behavior, act, error, words
 ):
-    from Headless import cli
-
-    from .test_brainsfit import STAND_IN
+    from funfuse_cli.headless import cli
+    from Testing.test_brainsfit import STAND_IN
 
     logic = module.FunFuseSlicerLogic()
     logic.process(*pair_nodes, registration=quick)
@@ -549,10 +549,11 @@ def test_a_run_whose_brains_fails(
 @pytest.fixture
 def panel(slicer, qt_started, module, pair_nodes, monkeypatch):
     """The panel on a pair that lies on each other; what it shows as an error is in ``panel.shown``."""
+    from funfuse_cli.extension import open_panel
+    from funfuse_cli.headless.module import close_widget
     from FunFuseSlicer.Logic.panel.choices import Registration
-    from Headless.module import close_widget, open_widget
 
-    widget = open_widget("FunFuseSlicer")
+    widget = open_panel()
     panel = widget.self()
     panel.shown = []
     monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **named: panel.shown.append((text, named)))
@@ -751,9 +752,10 @@ def test_results_that_are_removed_under_a_preview(slicer, panel):
 
 def test_two_panels_on_the_same_choices(slicer, panel):
     """One at a time runs; the other one says so, and shows what was made."""
-    from Headless.module import close_widget, open_widget
+    from funfuse_cli.extension import open_panel
+    from funfuse_cli.headless.module import close_widget
 
-    widget = open_widget("FunFuseSlicer")
+    widget = open_panel()
     other = widget.self()
     try:
         assert other._parameters.mri is panel._parameters.mri
@@ -782,7 +784,7 @@ def test_two_panels_on_the_same_choices(slicer, panel):
 
 @pytest.mark.parametrize("again", [False, True])
 def test_an_evaluation_that_fails_leaves_the_scene(slicer, panel, monkeypatch, again):
-    from FunFuseSlicer.Logic import evaluation_nodes
+    from FunFuseSlicer.Logic.scene import evaluation as evaluation_nodes
 
     chosen = panel._parameters
     volumes = head_phantom((3, 48, 44), (3.0, 3.0, 30.0))
@@ -810,7 +812,8 @@ def test_an_evaluation_that_fails_leaves_the_scene(slicer, panel, monkeypatch, a
 
 def test_opening_and_closing_the_panel_leaves_nothing(slicer, qt_started, module, pair_nodes):
     """No node and no observer of any node; 20 times, with results in the scene."""
-    from Headless.module import close_widget, open_widget
+    from funfuse_cli.extension import open_panel
+    from funfuse_cli.headless.module import close_widget
 
     def census():
         nodes = [slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes())]
@@ -820,7 +823,7 @@ def test_opening_and_closing_the_panel_leaves_nothing(slicer, qt_started, module
     module.FunFuseSlicerLogic().process(*pair_nodes, registration=None)
     panels, counts = [], []
     for _time in range(20):
-        widget = open_widget("FunFuseSlicer")
+        widget = open_panel()
         panels.append(weakref.ref(widget.self()))
         widget.self()._parameters.omega = 0.3 + 0.01 * len(panels)
         assert census() != (counts[-1] if counts else None), "an open panel does observe"

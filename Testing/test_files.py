@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from funfuse_cli.studies import robustness_files as odd
+from funfuse_cli.workflow.files import is_flat, read_volume
+from funfuse_cli.workflow.output_folder import all_or_nothing, check_writable
 from FunFuseSlicer.Logic.errors import DeviceError, InputError, OutputError
-from FunFuseSlicer.Logic.volume import volume_to_sitk
-from Headless.files import is_flat, read_volume
-from Headless.output_folder import all_or_nothing, check_writable
-from Headless.studies import robustness_files as odd
+from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])

@@ -1,4 +1,4 @@
-"""Tests of the Qt side of `Headless`: PythonQt's manners, widgets, panels; skipped without their packages."""
+"""Tests of the stand-in's Qt side: PythonQt's manners, widgets, panels; skipped without their packages."""
 
 import logging
 import pathlib
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("slicer_core")
 
-from Headless import boot, qt_events, scene_files  # noqa: E402
-from Headless.messages import collect_vtk_messages  # noqa: E402
-from Headless.unavailable import NotAvailableHeadless  # noqa: E402
-from Headless.widgets import start  # noqa: E402
+from funfuse_cli.headless import boot, qt_events, scene_files  # noqa: E402
+from funfuse_cli.headless.messages import collect_vtk_messages  # noqa: E402
+from funfuse_cli.headless.unavailable import NotAvailableHeadless  # noqa: E402
+from funfuse_cli.headless.widgets import start  # noqa: E402
 
 try:
     start.start()
@@ -28,9 +28,9 @@ slicer = boot()
 import ctk  # noqa: E402
 import qt  # noqa: E402
 
-from Headless.main_window import layout_manager, main_window  # noqa: E402
-from Headless.module import close_widget, load_module, open_widget  # noqa: E402
-from Headless.screenshots import grab  # noqa: E402
+from funfuse_cli.headless.main_window import layout_manager, main_window  # noqa: E402
+from funfuse_cli.headless.module import close_widget, load_module, open_widget  # noqa: E402
+from funfuse_cli.headless.screenshots import grab  # noqa: E402
 
 EXAMPLE = pathlib.Path(__file__).resolve().parent / "data_headless" / "ExamplePanel" / "ExamplePanel.py"
 
@@ -887,7 +887,8 @@ def test_screenshot(panel, tmp_path):
 
 def test_qt_is_not_imported_before_it_is_used():
     code = (
-        "import sys; from Headless import boot, module; slicer = boot(); slicer.app.processEvents(); "
+        "import sys; from funfuse_cli.headless import boot, module; slicer = boot(); "
+        "slicer.app.processEvents(); "
         "assert slicer.util.mainWindow() is None and not slicer.app.settings().contains('a'); "
         "assert not hasattr(slicer, 'qMRMLNothing') and 'PySide6' not in sys.modules; "
         "slicer.qMRMLWidget; assert 'PySide6' in sys.modules"

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from Headless.commands import COMMANDS
+from funfuse_cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCHER = ROOT / "funfuse.py"
@@ -51,7 +51,7 @@ elif "pip" in arguments:
         print("Collecting patience", flush=True)
         time.sleep(60)
     print("Successfully installed nothing")
-else:  # -P -m Headless.commands ARGUMENTS, or -c CODE ARGUMENTS
+else:  # -P -m funfuse_cli.commands ARGUMENTS, or -c CODE ARGUMENTS
     if "-I" in arguments:
         sys.exit(0)
     print("RAN", arguments[3 if arguments[0] == "-P" else 2 :], os.getcwd())
@@ -73,9 +73,9 @@ def load(path):
 def project(tmp_path, monkeypatch):
     """A copy of the launcher in a folder with a space and umlauts, with stand-ins for all it starts."""
     root = tmp_path / "Ordner für Köpfe"
-    (root / "Headless" / "commands").mkdir(parents=True)
+    (root / "funfuse_cli" / "commands").mkdir(parents=True)
     (root / "funfuse.py").write_bytes(LAUNCHER.read_bytes())
-    table = Path("Headless", "commands", "__init__.py")
+    table = Path("funfuse_cli", "commands", "__init__.py")
     (root / table).write_bytes((ROOT / table).read_bytes())
     for name in LISTS:
         (root / name).write_text("nothing==1\n", encoding="ascii")
@@ -453,8 +453,8 @@ def test_current_folder_cannot_shadow_modules(project, tmp_path, monkeypatch, ve
     monkeypatch.setattr(launcher, "venv_python", lambda folder: sys.executable)
     command = launcher.command_line("", ["one", "two words"])
     monkeypatch.undo()
-    (project / "Headless" / "commands" / "__main__.py").write_text("import sys; print(sys.argv[1:])")
-    for name in ("runpy.py", "Headless.py"):
+    (project / "funfuse_cli" / "__main__.py").write_text("import sys; print(sys.argv[1:])")
+    for name in ("runpy.py", "funfuse_cli.py"):
         (tmp_path / name).write_text("raise SystemExit('shadowed')")
     environment = {**os.environ, "PYTHONPATH": str(project)}
     output = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)

@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from funfuse_cli import __main__ as program
+from funfuse_cli.commands import learn
+from funfuse_cli.training.learning import lp_cnn, lp_sr
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.methods.learned import read_learned
 from FunFuseSlicer.Logic.methods.lp_cnn import load_network
 from FunFuseSlicer.Logic.methods.lp_sr import ATOMS, SIDE, load_dictionary, sparse_codes
-from Headless.commands import __main__ as program
-from Headless.commands import learn
-from Headless.learning import lp_cnn, lp_sr
 
 QUICK = {
     "lp-sr": ["--patches", "600", "--iterations", "2", "--atoms-per-patch", "3"],

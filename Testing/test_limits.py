@@ -5,11 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import max_pool2d
 
-from FunFuseSlicer.Logic.limits import REACH, limit, limit_parts
-from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
-from FunFuseSlicer.Logic.strips import MARGIN, StripNetwork
-
-from .test_network import random_network, random_pair
+from FunFuseSlicer.Logic.fusion.limits import REACH, limit, limit_parts
+from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.strips import MARGIN, StripNetwork
+from Testing.test_network import random_network, random_pair
 
 
 def overshooting(seed: int) -> TwoLaneNetwork:

@@ -5,22 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from FunFuseSlicer.Logic import scene
+from funfuse_cli.studies.robustness_pairs import reoriented
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
-from FunFuseSlicer.Logic.fusion import FusionOptions
-from FunFuseSlicer.Logic.limits import REACH
+from FunFuseSlicer.Logic.fusion.limits import REACH
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.volume import Volume
-from Headless.studies.robustness_pairs import reoriented
-
-from .conftest import head_phantom
+from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.volumes.geometry import Volume
+from Testing.conftest import head_phantom
 
 ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
 
 
 @pytest.fixture
 def logic(slicer):
-    from Headless.module import load_module
+    from funfuse_cli.extension import load_module
 
     return load_module().FunFuseSlicerLogic()
 
@@ -87,7 +86,7 @@ def test_colored_volume_is_an_rgb_overlay(slicer, logic, nodes):
 
 
 def test_picture_is_black_around_and_colored_inside(slicer, logic):
-    from Headless.rendering import render_slice
+    from funfuse_cli.headless.rendering import render_slice
 
     # As much black around the head as the network reaches, so that its corners are black for sure.
     margin = ((0, 0), (REACH, REACH), (REACH, REACH))
@@ -281,7 +280,7 @@ def test_cancel_leaves_the_scene_as_it_was(slicer, logic, stage):
 
 
 def test_a_failure_leaves_the_scene_as_it_was(slicer, logic, nodes, monkeypatch):
-    import FunFuseSlicer.Logic.fusion as fusion
+    import FunFuseSlicer.Logic.fusion.pipeline as fusion
 
     before = snapshot(slicer)
     monkeypatch.setattr(fusion, "color_volume", lambda *arguments: 1 / 0)
@@ -301,8 +300,8 @@ def test_nan_negative_and_infinite_voxels_are_reported(slicer, logic, nodes):
 
 
 def test_scene_bundle_comes_back_the_same(slicer, logic, nodes, tmp_path):
-    from Headless.messages import collect_vtk_messages
-    from Headless.scene_files import load_mrb, save_mrb
+    from funfuse_cli.headless.messages import collect_vtk_messages
+    from funfuse_cli.headless.scene_files import load_mrb, save_mrb
 
     mri, pet = nodes
     run = logic.process(mri, pet, registration=None)

@@ -32,8 +32,7 @@ from FunFuseSlicer.Logic.metrics import (
     rank_correlation,
     ssim_map,
 )
-
-from .conftest import ROOT, SHARED
+from Testing.conftest import ROOT, SHARED
 
 ALL = {**METRICS, **VARIANTS}
 C1, C2 = 6.5025, 58.5225
@@ -552,7 +551,7 @@ def test_types_and_memory_layout_do_not_matter(name):
 def test_loss_is_that_of_the_training():
     import torch
 
-    from FunFuseSlicer.Logic.training.loss import fusion_loss, ssim
+    from funfuse_cli.training.loss import fusion_loss, ssim
 
     a, b = head()
     f = (a + b) / 2 + 3

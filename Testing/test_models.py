@@ -7,8 +7,14 @@ import pytest
 import torch
 
 from FunFuseSlicer.Logic.errors import InputError, ModelError
-from FunFuseSlicer.Logic.models import DEFAULT_MODEL, MODELS_FOLDER, load_model, model_names, save_model
-from FunFuseSlicer.Logic.network import TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.models import (
+    DEFAULT_MODEL,
+    MODELS_FOLDER,
+    load_model,
+    model_names,
+    save_model,
+)
+from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
 
 
 @pytest.fixture

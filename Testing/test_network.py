@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic.network import CONDITIONED_LAYERS, LAYERS, TwoLaneNetwork, initialize
-from FunFuseSlicer.Logic.paper_network import PaperNetwork
-from FunFuseSlicer.Logic.sensitivity import input_gradients
+from funfuse_cli.training.paper_network import PaperNetwork
+from FunFuseSlicer.Logic.fusion.network import CONDITIONED_LAYERS, LAYERS, TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.sensitivity import input_gradients
 
 
 def random_network(seed: int, conditioned: bool = False) -> TwoLaneNetwork:

@@ -7,20 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic import methods, scene, views
+from funfuse_cli.studies.robustness_pairs import reoriented
+from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
-from FunFuseSlicer.Logic.evaluation_nodes import evaluate_nodes, push_evaluation
-from FunFuseSlicer.Logic.fuser import NETWORK, Fuser, method_labels, method_problem
-from FunFuseSlicer.Logic.fusion import FusionOptions, color_source, fuse_volumes
+from FunFuseSlicer.Logic.fusion.fuser import NETWORK, Fuser, method_labels, method_problem
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, fuse_volumes
 from FunFuseSlicer.Logic.metrics.visual_fidelity import SMALLEST
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.preprocessing import clean, normalize
-from FunFuseSlicer.Logic.volume import Volume
-from Headless.studies.robustness_pairs import reoriented
-
-from .conftest import head_phantom
-from .test_logic import matrix_of, snapshot
-from .test_properties import examples, pair_of
+from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene import views
+from FunFuseSlicer.Logic.scene.evaluation import evaluate_nodes, push_evaluation
+from FunFuseSlicer.Logic.volumes.geometry import Volume
+from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
+from Testing.conftest import head_phantom
+from Testing.test_logic import matrix_of, snapshot
+from Testing.test_properties import examples, pair_of
 
 AVERAGE = methods.METHODS["average"]
 SIZE, SPACING = (6, 24, 20), (6.0, 6.0, 14.0)
@@ -40,7 +41,7 @@ def usable(name):
 
 @pytest.fixture
 def logic(slicer):
-    from Headless.module import load_module
+    from funfuse_cli.extension import load_module
 
     return load_module().FunFuseSlicerLogic()
 

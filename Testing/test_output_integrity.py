@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from FunFuseSlicer.Logic import errors, export
+from funfuse_cli import __main__ as commands
+from funfuse_cli.workflow.output_folder import REPORT, all_or_nothing, list_files, verify
+from FunFuseSlicer.Logic import errors
 from FunFuseSlicer.Logic.errors import InputError, OutputError
-from FunFuseSlicer.Logic.volume import volume_to_sitk
-from Headless.commands import __main__ as commands
-from Headless.output_folder import REPORT, all_or_nothing, list_files, verify
-
-from .conftest import head_phantom
+from FunFuseSlicer.Logic.scene import export
+from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
+from Testing.conftest import head_phantom
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,7 +91,7 @@ def test_a_move_that_fails_leaves_the_run_before(results, monkeypatch, number, e
 # Each child ends at its n-th step that changes the disk, as if its power cord were pulled.
 KILLED = """
 import os, sys
-from Headless.output_folder import all_or_nothing
+from funfuse_cli.workflow.output_folder import all_or_nothing
 from Testing.test_output_integrity import NEW_FILES, write_run
 
 def dies_at(number):
@@ -217,10 +217,10 @@ def test_fuse_lists_what_it_writes(images, tmp_path):
 @pytest.mark.parametrize(
     "module, function",
     [
-        ("Headless.workflow", "save_node"),
-        ("Headless.workflow", "write_preview"),
-        ("Headless.workflow", "save_mrb"),
-        ("Headless.workflow", "list_files"),
+        ("funfuse_cli.workflow.run", "save_node"),
+        ("funfuse_cli.workflow.run", "write_preview"),
+        ("funfuse_cli.workflow.run", "save_mrb"),
+        ("funfuse_cli.workflow.run", "list_files"),
     ],
 )
 def test_a_disk_that_is_full_while_fuse_writes(images, results, capsys, monkeypatch, module, function):
@@ -229,7 +229,7 @@ def test_a_disk_that_is_full_while_fuse_writes(images, results, capsys, monkeypa
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    importlib.import_module("Headless.workflow")
+    importlib.import_module("funfuse_cli.workflow.run")
     monkeypatch.setattr(importlib.import_module(module), function, fail)
     assert commands.main(["fuse", *images, "--out", str(results)]) == 3
     assert "No space left" in capsys.readouterr().err
@@ -297,7 +297,7 @@ def test_an_export_that_fails_changes_nothing(slicer, nodes, tmp_path, monkeypat
 )
 @pytest.mark.parametrize("traceback", [None, "--traceback", "FUNFUSE_TRACEBACK"])
 def test_exit_codes_and_what_is_said(monkeypatch, capsys, error, code, words, traceback):
-    from Headless.commands import uptake
+    from funfuse_cli.commands import uptake
 
     def fail(arguments):
         assert arguments == ["--image", "x"]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from .conftest import ROOT
+from Testing.conftest import ROOT
 
 MODULE = ROOT / "FunFuseSlicer"
 
@@ -74,11 +74,18 @@ def test_the_core_does_not_know_slicer():
 def test_loading_the_module_does_not_import_torch():
     """Slicer starts without PyTorch, and quickly."""
     code = (
-        "import sys; from Headless.module import load_module; load_module();"
+        "import sys; from funfuse_cli.extension import load_module; load_module();"
         "sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_loading_the_module_again_gives_the_same():
+    from funfuse_cli.extension import load_module
+
+    module = load_module()
+    assert module.__name__ == "FunFuseSlicer" and load_module() is module
 
 
 def test_python_39_can_read_the_library():

@@ -21,10 +21,10 @@ UI = ROOT / "FunFuseSlicer" / "Resources" / "UI" / "FunFuseSlicer.ui"
 @pytest.fixture
 def widget(slicer, qt_started):
     """The module's panel in an empty scene, as Slicer opens it."""
-    from Headless.module import close_widget, load_module, open_widget
+    from funfuse_cli.extension import open_panel
+    from funfuse_cli.headless.module import close_widget
 
-    load_module()
-    opened = open_widget("FunFuseSlicer")
+    opened = open_panel()
     yield opened
     close_widget(opened)
 
@@ -42,7 +42,7 @@ def panel(widget, slicer):
 
 
 def add_pair():
-    from FunFuseSlicer.Logic.scene import add_volume_node
+    from FunFuseSlicer.Logic.scene.nodes import add_volume_node
 
     return [add_volume_node(volume) for volume in synthetic_head((6, 48, 44), (3.5, 3.5, 12.0))]
 
@@ -89,8 +89,8 @@ def test_the_panel_opens_without_torch(slicer):
 
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from Headless.module import load_module, open_widget\n"
-        "load_module(); panel = open_widget('FunFuseSlicer').self()\n"
+        "from funfuse_cli.extension import open_panel\n"
+        "panel = open_panel().self()\n"
         "print(panel.ui.applyButton.text)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -107,7 +107,7 @@ def test_an_empty_scene_is_told(widget):
 
 
 def test_volumes_that_are_loaded_later_are_chosen(widget):
-    from Headless import qt_events
+    from funfuse_cli.headless import qt_events
 
     mri, pet = add_pair()
     chosen = widget.self()._parameters
@@ -178,7 +178,7 @@ def test_install_asks_the_pytorch_extension(monkeypatch):
 
 
 def test_a_failure_is_told_and_leaves_the_scene(panel, slicer, monkeypatch):
-    from FunFuseSlicer.Logic import fusion
+    from FunFuseSlicer.Logic.fusion import pipeline as fusion
 
     before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
 
@@ -316,7 +316,7 @@ def test_a_run_may_outlive_its_panel(panel, slicer):
 
 @pytest.mark.parametrize("oblique", [False, True])
 def test_a_drag_paints_what_the_view_shows_as_the_whole(panel, slicer, oblique):
-    from FunFuseSlicer.Logic import views
+    from FunFuseSlicer.Logic.scene import views
 
     panel.onApplyButton()
     colored = panel._nodes["colored"]
@@ -382,7 +382,7 @@ def test_the_legend_belongs_to_the_registered_pet(panel, slicer):
 
 
 def test_zoom_is_kept_on_the_second_run(panel, slicer):
-    from FunFuseSlicer.Logic import views
+    from FunFuseSlicer.Logic.scene import views
 
     panel.onApplyButton()
     node = views.shown_logics(panel._nodes["colored"])[0].GetSliceNode()
@@ -392,7 +392,7 @@ def test_zoom_is_kept_on_the_second_run(panel, slicer):
 
 
 def test_previews_are_not_saved_with_the_scene(panel, slicer, tmp_path):
-    from FunFuseSlicer.Logic import views
+    from FunFuseSlicer.Logic.scene import views
 
     panel.onApplyButton()
     panel._parameters.lam = 0.3
@@ -422,7 +422,7 @@ def test_scrolling_moves_the_preview(panel, slicer):
 
 @pytest.mark.parametrize("index", [1, 2, 3])
 def test_checking_the_alignment_leaves_the_views_as_they_were(panel, slicer, index):
-    from FunFuseSlicer.Logic import views
+    from FunFuseSlicer.Logic.scene import views
 
     panel.onApplyButton()
     layers = views.all_layers()
@@ -460,7 +460,7 @@ def is_offered(combo, index):
 def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
     import qt
 
-    from FunFuseSlicer.Logic.fuser import method_labels
+    from FunFuseSlicer.Logic.fusion.fuser import method_labels
     from FunFuseSlicer.Logic.panel.choices import Mode
 
     ui, chosen = panel.ui, panel._parameters
@@ -494,7 +494,7 @@ def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
 
 
 def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
-    from FunFuseSlicer.Logic import scene
+    from FunFuseSlicer.Logic.scene import nodes as scene
 
     panel.onApplyButton()
     first, network = dict(panel._nodes), voxels(panel._nodes["fused"]).copy()
@@ -592,12 +592,13 @@ def test_a_saved_scene_brings_the_method_back(panel, slicer, tmp_path, method):
 def test_a_method_that_lacks_its_package_is_gray_and_says_why(panel, slicer, monkeypatch):
     import qt
 
+    from funfuse_cli.extension import open_panel
+    from funfuse_cli.headless.module import close_widget
     from FunFuseSlicer.Logic import methods
-    from Headless.module import close_widget, open_widget
 
     lacking = methods.Method("odd", "Odd", "", np.maximum, needs=(("no_such_module", "no-such-package"),))
     monkeypatch.setitem(methods.METHODS, "odd", lacking)
-    widget = open_widget("FunFuseSlicer")
+    widget = open_panel()
     other = widget.self()
     try:
         combo = other.ui.methodComboBox
@@ -617,8 +618,8 @@ def test_a_method_that_lacks_its_package_is_gray_and_says_why(panel, slicer, mon
 
 
 def test_a_script_may_use_another_method_under_the_panel(panel, slicer):
-    from FunFuseSlicer.Logic.fusion import FusionOptions
-    from Headless import qt_events
+    from funfuse_cli.headless import qt_events
+    from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 
     panel.onApplyButton()
     for method, parts in (("average", False), ("funfuse", True)):
@@ -633,7 +634,7 @@ def test_a_script_may_use_another_method_under_the_panel(panel, slicer):
 
 
 def test_evaluate_fills_tables_and_says_the_means(panel, slicer, tmp_path):
-    from FunFuseSlicer.Logic.export import export_outputs
+    from FunFuseSlicer.Logic.scene.export import export_outputs
 
     panel.onApplyButton()
     panel.onEvaluateButton()
@@ -658,7 +659,7 @@ def test_evaluate_fills_tables_and_says_the_means(panel, slicer, tmp_path):
 
 def test_results_are_exported_whole_or_not_at_all(panel, slicer, tmp_path):
     from FunFuseSlicer.Logic.errors import OutputError
-    from FunFuseSlicer.Logic.export import export_outputs
+    from FunFuseSlicer.Logic.scene.export import export_outputs
 
     panel.onApplyButton()
     files = export_outputs(panel._nodes, tmp_path)
@@ -669,7 +670,7 @@ def test_results_are_exported_whole_or_not_at_all(panel, slicer, tmp_path):
 
 
 def test_sample_data_is_offered_where_there_is_the_module(monkeypatch):
-    from FunFuseSlicer.Logic import sample_data
+    from FunFuseSlicer.Logic.scene import sample_data
 
     assert not sample_data.register_sample_data("icons")
     offered = []

@@ -5,15 +5,9 @@ from itertools import product
 import pytest
 import torch
 
+from funfuse_cli.training.paper_network import BATCH_NORMS, RULES, Architecture, PaperNetwork, ResearchNetwork
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.network import LAYERS, TwoLaneNetwork
-from FunFuseSlicer.Logic.paper_network import (
-    BATCH_NORMS,
-    RULES,
-    Architecture,
-    PaperNetwork,
-    ResearchNetwork,
-)
+from FunFuseSlicer.Logic.fusion.network import LAYERS, TwoLaneNetwork
 
 ARCHITECTURES = [
     Architecture(rule, norm, bias, bias) for rule, norm, bias in product(RULES, BATCH_NORMS, (False, True))

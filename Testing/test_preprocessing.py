@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from FunFuseSlicer.Logic.errors import DeviceError, InputError
-from FunFuseSlicer.Logic.preprocessing import (
+from FunFuseSlicer.Logic.volumes.geometry import Volume
+from FunFuseSlicer.Logic.volumes.preprocessing import (
     check_overlap,
     clean,
     full_range,
@@ -14,7 +15,6 @@ from FunFuseSlicer.Logic.preprocessing import (
     normalize,
     robust_scale,
 )
-from FunFuseSlicer.Logic.volume import Volume
 
 
 def volume(values, name="PET 7"):

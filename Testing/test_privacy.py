@@ -11,12 +11,11 @@ import pytest
 import SimpleITK as sitk
 
 import funfuse
-from FunFuseSlicer.Logic import scene
-from FunFuseSlicer.Logic.volume import volume_to_sitk
-from Headless.commands.__main__ import main
-from Headless.studies.robustness_files import dicom_series
-
-from .conftest import ROOT, head_phantom
+from funfuse_cli.__main__ import main
+from funfuse_cli.studies.robustness_files import dicom_series
+from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
+from Testing.conftest import ROOT, head_phantom
 
 SIZE, SPACING = (6, 20, 16), (6.0, 7.0, 15.0)
 
@@ -51,7 +50,7 @@ def no_network(monkeypatch):
 
 def test_fusing_needs_no_network(no_network, slicer):
     """Registration, fusion, coloring: all of it, on nodes."""
-    from Headless.module import load_module
+    from funfuse_cli.extension import load_module
 
     mri, pet = (scene.add_volume_node(volume) for volume in head_phantom((12, 24, 20), (6.0, 6.0, 8.0)))
     run = load_module().FunFuseSlicerLogic().process(mri, pet)
@@ -103,7 +102,11 @@ def test_the_series_that_is_read_does_name_the_patient(tmp_path):
 # --- Code in files ------------------------------------------------------------------------------------
 
 SOURCES = sorted(
-    [*(ROOT / "FunFuseSlicer").rglob("*.py"), *(ROOT / "Headless").rglob("*.py"), ROOT / "funfuse.py"]
+    [
+        *(ROOT / "FunFuseSlicer").rglob("*.py"),
+        *(ROOT / "funfuse_cli").rglob("*.py"),
+        ROOT / "funfuse.py",
+    ]
 )
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle", "yaml"}
@@ -168,7 +171,7 @@ def test_the_search_finds_what_it_is_for(code, count):
         "README.md",
         "FunFuseSlicer/FunFuseSlicer.py",
         "FunFuseSlicer/Resources/UI/FunFuseSlicer.ui",
-        "Headless/commands/fuse.py",
+        "funfuse_cli/commands/fuse.py",
     ],
 )
 def test_research_use_is_stated(path):

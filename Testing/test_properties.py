@@ -6,15 +6,14 @@ import torch
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic import scene
+from funfuse_cli.studies.robustness_pairs import reoriented
 from FunFuseSlicer.Logic.errors import FunFuseError
-from FunFuseSlicer.Logic.fusion import FusionOptions, fuse_volumes
-from FunFuseSlicer.Logic.models import load_model, model_names
-from FunFuseSlicer.Logic.preprocessing import NORMALIZATIONS, clean
-from FunFuseSlicer.Logic.volume import Volume, axial_order, from_axial, to_axial
-from Headless.studies.robustness_pairs import reoriented
-
-from .test_volume import ORIENTATIONS
+from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes
+from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, from_axial, to_axial
+from FunFuseSlicer.Logic.volumes.preprocessing import NORMALIZATIONS, clean
+from Testing.test_volume import ORIENTATIONS
 
 ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
 
@@ -35,8 +34,8 @@ def examples(count):
 
 @pytest.fixture(scope="module")
 def logic():
-    from Headless.boot import boot
-    from Headless.module import load_module
+    from funfuse_cli.extension import load_module
+    from funfuse_cli.headless.boot import boot
 
     slicer = boot()
     yield load_module().FunFuseSlicerLogic()

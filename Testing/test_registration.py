@@ -4,7 +4,6 @@ Most tests use a synthetic head. Those on real images read ``../shared/data`` ne
 and skip without it.
 """
 
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +14,9 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from FunFuseSlicer.Logic.errors import Cancelled, InputError, RegistrationError  # noqa: E402
-from FunFuseSlicer.Logic.monitor import Monitor  # noqa: E402
-from FunFuseSlicer.Logic.registration import (  # noqa: E402
+from FunFuseSlicer.Logic.errors import Cancelled, InputError, RegistrationError
+from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.registration import (
     Candidate,
     ImplausibleRegistration,
     OutOfTime,
@@ -41,20 +36,17 @@ from FunFuseSlicer.Logic.registration import (  # noqa: E402
     register_and_resample,
     reuse,
 )
-from FunFuseSlicer.Logic.registration.plausibility import (  # noqa: E402
+from FunFuseSlicer.Logic.registration.plausibility import (
     Decomposition,
     fits_one_patient,
     rotation_matrix,
     verdict,
 )
-from FunFuseSlicer.Logic.registration.preparation import (  # noqa: E402
-    check_within_reach,
-    coarsen,
-    indices_to_ras,
-    prepare,
-)
-from FunFuseSlicer.Logic.registration.similarity import mutual_information  # noqa: E402
-from FunFuseSlicer.Logic.volume import RAS_TO_LPS, Volume, resample, volume_from_sitk  # noqa: E402
+from FunFuseSlicer.Logic.registration.preparation import check_within_reach, coarsen, indices_to_ras, prepare
+from FunFuseSlicer.Logic.registration.similarity import mutual_information
+from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS, Volume, resample, volume_from_sitk
+
+ROOT = Path(__file__).resolve().parents[1]
 
 DATA = ROOT.parent / "shared" / "data" / "volumes"
 # Few samples, for speed, where the last half millimeter does not matter; headers have tests of their own.
@@ -608,6 +600,8 @@ def test_reuse_checks_a_matrix_and_changes_nothing(mri, pet):
 
 
 def test_engines_outside_of_slicer():
+    from FunFuseSlicer.Logic.scene import brains_engine  # noqa: F401 (joins the engines)
+
     assert set(engine_names()) >= {"SimpleITK", "BRAINS"}
     assert "SimpleITK" in available_engines() and default_engine() in available_engines()
 
@@ -693,7 +687,7 @@ def test_real_volumes_that_lie_apart_are_refused():
 @given(st.integers(1, 10_000), threes)
 @settings(max_examples=50, deadline=None)
 def test_displacements_of_the_study_are_rigid_and_within_their_range(seed, center):
-    from Headless.studies.registration_cases import SHIFT_MM, displacement, mean_distance
+    from funfuse_cli.studies.registration_cases import SHIFT_MM, displacement, mean_distance
 
     center = np.array(center)
     matrix = displacement(seed, center)
@@ -708,7 +702,7 @@ def test_displacements_of_the_study_are_rigid_and_within_their_range(seed, cente
 
 
 def _row(family, case="", seed=1, outcome="good", off=0.0, message="", found=True):
-    from Headless.studies.registration import Row, _cell
+    from funfuse_cli.studies.registration import Row, _cell
 
     expected = _rigid((0, 0, 10.0 * seed), (seed, 0, 0))
     matrix = _rigid((0, 0, 0), (off, 0, 0)) @ expected
@@ -732,7 +726,7 @@ def _row(family, case="", seed=1, outcome="good", off=0.0, message="", found=Tru
 
 
 def test_page_of_the_study_tells_what_failed(tmp_path, monkeypatch):
-    from Headless.studies import registration_page
+    from funfuse_cli.studies import registration_page
 
     monkeypatch.setattr(registration_page, "_points", lambda family, case, data: np.eye(3) * 50.0)
     rows = [_row("simulated", seed=seed, off=0.2) for seed in range(10)]
@@ -761,7 +755,7 @@ def test_page_of_the_study_tells_what_failed(tmp_path, monkeypatch):
 def test_study_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     from types import SimpleNamespace
 
-    from Headless.studies import registration as study
+    from funfuse_cli.studies import registration as study
 
     options = SimpleNamespace(quick=True, count=50, data=tmp_path)
     monkeypatch.setattr(study, "find_brainsfit", lambda: None)
@@ -798,7 +792,7 @@ def test_study_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
 
 
 def test_a_true_brainsfit_is_found_by_its_variable_or_in_a_slicer(tmp_path, monkeypatch):
-    from Headless.studies.registration_engines import find_brainsfit
+    from funfuse_cli.studies.registration_engines import find_brainsfit
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("FUNFUSE_BRAINSFIT", raising=False)

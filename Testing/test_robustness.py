@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from funfuse_cli.__main__ import main
+from funfuse_cli.studies import robustness, robustness_soak
+from funfuse_cli.studies.robustness_cases import Case, real_cases, synthetic_cases
+from funfuse_cli.studies.robustness_pairs import phantom
+from funfuse_cli.studies.robustness_run import _captured, check_volumes, run_case, shortened
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.registration import RegistrationOptions, register
-from Headless.commands.__main__ import main
-from Headless.studies import robustness, robustness_soak
-from Headless.studies.robustness_cases import Case, real_cases, synthetic_cases
-from Headless.studies.robustness_pairs import phantom
-from Headless.studies.robustness_run import _captured, check_volumes, run_case, shortened
+from Testing.conftest import SHARED
 
-from .conftest import SHARED
-
-CLEAN = "FunFuseSlicer.Logic.preprocessing.clean"
+CLEAN = "FunFuseSlicer.Logic.volumes.preprocessing.clean"
 
 
 def _ways(case: Case):

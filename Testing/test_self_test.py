@@ -10,10 +10,10 @@ NAMES = sorted(name for name in dir(SelfTests) if name.startswith("test"))
 @pytest.fixture
 def panel(slicer, qt_started):
     """The module's panel, as Slicer opens it; closed afterwards."""
-    from Headless.module import close_widget, load_module, open_widget
+    from funfuse_cli.extension import open_panel
+    from funfuse_cli.headless.module import close_widget
 
-    load_module()
-    widget = open_widget("FunFuseSlicer")
+    widget = open_panel()
     yield widget.self()
     close_widget(widget)
 

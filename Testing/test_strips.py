@@ -6,11 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic.models import load_model
-from FunFuseSlicer.Logic.strips import MARGIN, ROWS, StripNetwork
-from FunFuseSlicer.Logic.training.pairs import read_pairs, to_unit
-
-from .test_network import random_network
+from funfuse_cli.training.pairs import read_pairs, to_unit
+from FunFuseSlicer.Logic.fusion.models import load_model
+from FunFuseSlicer.Logic.fusion.strips import MARGIN, ROWS, StripNetwork
+from Testing.test_network import random_network
 
 
 def plain(network, mri, pet):

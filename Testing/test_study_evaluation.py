@@ -14,23 +14,22 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic import methods
-from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
-from FunFuseSlicer.Logic.models import load_model, model_names
-from FunFuseSlicer.Logic.training.pairs import Pair
-from FunFuseSlicer.Logic.volume import volume_to_sitk
-from Headless.commands.__main__ import main
-from Headless.studies import (
+from funfuse_cli.__main__ import main
+from funfuse_cli.studies import (
     evaluation,
     evaluation_findings,
     evaluation_measure,
     evaluation_paper,
     evaluation_sources,
 )
-from Headless.studies.evaluation_findings import Measured
-from Headless.studies.evaluation_measure import COPY, METHOD, MODEL, MRI_COPY, PET_COPY, PROBE
-
-from .conftest import head_phantom
+from funfuse_cli.studies.evaluation_findings import Measured
+from funfuse_cli.studies.evaluation_measure import COPY, METHOD, MODEL, MRI_COPY, PET_COPY, PROBE
+from funfuse_cli.training.pairs import Pair
+from FunFuseSlicer.Logic import methods
+from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
+from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
+from Testing.conftest import head_phantom
 
 COPIES, PROBES = (MRI_COPY, PET_COPY), (evaluation_measure.VEIL_PROBE, evaluation_measure.STRETCH_PROBE)
 

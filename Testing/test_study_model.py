@@ -11,21 +11,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic.models import load_model, model_names, save_model
-from FunFuseSlicer.Logic.network import FusionParts, TwoLaneNetwork, initialize
-from FunFuseSlicer.Logic.training import trainer
-from FunFuseSlicer.Logic.training.loss import fusion_loss
-from FunFuseSlicer.Logic.training.options import preset
-from FunFuseSlicer.Logic.volume import volume_to_sitk
-from Headless.commands.__main__ import main
-from Headless.studies import model_page, model_study
-from Headless.studies.model_ablation import BOUND_LABEL, VARIANTS
-from Headless.studies.model_changes import CHANGES, blob, contrast_kept
-from Headless.studies.model_measure import best_pixels, loss_of, pair_terms, range_of
-from Headless.studies.model_robust import RANGE_LAMBDAS
-from Headless.studies.model_store import Store
-
-from .conftest import head_phantom
+from funfuse_cli.__main__ import main
+from funfuse_cli.studies import model_page, model_study
+from funfuse_cli.studies.model_ablation import BOUND_LABEL, VARIANTS
+from funfuse_cli.studies.model_changes import CHANGES, blob, contrast_kept
+from funfuse_cli.studies.model_measure import best_pixels, loss_of, pair_terms, range_of
+from funfuse_cli.studies.model_robust import RANGE_LAMBDAS
+from funfuse_cli.studies.model_store import Store
+from funfuse_cli.training import trainer
+from funfuse_cli.training.loss import fusion_loss
+from funfuse_cli.training.options import preset
+from FunFuseSlicer.Logic.fusion.models import load_model, model_names, save_model
+from FunFuseSlicer.Logic.fusion.network import FusionParts, TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
+from Testing.conftest import head_phantom
 
 STEPS, BOUND_STEPS, LAMBDAS = 2, 30, (0.0, 0.3, 0.8)
 
@@ -54,7 +53,7 @@ def quick():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("Headless.studies.model_lambda.LAMBDAS", LAMBDAS)
+        patch.setattr("funfuse_cli.studies.model_lambda.LAMBDAS", LAMBDAS)
         patch.setattr(trainer, "ROWS", 1)
         yield
     torch.set_num_threads(before)
@@ -64,14 +63,14 @@ def quick():
 def no_plots(monkeypatch):
     """Plots are drawn for the fixture ``everything``, which comes before this one; once is enough."""
     for name in ("plot_ablation", "plot_lambda", "plot_generalization"):
-        monkeypatch.setattr(f"Headless.studies.model_plots.{name}", lambda *_: None)
+        monkeypatch.setattr(f"funfuse_cli.studies.model_plots.{name}", lambda *_: None)
 
 
 @pytest.fixture
 def few_variants(monkeypatch):
     """Four variants instead of nine."""
     some = {name: VARIANTS[name] for name in ("default", "individual", "rule-sum", "tanh")}
-    monkeypatch.setattr("Headless.studies.model_ablation.VARIANTS", some)
+    monkeypatch.setattr("funfuse_cli.studies.model_ablation.VARIANTS", some)
     return some
 
 
@@ -83,11 +82,11 @@ def forbid_computing(monkeypatch):
 
     monkeypatch.setattr(model_study, "train", refuse)
     monkeypatch.setattr(model_study, "measure", refuse)
-    monkeypatch.setattr("Headless.studies.model_ablation.best_pixels", refuse)
-    monkeypatch.setattr("Headless.studies.model_robust.range_of", refuse)
-    monkeypatch.setattr("Headless.studies.model_robust.fuse_with", refuse)
-    monkeypatch.setattr("Headless.studies.model_lambda.fuse_with", refuse)
-    monkeypatch.setattr("Headless.studies.model_sheet.fuse_with", refuse)
+    monkeypatch.setattr("funfuse_cli.studies.model_ablation.best_pixels", refuse)
+    monkeypatch.setattr("funfuse_cli.studies.model_robust.range_of", refuse)
+    monkeypatch.setattr("funfuse_cli.studies.model_robust.fuse_with", refuse)
+    monkeypatch.setattr("funfuse_cli.studies.model_lambda.fuse_with", refuse)
+    monkeypatch.setattr("funfuse_cli.studies.model_sheet.fuse_with", refuse)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +248,7 @@ def test_diverged_variant_is_a_row(data, tmp_path, monkeypatch, few_variants):
 
 
 def test_several_seeds_are_averaged(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("Headless.studies.model_ablation.VARIANTS", {"bias": VARIANTS["bias"]})
+    monkeypatch.setattr("funfuse_cli.studies.model_ablation.VARIANTS", {"bias": VARIANTS["bias"]})
     assert study(data, tmp_path, "--parts", "ablation", "--seeds", 1, 2) == 0
     row = read(tmp_path)[0]["ablation"][0]
     losses = []
@@ -293,7 +292,7 @@ def test_variants_differ_from_the_preset_in_one_thing():
 
 
 def test_lambda_goes_from_0_to_1_in_tenths():
-    source = importlib.util.find_spec("Headless.studies.model_lambda")
+    source = importlib.util.find_spec("funfuse_cli.studies.model_lambda")
     fresh = importlib.util.module_from_spec(source)
     source.loader.exec_module(fresh)
     assert fresh.LAMBDAS == pytest.approx(np.linspace(0, 1, 11))
@@ -406,9 +405,9 @@ def test_page_says_where_a_limit_is_broken(everything):
 
 def test_shipped_models_on_real_pairs(shared_data):
     """Below average, maximum and pyramid on the test pairs is claimed of the default model."""
+    from funfuse_cli.studies.model_measure import fuse_with, images_of
+    from funfuse_cli.training.pairs import read_pairs
     from FunFuseSlicer.Logic.methods import REFERENCES
-    from FunFuseSlicer.Logic.training.pairs import read_pairs
-    from Headless.studies.model_measure import fuse_with, images_of
 
     fuse = fuse_with(load_model(model_names()[0]).at_lambda(0.8))
     for pair in read_pairs([shared_data / "test_pairs"])[:2]:

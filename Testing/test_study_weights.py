@@ -10,15 +10,14 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic.color import chroma_table, colorize, jet_table
+from funfuse_cli.__main__ import main
+from funfuse_cli.studies import evaluation_jobs, weights, weights_grid, weights_maps
+from funfuse_cli.training.pairs import Pair
+from FunFuseSlicer.Logic.color.colorize import chroma_table, colorize, jet_table
+from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
 from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
-from FunFuseSlicer.Logic.models import DEFAULT_MODEL, load_model
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.training.pairs import Pair
-from Headless.commands.__main__ import main
-from Headless.studies import evaluation_jobs, weights, weights_grid, weights_maps
-
-from .conftest import head_phantom
+from Testing.conftest import head_phantom
 
 JET = jet_table().tolist()
 

@@ -10,15 +10,11 @@ import SimpleITK as sitk
 import torch
 from torch.nn import functional
 
-from FunFuseSlicer.Logic.errors import InputError, ModelError
-from FunFuseSlicer.Logic.metrics import q_ssim, q_viff
-from FunFuseSlicer.Logic.models import load_model, save_model
-from FunFuseSlicer.Logic.network import TwoLaneNetwork
-from FunFuseSlicer.Logic.paper_network import Architecture, PaperNetwork, ResearchNetwork
-from FunFuseSlicer.Logic.training import checkpoint, trainer
-from FunFuseSlicer.Logic.training.augment import augment, random_batch, whole_batch
-from FunFuseSlicer.Logic.training.loss import fusion_loss, mean_square, ssim
-from FunFuseSlicer.Logic.training.objective import (
+from funfuse_cli.__main__ import main
+from funfuse_cli.training import checkpoint, trainer
+from funfuse_cli.training.augment import augment, random_batch, whole_batch
+from funfuse_cli.training.loss import fusion_loss, mean_square, ssim
+from funfuse_cli.training.objective import (
     detail,
     faithful,
     livelier_structure_loss,
@@ -27,8 +23,8 @@ from FunFuseSlicer.Logic.training.objective import (
     range_loss,
     visual_information_loss,
 )
-from FunFuseSlicer.Logic.training.options import preset
-from FunFuseSlicer.Logic.training.pairs import (
+from funfuse_cli.training.options import preset
+from funfuse_cli.training.pairs import (
     Pair,
     choose_held_out,
     fingerprint,
@@ -36,18 +32,15 @@ from FunFuseSlicer.Logic.training.pairs import (
     split_by_patient,
     to_unit,
 )
-from FunFuseSlicer.Logic.training.trainer import (
-    Callbacks,
-    Diverged,
-    TrainingOptions,
-    losses,
-    train,
-)
-from FunFuseSlicer.Logic.training.variants import load_network
-from FunFuseSlicer.Logic.volume import Volume, volume_to_sitk
-from Headless.commands.__main__ import main
-
-from .conftest import head_phantom
+from funfuse_cli.training.paper_network import Architecture, PaperNetwork, ResearchNetwork
+from funfuse_cli.training.trainer import Callbacks, Diverged, TrainingOptions, losses, train
+from funfuse_cli.training.variants import load_network
+from FunFuseSlicer.Logic.errors import InputError, ModelError
+from FunFuseSlicer.Logic.fusion.models import load_model, save_model
+from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork
+from FunFuseSlicer.Logic.metrics import q_ssim, q_viff
+from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
+from Testing.conftest import head_phantom
 
 
 @pytest.fixture(scope="module")

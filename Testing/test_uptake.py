@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from FunFuseSlicer.Logic.color import jet_table
-from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.uptake import (
+from funfuse_cli.__main__ import main
+from funfuse_cli.training.uptake import (
     atlas_table,
     check_follows,
     check_table,
@@ -18,9 +17,9 @@ from FunFuseSlicer.Logic.uptake import (
     table_from_colors,
     table_from_file,
 )
-from Headless.commands.__main__ import main
-
-from .conftest import head_phantom
+from FunFuseSlicer.Logic.color.colorize import jet_table
+from FunFuseSlicer.Logic.errors import InputError
+from Testing.conftest import head_phantom
 
 
 def hot_table():

@@ -8,8 +8,9 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funfuse_cli.studies.robustness_pairs import reoriented
 from FunFuseSlicer.Logic.errors import DeviceError, InputError
-from FunFuseSlicer.Logic.volume import (
+from FunFuseSlicer.Logic.volumes.geometry import (
     Volume,
     axial_order,
     enough_memory,
@@ -19,7 +20,6 @@ from FunFuseSlicer.Logic.volume import (
     volume_from_sitk,
     volume_to_sitk,
 )
-from Headless.studies.robustness_pairs import reoriented
 
 ORIENTATIONS = [
     (permutation, flips)

@@ -8,7 +8,7 @@ import tempfile
 
 import numpy as np
 
-from .volume import Volume
+from .volumes.geometry import Volume
 
 
 def synthetic_head(size=(16, 48, 44), spacing=(3.5, 3.5, 5.0)):
@@ -40,7 +40,7 @@ class SelfTests:
         """An empty scene with an MRI and a PET, and the module's panel on them."""
         import slicer
 
-        from .scene import add_volume_node
+        from .scene.nodes import add_volume_node
 
         slicer.mrmlScene.Clear(0)
         mri, pet = synthetic_head()
@@ -220,7 +220,7 @@ class SelfTests:
 
     def test_four_panes(self):
         """The button opens the four panes and goes back."""
-        from . import views
+        from .scene import views
 
         nodes = self._fuse()
         self.panel.onFourPanesButton(True)
@@ -274,6 +274,6 @@ class SelfTests:
         self.assertEqual(self.panel.ui.applyButton.text, "Apply")
 
     def _layers(self):
-        from . import views
+        from .scene import views
 
         return views.all_layers()

@@ -1,6 +1,6 @@
 """The panel's choice among the views that tell whether the PET lies on the MRI."""
 
-from .. import alignment_views
+from ..scene import alignment as alignment_views
 from .choices import AlignmentView
 
 

@@ -9,10 +9,17 @@ from typing import Dict, List, NamedTuple
 
 import numpy as np
 
-from .. import views
-from ..coloring import ColorSource
-from ..scene import ATTRIBUTE, color_table, display_as_color, display_as_gray, remove_volume, volume_from_node
-from ..volume import Volume, resample
+from ..color.sources import ColorSource
+from ..scene import views
+from ..scene.nodes import (
+    ATTRIBUTE,
+    color_table,
+    display_as_color,
+    display_as_gray,
+    remove_volume,
+    volume_from_node,
+)
+from ..volumes.geometry import Volume, resample
 from .live_colors import Look, number_of
 
 PREVIEW = ATTRIBUTE.format("Preview")

@@ -9,13 +9,13 @@ from typing import Callable, Iterator, Optional
 
 import numpy as np
 
-from .. import views
-from ..color import NEED_PARTS
-from ..color_ends import ColorEnds, ends_or_none, write_part
-from ..coloring import ColorSource, contribution_source, gradient_source, uptake_source
+from ..color.colorize import NEED_PARTS
+from ..color.ends import ColorEnds, ends_or_none, write_part
+from ..color.sources import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
-from ..scene import ATTRIBUTE, PART_ROLES, color_table, ijk_to_world
-from ..slabs import shown_voxels
+from ..scene import views
+from ..scene.nodes import ATTRIBUTE, PART_ROLES, color_table, ijk_to_world
+from ..volumes.slabs import shown_voxels
 
 # How long an event loop may have to wait while the whole volume is painted, in seconds.
 TURN = 0.01

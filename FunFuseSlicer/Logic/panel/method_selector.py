@@ -1,6 +1,6 @@
 """The selector of the fusion method."""
 
-from ..fuser import method_labels, method_problem
+from ..fusion.fuser import method_labels, method_problem
 from .combo_items import enable_item
 
 

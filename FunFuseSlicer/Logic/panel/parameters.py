@@ -5,13 +5,13 @@ from typing import Annotated
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from ..fuser import NETWORK
+from ..fusion.fuser import NETWORK
 from .choices import COLORMAPS, Device, Mode, ModelChoice, Registration
 
 
 @parameterNodeWrapper
 class Parameters:
-    """The panel's choices; see :class:`Logic.fusion.FusionOptions` for those of fusion and color."""
+    """The panel's choices; see :class:`Logic.fusion.pipeline.FusionOptions` for those of fusion and color."""
 
     mri: slicer.vtkMRMLScalarVolumeNode
     pet: slicer.vtkMRMLScalarVolumeNode

@@ -14,13 +14,14 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from .. import scene, views
-from ..color import NEED_PARTS
+from ..color.colorize import NEED_PARTS
 from ..errors import Cancelled, FunFuseError, InputError
-from ..export import export_outputs
-from ..fuser import NETWORK, method_labels, method_problem
+from ..fusion.fuser import NETWORK, method_labels, method_problem
 from ..monitor import Monitor
 from ..registration import RegistrationOptions, available_engines
+from ..scene import nodes as scene
+from ..scene import views
+from ..scene.export import export_outputs
 from .alignment_check import AlignmentCheck
 from .choices import AlignmentView, Device, Mode, Registration
 from .combo_items import enable_item
@@ -415,7 +416,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         logic = self._previews.pop(0)
         with slicer.util.tryWithErrorDisplay(_("The preview failed.")):
             if self._network is None:
-                from ..models import load_model
+                from ..fusion.models import load_model
 
                 model = load_model(self._parameters.model.value)
                 self._network = model.at_lambda(self._parameters.lam)
@@ -569,7 +570,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *result.notes])
 
     def _fusionOptions(self):
-        from ..fusion import FusionOptions
+        from ..fusion.pipeline import FusionOptions
 
         chosen = self._parameters
         return FusionOptions(
@@ -662,7 +663,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onEvaluateButton(self, _checked=False):
         """Fill the table and the chart of the metrics."""
-        from .. import evaluation_nodes
+        from ..scene import evaluation as evaluation_nodes
 
         if not self._begin():
             return
@@ -696,21 +697,21 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The tables of Evaluate, if it was pressed since the last run: the means, and the slices."""
         if not self._nodes or not scene.attribute(self._nodes["fused"], "Metrics"):
             return []
-        from ..evaluation_nodes import find_evaluation
+        from ..scene.evaluation import find_evaluation
 
         found = find_evaluation(self._nodes["fused"])
         return [] if found is None else [found.summary, found.slices]
 
     def _evaluation(self) -> list:
         """All nodes of an earlier evaluation of these results."""
-        from ..evaluation_nodes import find_evaluation
+        from ..scene.evaluation import find_evaluation
 
         found = find_evaluation(self._nodes["fused"])
         return [] if found is None else [found.summary, found.slices, found.chart, *found.series.values()]
 
     def onCopyButton(self, _checked=False):
         """Put the metrics on the clipboard, means first."""
-        from ..evaluation_nodes import as_text
+        from ..scene.evaluation import as_text
 
         qt.QApplication.clipboard().setText("\n".join(as_text(table) for table in self._tables()))
         self._say(_("The metrics are on the clipboard."))

@@ -1,30 +1,30 @@
 """The way from two volumes to a checked transform, through the engine that the options name."""
 
 import time
-from importlib import import_module
-from typing import Dict, Optional, Tuple, Union
+from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 
 from ..errors import InputError
 from ..monitor import Monitor
-from ..volume import Volume, resample
+from ..volumes.geometry import Volume, resample
+from . import simpleitk_engine
 from .interface import Engine, OutOfTime, RegistrationOptions, RegistrationResult
 from .preparation import check_volume, check_within_reach
 from .selection import assess, conclude
 
 BRAINS, SIMPLEITK = "BRAINS", "SimpleITK"
 
-# An engine, or "module:function" relative to this package, so that its imports wait until needed.
-_engines: Dict[str, Union[Engine, str]] = {
-    SIMPLEITK: ".simpleitk_engine:run",
-    BRAINS: ".brains_engine:run",
-}
+# An engine, and whether it can run here. Slicer's own joins when the room that knows Slicer is imported.
+_engines: Dict[str, Tuple[Engine, Callable[[], bool]]] = {SIMPLEITK: (simpleitk_engine.run, lambda: True)}
 
 
-def add_engine(name: str, engine: Union[Engine, str]) -> None:
-    """Offer an engine under a name, replacing any of the same name."""
-    _engines[name] = engine
+def add_engine(name: str, engine: Engine, available: Callable[[], bool] = lambda: True) -> None:
+    """Offer an engine under a name, replacing any of the same name.
+
+    :param available: whether it can run here, asked each time.
+    """
+    _engines[name] = engine, available
 
 
 def engine_names() -> Tuple[str, ...]:
@@ -34,9 +34,7 @@ def engine_names() -> Tuple[str, ...]:
 
 def available_engines() -> Tuple[str, ...]:
     """The engines that can run here: BRAINS only in a Slicer that has its module."""
-    from .brains_engine import available
-
-    return tuple(name for name in _engines if name != BRAINS or available())
+    return tuple(name for name, (_, available) in _engines.items() if available())
 
 
 def default_engine() -> str:
@@ -48,11 +46,7 @@ def _engine(name: str) -> Engine:
     if name not in _engines:
         known = ", ".join(f"'{known}'" for known in _engines)
         raise InputError(f"There is no registration engine '{name}'; choose one of {known}.")
-    engine = _engines[name]
-    if isinstance(engine, str):
-        module, function = engine.split(":")
-        engine = getattr(import_module(module, __package__), function)
-    return engine
+    return _engines[name][0]
 
 
 def register(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError, RegistrationError
 from ..monitor import Monitor
-from ..volume import Volume
+from ..volumes.geometry import Volume
 
 STAGES = ("rigid", "scale", "affine")
 MASK_MODES = ("automatic", "head", "none")
@@ -97,7 +97,7 @@ class RegistrationResult:
     """A transform, and what speaks for and against it.
 
     :param matrix: 4×4 in RAS millimeters, moving (PET) to fixed (MRI): Slicer's transform to parent
-        of the PET, and what :func:`FunFuseSlicer.Logic.volume.resample` takes.
+        of the PET, and what :func:`FunFuseSlicer.Logic.volumes.geometry.resample` takes.
     :param method: engine and kind of transform, such as ``"SimpleITK rigid"``, or ``"reused"``.
     :param stage: the stage whose matrix was kept, or ``"none"`` when the given position was best.
     :param similarity_before: mutual information in nats at the given position, 0 or more.

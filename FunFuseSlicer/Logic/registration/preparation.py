@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import InputError
-from ..volume import Volume
+from ..volumes.geometry import Volume
 
 MINIMUM_VOXELS = 5
 MINIMUM_EXTENT_MM = 40.0

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ..errors import RegistrationError
 from ..monitor import Monitor
-from ..volume import Volume
+from ..volumes.geometry import Volume
 from .interface import Candidate, ImplausibleRegistration, RegistrationOptions, RegistrationResult
 from .orientation import header_doubt
 from .plausibility import describe, fits_one_patient, objections, stretches, verdict

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from ..errors import Cancelled, RegistrationError
 from ..monitor import Monitor
-from ..volume import Volume
+from ..volumes.geometry import Volume
 from .interface import Candidate, OutOfTime, RegistrationOptions
 from .preparation import WorkingImage, bounding_box, coarsen, dilate, prepare
 from .similarity import HEAD_MARGIN_MM, Similarity

@@ -1,0 +1,71 @@
+"""The colored volume, for all of it or for any part, from what is left of a run in memory or in a scene."""
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+import numpy as np
+
+from ..volumes.preprocessing import robust_scale
+from .colorize import balanced, colorize
+
+WHOLE = (slice(None),)
+
+
+@dataclass(frozen=True)
+class ColorSource:
+    """What a colored volume is made of; arrays are (k, j, i).
+
+    :param value: what gives the brightness: C1 and C2, which the balance mixes, or one image alone.
+    :param functional: what gives the hue, in any unit; negative counts as 0.
+    :param scale: the intensity of ``functional`` at the end of the color map, above 0. It is one for the
+        whole volume: slices scaled one by one would flicker.
+    """
+
+    value: Tuple[np.ndarray, ...]
+    functional: np.ndarray
+    scale: float
+
+    def brightness(self, balance: float, where=WHOLE) -> np.ndarray:
+        """V in [0, 1] of a part.
+
+        :param where: an index into the arrays.
+        """
+        parts = [part[where] for part in self.value]
+        value = balanced(*parts, balance) if len(parts) == 2 else parts[0]
+        return np.clip(value, 0.0, 1.0)
+
+    def function(self, where=WHOLE) -> np.ndarray:
+        """The functional term in [0, 1] of a part."""
+        return np.clip(self.functional[where] * np.float32(1.0 / self.scale), 0.0, 1.0)
+
+    def colors(self, table: np.ndarray, omega: float, balance: float, where=WHOLE) -> np.ndarray:
+        """uint8 RGB of a part, see :func:`color.colorize`."""
+        return colorize(self.brightness(balance, where), self.function(where), table, omega)
+
+
+def contribution_source(
+    mri_part: np.ndarray, pet_part: np.ndarray, scale: Optional[float] = None
+) -> ColorSource:
+    """Mode "contribution": the hue is the PET's part."""
+    return ColorSource((mri_part, pet_part), pet_part, scale or scale_of(pet_part))
+
+
+def uptake_source(
+    value: Tuple[np.ndarray, ...], uptake: np.ndarray, scale: Optional[float] = None
+) -> ColorSource:
+    """Mode "uptake": the hue is the registered PET.
+
+    :param value: C1 and C2, or the fused image alone where there are no parts.
+    """
+    return ColorSource(value, uptake, scale or scale_of(uptake))
+
+
+def gradient_source(mri_gradient: np.ndarray, pet_gradient: np.ndarray) -> ColorSource:
+    """Mode "gradient", the paper's section 2.2: the value is ∇F_I1, the hue ∇F_I2."""
+    value = np.clip(mri_gradient * np.float32(1.0 / scale_of(mri_gradient)), 0.0, 1.0)
+    return ColorSource((value,), pet_gradient, scale_of(pet_gradient))
+
+
+def scale_of(array: np.ndarray) -> float:
+    """Robust maximum of the positive voxels; 1 where there are none."""
+    return robust_scale(array) if (array > 0).any() else 1.0

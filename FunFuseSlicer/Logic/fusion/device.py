@@ -1,0 +1,75 @@
+"""Which processor runs the network."""
+
+import torch
+
+from ..errors import InputError
+from ..volumes.geometry import out_of_memory
+
+# "gpu" is whichever of CUDA and MPS there is.
+DEVICES = ("auto", "cpu", "gpu", "cuda", "mps")
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The device for a user's choice; "auto" takes CUDA, then Apple MPS, then the CPU.
+
+    :raises InputError: unknown, or not available on this computer.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    present = [name for name, there in available.items() if there]
+    if wanted == "auto" or (wanted == "gpu" and present[0] != "cpu"):
+        return torch.device(present[0])
+    if wanted == "gpu":
+        raise InputError("PyTorch finds no GPU on this computer: choose automatic or CPU.")
+    if wanted not in available:
+        raise InputError(f'Unknown device "{wanted}": choose one of {", ".join(DEVICES)}.')
+    if not available[wanted]:
+        raise InputError(f'This computer offers no "{wanted}" device to PyTorch: choose auto or cpu.')
+    return torch.device(wanted)
+
+
+def device_in_words(device: torch.device) -> str:
+    """What the user calls the device: "GPU NVIDIA RTX A2000", "GPU (Apple)", "CPU"."""
+    if device.type == "cuda":
+        return f"GPU {torch.cuda.get_device_name(device)}"
+    return "GPU (Apple)" if device.type == "mps" else "CPU"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch, on any device, NumPy or ITK failed for want of memory."""
+    kinds = (getattr(torch, "OutOfMemoryError", None), torch.cuda.OutOfMemoryError)
+    if out_of_memory(error) or isinstance(error, tuple(kind for kind in kinds if kind is not None)):
+        return True
+    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+
+
+def bfloat16_runs_fast(device: torch.device) -> bool:
+    """Whether the processor computes in bfloat16 itself instead of imitating it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8  # from the Ampere generation on
+    if device.type != "cpu":
+        return False
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = next((line for line in file if line.startswith(("flags", "Features"))), "").split()
+    except OSError:
+        # Windows and macOS do not say; float32 is never wrong.
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+# Bytes of features a pixel while a slice runs through the two-lane network on a GPU: rule 1 holds some 450
+# numbers a pixel at once.
+BYTES_A_PIXEL = 2000
+MOST_AT_ONCE = 16
+
+
+def batch_size(device: torch.device, pixels: int) -> int:
+    """How many slices of so many pixels to give a GPU at once: what half of its free memory holds."""
+    if device.type != "cuda":
+        return 2
+    free = torch.cuda.mem_get_info(device)[0]
+    return int(min(MOST_AT_ONCE, max(1, free // 2 // (BYTES_A_PIXEL * max(1, pixels)))))

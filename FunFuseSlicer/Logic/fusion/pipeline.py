@@ -1,0 +1,253 @@
+"""From an MRI and a PET on the same grid to the fused image, its parts and its colors."""
+
+from dataclasses import asdict, dataclass
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+import torch
+
+from ..color.colorize import MODES, NEED_PARTS
+from ..color.sources import ColorSource, contribution_source, gradient_source, uptake_source
+from ..errors import InputError
+from ..methods import Method
+from ..monitor import Monitor
+from ..volumes.geometry import Volume, axial_order, to_axial
+from ..volumes.preprocessing import NORMALIZATIONS, full_range, to_unit, unit_range
+from ..volumes.slabs import slabs
+from .device import DEVICES, choose_device
+from .engine import PRECISIONS, FusedSlices, fuse_slices
+from .fuser import NETWORK, MethodNetwork, method_labels
+from .models import DEFAULT_MODEL
+
+# Options that mean something for the network only.
+NETWORK_OPTIONS = ("lam", "balance", "device", "model", "precision")
+
+
+@dataclass(frozen=True)
+class FusionOptions:
+    """What the user can choose about fusion and color.
+
+    :param lam: λ in [0, 1], structure (1) against intensity (0) in the network's objective.
+    :param omega: Ω in [0, 1], how strongly color shows.
+    :param balance: β in [0, 1], anatomy (0) against function (1); 0.5 is the fused image.
+    :param mode: what gives the hue: "contribution" (the PET part), "uptake" (the registered PET) or
+        "gradient" (equation (5), with the value from the MRI's gradient); None for "contribution", or
+        "uptake" for methods without parts.
+    :param colormap: name of a color map.
+    :param device: "auto", "cpu", "cuda" or "mps".
+    :param normalization: see :func:`preprocessing.normalize`.
+    :param model: name of the weights, see :func:`models.model_names`.
+    :param precision: "float32" or "bfloat16", see :func:`engine.fuse_slices_steps`.
+    :param method: "funfuse", the network, or a name of :data:`methods.METHODS`. For these λ, balance, device,
+        model and precision have no meaning: they give the fused image alone, on the CPU.
+    :raises InputError: a value outside its range, naming the option; a mode that the method cannot give.
+    """
+
+    lam: float = 0.8
+    omega: float = 0.6
+    balance: float = 0.5
+    mode: Optional[str] = None
+    colormap: str = "Jet"
+    device: str = "auto"
+    normalization: str = "robust"
+    model: str = DEFAULT_MODEL
+    precision: str = "float32"
+    method: str = NETWORK
+
+    def __post_init__(self):
+        if self.mode is None:
+            object.__setattr__(self, "mode", "contribution" if self.uses_network else "uptake")
+        for what, value in (("λ", self.lam), ("Ω", self.omega), ("balance", self.balance)):
+            if not 0.0 <= value <= 1.0:
+                raise InputError(f"{what} must lie between 0 and 1, not {value}.")
+        for what, value, allowed in (
+            ("method", self.method, tuple(method_labels())),
+            ("mode", self.mode, MODES),
+            ("device", self.device, DEVICES),
+            ("normalization", self.normalization, NORMALIZATIONS),
+            ("precision", self.precision, tuple(PRECISIONS)),
+        ):
+            if value not in allowed:
+                raise InputError(f'Unknown {what} "{value}": choose one of {", ".join(allowed)}.')
+        if self.mode in NEED_PARTS and not self.uses_network:
+            raise _without_parts(self.mode, method_labels()[self.method])
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether the network fuses, not another method."""
+        return self.method == NETWORK
+
+    def facts(self) -> Dict[str, object]:
+        """The options that mean something for the method, by name."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if self.uses_network or name not in NETWORK_OPTIONS
+        }
+
+
+def _without_parts(mode: str, label: str) -> InputError:
+    return InputError(
+        f'The mode "{mode}" shows what came from each image, which only the network tells: {label} gives the '
+        'fused image alone. Choose the mode "uptake".'
+    )
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A fused pair; arrays are (k, j, i) on the MRI's grid, float32.
+
+    :param fused: F; ``mri_part`` and ``pet_part`` are C1 and C2, F = C1 + C2. Not clipped. There are no parts
+        where a method gives the fused image alone.
+    :param uptake_slices: see :attr:`uptake`.
+    :param scales: the intensities of MRI and PET that became 1.
+    :param gradients: (∇F_I1, ∇F_I2) when they were asked for.
+    :param slices: the run's facts (its arrays are those above, in slice order).
+    """
+
+    fused: np.ndarray
+    mri_part: Optional[np.ndarray]
+    pet_part: Optional[np.ndarray]
+    uptake_slices: "UnitSlices"
+    scales: Tuple[float, float]
+    gradients: Optional[Tuple[np.ndarray, np.ndarray]]
+    slices: FusedSlices
+
+    @property
+    def uptake(self) -> np.ndarray:
+        """The PET in [0, 1], as the network saw it, (k, j, i); made when asked for."""
+        return self.uptake_slices.volume()
+
+
+@dataclass(frozen=True)
+class UnitSlices:
+    """Axial slices of a volume in [0, 1], each made when it is asked for: a copy would be a volume more.
+
+    :param array: (k, j, i); ``mask`` likewise, or None.
+    :param low: becomes 0; ``high`` becomes 1.
+    :param order: see :func:`volume.axial_order`.
+    """
+
+    array: np.ndarray
+    mask: Optional[np.ndarray]
+    low: float
+    high: float
+    order: tuple
+
+    @property
+    def shape(self) -> Tuple[int, int, int]:
+        """(slices, rows, columns)."""
+        return to_axial(self.array, self.order).shape
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """One slice, (rows, columns), float32."""
+        return self._unit(lambda array: to_axial(array, self.order)[index])
+
+    def volume(self) -> np.ndarray:
+        """All of it, (k, j, i), float32."""
+        return self._unit(lambda array: array)
+
+    def _unit(self, part) -> np.ndarray:
+        image = part(self.array)
+        if self.mask is not None:
+            image = np.where(part(self.mask) > 0, image, 0)
+        return to_unit(image, self.low, self.high)
+
+
+def fuse_volumes(
+    mri: Volume,
+    pet: Volume,
+    network,
+    options: Optional[FusionOptions] = None,
+    ranges: Tuple[np.dtype, np.dtype] = (np.dtype("float32"), np.dtype("float32")),
+    mask: Optional[np.ndarray] = None,
+    monitor: Optional[Monitor] = None,
+) -> Fusion:
+    """Normalize both volumes, run the network or a method over the axial slices, and put the results back.
+
+    :param mri: cleaned, see :func:`preprocessing.clean`; ``pet`` likewise, on the same grid.
+    :param network: for one λ, see ``at_lambda``; or a :class:`methods.Method`, which runs on the CPU and
+        gives the fused image alone.
+    :param ranges: the original dtypes of MRI and PET; only the normalization "none" needs them.
+    :param mask: (k, j, i); voxels where it is 0 become background in both inputs.
+    :raises Cancelled: through the monitor, between slices.
+    """
+    options = options or FusionOptions()
+    order = axial_order(mri.ijk_to_ras)
+    stacks = [_unit_slices(*image, mask, order, options) for image in zip((mri, pet), ranges)]
+    if isinstance(network, Method):
+        network, device, precision = MethodNetwork(network), torch.device("cpu"), "float32"
+        parts = gradients = False
+    else:
+        device, precision = choose_device(options.device), options.precision
+        parts, gradients = True, options.mode == "gradient"
+    kinds = 1 + 2 * parts + 2 * gradients
+    outputs = [np.zeros(mri.array.shape, np.float32) for _ in range(kinds)]
+    slices = fuse_slices(
+        network,
+        *stacks,
+        device,
+        gradients,
+        monitor,
+        precision=precision,
+        parts=parts,
+        outputs=[to_axial(output, order) for output in outputs],
+    )
+    if mask is not None:
+        for output in outputs:
+            # The kernels reach a few pixels over the mask's edge; what the user masked stays black.
+            output[mask == 0] = 0
+    return Fusion(
+        *(outputs[:3] if parts else (outputs[0], None, None)),
+        stacks[1],
+        tuple(stack.high - stack.low for stack in stacks),
+        tuple(outputs[3:]) if gradients else None,
+        slices,
+    )
+
+
+def _unit_slices(volume: Volume, dtype: np.dtype, mask, order, options: FusionOptions) -> UnitSlices:
+    """:raises InputError: nothing of the volume is left inside the mask."""
+    inside = volume.array if mask is None else volume.array[mask > 0]
+    if not inside.any():
+        raise InputError(f'"{volume.name}" is zero all over the mask: choose another mask, or none.')
+    if inside.size < volume.array.size:
+        inside = np.append(inside, np.float32(0))  # the masked voxels
+    low, high = unit_range(inside, options.normalization, full_range(dtype))
+    return UnitSlices(volume.array, mask, low, high, order)
+
+
+def color_source(fusion: Fusion, mode: str) -> ColorSource:
+    """What the colored volume of a run is made of.
+
+    :raises InputError: mode "gradient" of a pair that was fused without gradients, or a mode that needs the
+        parts of one that was fused without them.
+    """
+    if fusion.mri_part is None and mode in NEED_PARTS:
+        raise _without_parts(mode, "the method of this pair")
+    if mode == "gradient":
+        if fusion.gradients is None:
+            raise InputError("The gradient mode needs a run in that mode: press Apply again.")
+        return gradient_source(*fusion.gradients)
+    if mode == "uptake":
+        value = (fusion.fused,) if fusion.mri_part is None else (fusion.mri_part, fusion.pet_part)
+        return uptake_source(value, fusion.uptake, 1.0)
+    return contribution_source(fusion.mri_part, fusion.pet_part)
+
+
+def value_and_function(fusion: Fusion, mode: str, balance: float) -> Tuple[np.ndarray, np.ndarray]:
+    """What gives the brightness and what gives the hue, both in [0, 1], (k, j, i)."""
+    source = color_source(fusion, mode)
+    return source.brightness(balance), source.function()
+
+
+def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> np.ndarray:
+    """The colored image, uint8 (k, j, i, 3).
+
+    :param table: (n, 3) color table in [0, 1].
+    """
+    source = color_source(fusion, options.mode)
+    result = np.empty((*fusion.fused.shape, 3), np.uint8)
+    for where in slabs(fusion.fused.shape):
+        result[where] = source.colors(table, options.omega, options.balance, where)
+    return result

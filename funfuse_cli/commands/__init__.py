@@ -1,0 +1,14 @@
+"""The commands of ``funfuse.py``: name -> (module, one line of help)."""
+
+COMMANDS = {
+    "demo": ("funfuse_cli.commands.demo", "fuse a real MRI-PET pair and write a scene for Slicer"),
+    "fuse": ("funfuse_cli.commands.fuse", "fuse your own MRI and PET"),
+    "evaluate": ("funfuse_cli.commands.evaluate", "measure fused images, or compare methods"),
+    "train": ("funfuse_cli.commands.train", "train the fusion network on your own pairs"),
+    "learn": ("funfuse_cli.commands.learn", "learn what comparison methods need"),
+    "uptake": ("funfuse_cli.commands.uptake", "turn a pseudo-colored PET back into uptake"),
+    "study": ("funfuse_cli.studies.command", "compute the figures of the pages in docs"),
+    "benchmark": ("funfuse_cli.commands.benchmark", "measure how fast it is on this computer"),
+    "pictures": ("funfuse_cli.commands.pictures", "make the pictures of panel and views anew"),
+    "test": ("funfuse_cli.commands.test", "run the tests"),
+}

@@ -1,0 +1,335 @@
+"""``funfuse.py evaluate``: the metrics of a fused image, or of several methods over a folder of pairs."""
+
+import argparse
+import json
+import math
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.metrics.images import to_8_bits
+from FunFuseSlicer.Logic.volumes.geometry import Volume
+
+from ..workflow import evaluation_report as report
+from ..workflow.files import FORMATS, is_flat, is_picture, read_volume
+from ..workflow.output_folder import all_or_nothing
+from ..workflow.progress import ProgressBars
+from ..workflow.wording import count
+
+STAGE = "Evaluating"
+MODEL_LABEL, MRI_COPY, PET_COPY = "FunFuse", "copy of the MRI", "copy of the PET"
+
+# From MRI and PET, (rows, columns) float32 in [0, 1], to the fused image.
+Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def main(arguments: List[str]) -> int:
+    """Parse, measure, and show."""
+    options = parser().parse_args(arguments)
+    _check(options)
+    if options.pairs is not None:
+        _evaluate_methods(options)
+    else:
+        _evaluate_one(options)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = argparse.ArgumentParser(
+        prog="funfuse.py evaluate",
+        description="Measure how good a fused image is (--mri, --pet, --fused), or compare the network with "
+        "other methods over a folder of registered pairs (--pairs).",
+        epilog=f"Images may be: {FORMATS}. {report.REWARDS}",
+    )
+    one = result.add_argument_group("one fused image")
+    one.add_argument("--mri", type=Path, metavar="A", help="anatomical image")
+    one.add_argument("--pet", type=Path, metavar="B", help="functional image on the MRI's grid")
+    one.add_argument("--fused", type=Path, metavar="F", help="fused image; of floats 1 is white")
+    one.add_argument("--frame", type=int, metavar="N", help="frame of a 4-D PET, from 0 (default: mean)")
+    one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    many = result.add_argument_group("several methods")
+    many.add_argument("--pairs", type=Path, metavar="DIR", help="pairs, laid out as for train")
+    many.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    both = result.add_argument_group("both")
+    both.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for per_slice.csv, or with --pairs for table.csv, table.md, per_pair.csv, metrics.png",
+    )
+    both.add_argument(
+        "--lambda",
+        dest="lam",
+        type=float,
+        default=0.8,
+        help="structure against intensity, 0-1: of the loss, and with --pairs of the network",
+    )
+    return result
+
+
+def _check(options) -> None:
+    """:raises InputError: options that are missing or do not go together."""
+    if not 0 <= options.lam <= 1:
+        raise InputError(f"λ must lie between 0 and 1, not {options.lam}.")
+    images = {f"--{name}": getattr(options, name) for name in ("mri", "pet", "fused")}
+    missing = [name for name, path in images.items() if path is None]
+    if options.pairs is None:
+        if len(missing) == len(images):
+            raise InputError("Give --mri, --pet and --fused, or a folder of pairs with --pairs and --out.")
+        if missing:
+            raise InputError(f"{' and '.join(missing)} is missing: give --mri, --pet and --fused.")
+        return
+    if len(missing) < len(images) or options.frame is not None or options.json:
+        raise InputError("--pairs does not go with --mri, --pet, --fused, --frame or --json: leave them out.")
+    if options.out is None:
+        raise InputError("--pairs needs a folder for its results: give --out.")
+
+
+# --- One fused image ----------------------------------------------------------------------------------
+
+
+def _evaluate_one(options) -> None:
+    if options.out is not None:
+        with all_or_nothing(options.out, owned=()) as folder:
+            rows, is_volume = _measure_files(options)
+            report.write_csv(rows, folder / "per_slice.csv")
+    else:
+        rows, is_volume = _measure_files(options)
+    mean = report.mean_of(rows)
+    if options.json:
+        result = report.plain(mean)
+        if is_volume:
+            result["slices"] = [report.plain(row) for row in rows]
+        print(json.dumps(result, allow_nan=False))
+        return
+    if is_volume:
+        print(f"mean over {len(rows)} axial slices\n")
+    print(report.text_of_one(mean))
+    print("\n" + textwrap.fill(report.REWARDS, 100))
+    if options.out is not None:
+        print(f"\nper slice   {(options.out / 'per_slice.csv').resolve()}")
+
+
+def _measure_files(options) -> Tuple[List[report.Row], bool]:
+    """(a row per slice, whether they are of a volume)."""
+    from FunFuseSlicer.Logic.metrics import evaluate_pair
+
+    volumes = [
+        # Errors shall name the file.
+        volume.with_array(volume.array, name=str(path))
+        for path, volume in (
+            (options.mri, read_volume(options.mri)),
+            (options.pet, read_volume(options.pet, options.frame)),
+            (options.fused, read_volume(options.fused)),
+        )
+    ]
+    # As ``fuse`` decides.
+    pictures = is_picture(options.mri) and is_flat(volumes[0])
+    _check_grids(*volumes, pictures)
+    stacks = _gray_levels(*volumes, pictures)
+    with ProgressBars() as monitor:
+        rows = []
+        filled = [k for k in range(len(stacks[0])) if pictures or stacks[0][k].any() or stacks[1][k].any()]
+        for done, k in enumerate(filled):
+            # A single picture is measured before a bar would show anything.
+            if len(filled) > 1:
+                monitor.report(STAGE, done / len(filled))
+            rows.append({"slice": k, **evaluate_pair(*(stack[k] for stack in stacks), lam=options.lam)})
+        if len(filled) > 1:
+            monitor.report(STAGE, 1.0)
+    return rows, not pictures
+
+
+def _check_grids(mri: Volume, pet: Volume, fused: Volume, pictures: bool) -> None:
+    """:raises InputError: the images do not lie on one grid, or are too small."""
+    if pictures:
+        # A picture's place in space, if a file names one, does not matter.
+        for other in (pet, fused):
+            if other.array.shape != mri.array.shape:
+                raise InputError(
+                    f"{other.name} has {_size(other)}, {mri.name} has {_size(mri)}: give images of one size."
+                )
+    else:
+        if not mri.same_grid(pet):
+            raise InputError(
+                f"{pet.name} and {mri.name} have different grids: give the registered PET (the command fuse "
+                "writes pet_registered.nrrd)."
+            )
+        if not mri.same_grid(fused):
+            raise InputError(
+                f"{fused.name} and {mri.name} have different grids: give the fused image on the MRI's grid "
+                "(the command fuse writes fused.nrrd)."
+            )
+    _check_size(mri.name, _axial(mri).shape[1:])
+
+
+def _check_size(name: str, shape) -> None:
+    from FunFuseSlicer.Logic.metrics.visual_fidelity import SMALLEST
+
+    if min(shape) < SMALLEST:
+        raise InputError(
+            f"{name}: axial slices have {shape[0]} × {shape[1]} pixels, the metrics need {SMALLEST} × "
+            f"{SMALLEST} at least. Give larger images."
+        )
+
+
+def _size(volume: Volume) -> str:
+    slices, rows, columns = volume.array.shape
+    return f"{rows} × {columns} pixels" + (f" in {slices} slices" if slices > 1 else "")
+
+
+def _axial(volume: Volume, array: Optional[np.ndarray] = None) -> np.ndarray:
+    from FunFuseSlicer.Logic.volumes.geometry import axial_order, to_axial
+
+    return to_axial(volume.array if array is None else array, axial_order(volume.ijk_to_ras))
+
+
+def _gray_levels(mri: Volume, pet: Volume, fused: Volume, pictures: bool) -> List[np.ndarray]:
+    """MRI, PET and fused image as axial slices, gray levels 0 to 255."""
+    if pictures and mri.array.dtype == np.uint8 and pet.array.dtype == np.uint8:
+        return [mri.array, pet.array, _fused_levels(fused)]
+    from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize, replaced_sentences
+
+    stacks, notes = [], []
+    for volume in (mri, pet):
+        cleaned, replaced = clean(volume)
+        notes.append((volume.name, replaced))
+        stacks.append(_axial(mri, 255 * normalize(cleaned.array)))
+    for sentence in replaced_sentences(notes):
+        print(f"  note: {sentence}", file=sys.stderr)
+    return [*stacks, _axial(mri, _fused_levels(fused))]
+
+
+def _fused_levels(fused: Volume) -> np.ndarray:
+    """Floats times 255 and clipped; whole numbers are gray levels already.
+
+    :raises InputError: values that cannot be what they should be.
+    """
+    array = fused.array
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise InputError(f"{fused.name} has voxels that are NaN or infinite: set them to 0.")
+        bright = array[array > 0]
+        if bright.size and (bright > 1).mean() > 0.5:
+            raise InputError(
+                f"{fused.name}: most voxels are above 1, which is white in an image of floats. Divide it "
+                "by its white, or store gray levels 0 to 255 as 8 bits."
+            )
+        return np.clip(array.astype(np.float32) * 255, 0, 255)
+    if array.min() < 0 or array.max() > 255:
+        raise InputError(
+            f"{fused.name} has values from {array.min()} to {array.max()}: give gray levels from 0 to "
+            "255, or floats from 0 to 1."
+        )
+    return array
+
+
+# --- Several methods over a folder of pairs -----------------------------------------------------------
+
+
+def _evaluate_methods(options) -> None:
+    if not options.pairs.is_dir():
+        raise InputError(f"{options.pairs}: there is no such folder. Check the path.")
+    from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+    from FunFuseSlicer.Logic.methods import METHODS
+
+    from ..training.pairs import read_pairs
+
+    problems = [method.problem() for method in METHODS.values() if method.problem() is not None]
+    for problem in problems:
+        print(f"  note: {problem}", file=sys.stderr)
+    with all_or_nothing(options.out, owned=()) as folder, ProgressBars() as monitor:
+        models = [load_model(name) for name in model_names()]
+        networks = {f"{MODEL_LABEL} {model.name}": model.at_lambda(options.lam) for model in models}
+        methods = _methods(networks, options.device)
+        pairs = read_pairs([options.pairs])
+        for pair in pairs:
+            _check_size(f"{options.pairs}, {pair.patient}", pair.mri.shape)
+        rows = _measure_pairs(pairs, methods, options.lam, monitor)
+        table = [
+            {"method": name, **report.mean_of([row for row in rows if row["method"] == name])}
+            for name in methods
+        ]
+        patients = len({pair.patient for pair in pairs})
+        said = f"Mean over {count(len(pairs), 'pair')} of {count(patients, 'patient')}, λ = {options.lam:g}"
+        report.write_csv(rows, folder / "per_pair.csv")
+        report.write_csv(table, folder / "table.csv")
+        facts = [
+            f"{said}.",
+            *(f'Model "{model.name}": sha256 {model.sha256[:16]}….' for model in models),
+            "All images are rounded to 8 bits before they are measured.",
+            *(f"Left out: {problem}" for problem in problems),
+        ]
+        report.write_markdown(table, folder / "table.md", facts)
+        report.write_bars(table, folder / "metrics.png", said)
+    print(f"{said}\n\n{report.text_of_methods(table)}\n")
+    print(textwrap.fill(report.REWARDS, 100))
+    print(f"\nresults     {options.out.resolve()}")
+
+
+def _methods(networks: dict, device: str) -> Dict[str, Optional[Fuse]]:
+    """The methods that can be used here, by their name in the tables, the given networks first.
+
+    None marks those that do no work.
+    """
+    from FunFuseSlicer.Logic.fusion.device import choose_device
+    from FunFuseSlicer.Logic.methods import METHODS
+
+    others = {method.label: method for method in METHODS.values() if method.problem() is None}
+    return {
+        **{name: _fuse_with(network, choose_device(device)) for name, network in networks.items()},
+        **others,
+        MRI_COPY: None,
+        PET_COPY: None,
+    }
+
+
+def _fuse_with(network, device) -> Fuse:
+    """The network as a function of two arrays; only the fused image, without its parts."""
+    import torch
+
+    network = network.to(device=device, memory_format=torch.channels_last).eval()
+
+    def fuse(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            images = (torch.from_numpy(image)[None, None].to(device) for image in (mri, pet))
+            return network.fuse(*images)[0, 0].cpu().numpy()
+
+    return fuse
+
+
+def _measure_pairs(pairs, methods: Dict[str, Optional[Fuse]], lam: float, monitor) -> List[report.Row]:
+    """A row per pair and method."""
+    from FunFuseSlicer.Logic.metrics import evaluate_pair
+
+    from ..training.pairs import to_unit
+
+    rows, total = [], len(pairs) * len(methods)
+    for number, pair in enumerate(pairs):
+        mri, pet = to_unit(pair.mri), to_unit(pair.pet)
+        sources = to_8_bits(mri), to_8_bits(pet)
+        if number == 0:
+            # The first call of each prepares what later ones use: it must not count as its time.
+            for fuse in filter(None, methods.values()):
+                fuse(mri, pet)
+        for name, fuse in methods.items():
+            monitor.report(STAGE, len(rows) / total)
+            if fuse is None:
+                fused, milliseconds = sources[0 if name == MRI_COPY else 1], math.nan
+            else:
+                start = time.perf_counter()
+                fused = fuse(mri, pet)
+                milliseconds = 1000 * (time.perf_counter() - start)
+                fused = to_8_bits(fused)
+            values = evaluate_pair(*sources, fused, lam=lam)
+            rows.append(
+                {"pair": number, "patient": pair.patient, "method": name, **values, "ms": milliseconds}
+            )
+    monitor.report(STAGE, 1.0)
+    return rows

@@ -1,0 +1,158 @@
+"""``funfuse.py fuse``: fuse a user's own MRI and PET."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import List
+
+from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.fusion.fuser import method_labels
+
+from ..workflow.files import FORMATS, frames_differ, is_flat, is_picture, read_volume
+from ..workflow.output_folder import all_or_nothing
+from ..workflow.progress import ProgressBars
+from ..workflow.wording import count
+
+
+def main(arguments: List[str]) -> int:
+    """Parse, run, and say where the results are."""
+    options = parser().parse_args(arguments)
+    with all_or_nothing(options.out) as folder, ProgressBars() as monitor:
+        report = _run(options, folder, monitor)
+    _summary(report, Path(options.out))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = argparse.ArgumentParser(
+        prog="funfuse.py fuse",
+        description="Register a PET to an MRI, fuse both, and write volumes, a scene for 3D Slicer, a "
+        "preview and a report. For research use, not for diagnosis.",
+        epilog=f"MRI, PET and mask may be: {FORMATS}.",
+    )
+    files = result.add_argument_group("files")
+    files.add_argument("--mri", required=True, metavar="M", help="anatomical image (fixed)")
+    files.add_argument("--pet", required=True, metavar="P", help="functional image (moving): PET or SPECT")
+    files.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    files.add_argument("--mask", metavar="FILE", help="image on any grid; where it is 0 is background")
+    files.add_argument("--frame", type=int, metavar="N", help="frame of a 4-D PET, from 0 (default: mean)")
+    files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
+    files.add_argument(
+        "--far-apart",
+        action="store_true",
+        help="register images, too, that have no point in common, as from two scanners",
+    )
+    labels = method_labels()
+    look = result.add_argument_group("fusion and color")
+    look.add_argument(
+        "--method",
+        choices=tuple(labels),
+        metavar="NAME",
+        help="what fuses (default funfuse); others give the fused image alone, without the parts of MRI and "
+        f"PET. {'; '.join(name if name == text else f'{name}: {text}' for name, text in labels.items())}",
+    )
+    look.add_argument("--omega", type=float, help="strength of color, 0-1 (default 0.6)")
+    look.add_argument(
+        "--mode",
+        choices=("contribution", "uptake", "gradient"),
+        help="what gives the hue (default contribution; other methods than funfuse give uptake only)",
+    )
+    look.add_argument("--colormap", metavar="NAME", help='"Jet" (default) or a color map of Slicer')
+    look.add_argument(
+        "--normalize",
+        choices=("robust", "minmax", "none"),
+        help="intensities to [0, 1]: robust (default for volumes), minmax, or none, that is /255 for 8 bits "
+        "(default for 8-bit pictures)",
+    )
+    network = result.add_argument_group("the network alone (--method funfuse)")
+    network.add_argument(
+        "--lambda", dest="lam", type=float, help="structure against intensity, 0-1 (default 0.8)"
+    )
+    network.add_argument(
+        "--model", metavar="NAME", help="faithful (default, the paper's objective) or detail"
+    )
+    network.add_argument(
+        "--balance", type=float, help="anatomy (0) against function (1); 0.5 is the fused image (default)"
+    )
+    network.add_argument("--device", choices=("auto", "cpu", "gpu", "cuda", "mps"), help="default auto")
+    network.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="bfloat16 is faster on some processors; it is used only there, and where it does not show "
+        "(default float32)",
+    )
+    return result
+
+
+def _run(options, folder: Path, monitor) -> dict:
+    from FunFuseSlicer.Logic.registration import RegistrationOptions
+
+    from ..workflow.run import Request, run_request
+
+    fusion = _fusion_options(options)
+    if Path(options.mri).resolve() == Path(options.pet).resolve():
+        raise InputError(f"{options.mri} is given as MRI and as PET: give two different images.")
+    mri, pet = read_volume(options.mri), read_volume(options.pet, options.frame)
+    mask = read_volume(options.mask) if options.mask else None
+    for path, volume in ((options.mri, mri), (options.pet, pet)):
+        if is_flat(volume) and not options.no_register:
+            raise InputError(f"{path} is a single slice and cannot be registered: add --no-register.")
+    pictures = is_picture(options.mri) and is_flat(mri)
+    if pictures and mri.array.shape != pet.array.shape:
+        raise InputError(
+            f"{options.mri} has {_size(mri)} pixels and {options.pet} {_size(pet)}: "
+            "give pictures of one size."
+        )
+    eight_bits = pictures and mri.array.dtype.itemsize == 1 and pet.array.dtype.itemsize == 1
+    if eight_bits and options.normalize is None:
+        fusion = replace(fusion, normalization="none")
+    # Without folders: their names often are those of patients.
+    inputs = {"mri": Path(options.mri).name, "pet": Path(options.pet).name}
+    if options.mask:
+        inputs["mask"] = Path(options.mask).name
+    if options.frame is not None:
+        inputs["frame"] = options.frame
+    registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
+    notes = []
+    if registration is None and frames_differ(options.mri, options.pet):
+        notes.append(
+            f"{inputs['pet']} and {inputs['mri']} have different frames of reference: without registration "
+            "they may not lie on each other. Leave --no-register out."
+        )
+    return run_request(
+        Request(mri, pet, fusion, registration, inputs, mask, pictures, notes), folder, monitor
+    )
+
+
+def _fusion_options(options):
+    """What was given; the rest is the library's own choice.
+
+    :raises InputError: a value that cannot be, or an option that means nothing for the method.
+    """
+    from FunFuseSlicer.Logic.fusion.pipeline import NETWORK_OPTIONS, FusionOptions
+
+    names = ("method", "omega", "mode", "colormap", *NETWORK_OPTIONS)
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    fusion = FusionOptions(**given, normalization=options.normalize or "robust")
+    useless = [f"--{'lambda' if name == 'lam' else name}" for name in given if name in NETWORK_OPTIONS]
+    if useless and not fusion.uses_network:
+        raise InputError(
+            f"{', '.join(useless)}: only for the network. Leave out with --method {fusion.method}."
+        )
+    return fusion
+
+
+def _size(volume) -> str:
+    return " × ".join(str(n) for n in volume.dimensions[:2])
+
+
+def _summary(report: dict, out: Path) -> None:
+    registration, fusion = report["registration"], report["fusion"]
+    for note in report["notes"] + registration.get("notes", []):
+        print(f"  note: {note}")
+    print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
+    label = method_labels()[fusion["method"]]
+    slices = count(fusion["slices"], "slice")
+    print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
+    print(f"results       {out.resolve()}")

@@ -1,0 +1,130 @@
+"""``funfuse.py pictures``: the pictures of the panel and of the views, made by the module itself.
+
+The panel is the real one, pressed as a user presses it; the views are rendered by Slicer's slice logic.
+"""
+
+import argparse
+from pathlib import Path
+from typing import List
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..headless.boot import boot
+from ..headless.rendering import compose, render_slice
+from ..workflow.files import read_volume
+from ..workflow.output_folder import check_writable
+
+PANEL_WIDTH, TILE, MARGIN, DARK = 440, 400, 8, 24
+
+
+def main(arguments: List[str]) -> int:
+    """Open the panel on a pair, press Apply, and write the pictures."""
+    options = parser().parse_args(arguments)
+    folder = check_writable(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    slicer = boot()
+    from FunFuseSlicer.Logic.panel.choices import AlignmentView
+    from FunFuseSlicer.Logic.scene.nodes import add_volume_node
+
+    from ..extension import open_panel
+    from ..headless.module import close_widget
+    from ..headless.screenshots import grab
+
+    mri, pet = (add_volume_node(read_volume(path)) for path in (options.mri, options.pet))
+    mri.SetName(options.names[0])
+    pet.SetName(options.names[1])
+    widget = open_panel()
+    panel = widget.self()
+    grab(widget, folder / "panel-before.png", width=PANEL_WIDTH)
+    print("applying ...", flush=True)
+    panel.onApplyButton()
+    if "colored" not in panel._nodes:
+        print(f"error: {panel.ui.statusLabel.text}")
+        return 1
+    place = _center_of_head(mri)
+    panel.ui.fourPanesButton.checked = True
+    grab(widget, folder / "panel.png", width=PANEL_WIDTH)
+    panes = _panes(place)
+    Image.fromarray(compose(panes)).save(folder / "four-panes.png")
+    Image.fromarray(_beside(folder / "panel.png", compose(panes))).save(folder / "window.png")
+    panel.ui.fourPanesButton.checked = False
+    colored = panel._nodes["colored"]
+    planes = ("Axial", "Sagittal", "Coronal")
+    tiles = [render_slice(mri, colored, 1.0, plane, place, (TILE, TILE)) for plane in planes]
+    Image.fromarray(compose([tiles])).save(folder / "overlay.png")
+    checks = []
+    for view in (AlignmentView.CHECKERBOARD, AlignmentView.EDGES):
+        panel.ui.alignmentComboBox.currentIndex = list(AlignmentView).index(view)
+        shown = slicer.util.getFirstNodeByName("FunFuse alignment check")
+        checks.append([render_slice(shown, None, 1.0, plane, place, (TILE, TILE)) for plane in planes])
+    panel.ui.alignmentComboBox.currentIndex = 0
+    labels = ["Checkerboard", "Edges"]
+    Image.fromarray(compose(checks, row_labels=labels)).save(folder / "alignment.png")
+    close_widget(widget)
+    slicer.mrmlScene.Clear(False)
+    names = "panel-before, panel, four-panes, window, overlay, alignment"
+    print(f"{names} (.png) are in {folder}")
+    return 0
+
+
+def _panes(place) -> List[List[np.ndarray]]:
+    """What the four panes show, two by two."""
+    import slicer
+
+    from FunFuseSlicer.Logic.scene import views
+
+    shown = {logic.GetSliceNode().GetLayoutName(): views.layers_of(logic) for logic in views.slice_logics()}
+    tiles = []
+    for name in views.PANES:
+        layers = [slicer.mrmlScene.GetNodeByID(node_id) if node_id else None for node_id in shown[name][:2]]
+        tile = render_slice(layers[0], layers[1], 1.0, "Axial", place, (TILE, TILE))
+        tiles.append(_annotated(tile, layers))
+    return [tiles[:2], tiles[2:]]
+
+
+def _annotated(tile: np.ndarray, layers) -> np.ndarray:
+    """The names of the layers in the corner, as Slicer writes them."""
+    picture = Image.fromarray(tile)
+    lines = [f"{layer}: {node.GetName()}" for layer, node in zip("BF", layers) if node is not None]
+    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
+    text = "\n".join(reversed(lines))
+    draw = ImageDraw.Draw(picture)
+    draw.multiline_text((6, TILE - 6), text, fill=(200, 200, 200), font=font, anchor="ld")
+    return np.asarray(picture)
+
+
+def _beside(panel_path: Path, views: np.ndarray) -> np.ndarray:
+    """The panel at the left and the views at the right, top aligned, as in Slicer's window."""
+    panel = np.asarray(Image.open(panel_path).convert("RGB"))
+    height = max(len(panel), len(views)) + 2 * MARGIN
+    width = panel.shape[1] + views.shape[1] + 3 * MARGIN
+    sheet = np.full((height, width, 3), DARK, np.uint8)
+    sheet[MARGIN : MARGIN + len(panel), MARGIN : MARGIN + panel.shape[1]] = panel
+    left = panel.shape[1] + 2 * MARGIN
+    top = (height - len(views)) // 2
+    sheet[top : top + len(views), left : left + views.shape[1]] = views
+    return sheet
+
+
+def _center_of_head(node) -> np.ndarray:
+    """RAS position in the middle of what is brighter than the mean."""
+    from FunFuseSlicer.Logic.scene.nodes import volume_from_node
+
+    volume = volume_from_node(node)
+    k, j, i = np.nonzero(volume.array > volume.array.mean())
+    return (volume.ijk_to_ras @ [i.mean(), j.mean(), k.mean(), 1.0])[:3]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = argparse.ArgumentParser(
+        prog="funfuse.py pictures",
+        description="Make the pictures of panel and views anew, from a pair that may be published.",
+    )
+    result.add_argument("--mri", type=Path, required=True)
+    result.add_argument("--pet", type=Path, required=True)
+    result.add_argument("--names", nargs=2, default=("T1", "FDG"), metavar=("MRI", "PET"))
+    result.add_argument("--out", type=Path, required=True, metavar="DIR")
+    return result

@@ -1,0 +1,205 @@
+"""``funfuse.py train``: train the fusion network on registered pairs."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import List
+
+import numpy as np
+from tqdm import tqdm
+
+from FunFuseSlicer.Logic.errors import InputError
+
+from ..workflow.output_folder import check_writable
+
+DIVERGED = 1
+
+
+def main(arguments: List[str]) -> int:
+    """Train, save the weights, and print the losses on the pairs held out."""
+    options = parser().parse_args(arguments)
+    import torch
+
+    from ..training.pairs import choose_held_out, read_pairs, split_by_patient
+    from ..training.trainer import LAMBDAS, Diverged, average_losses, average_terms, losses, some_of, train
+    from ..training.variants import save_network
+
+    recipe = _recipe(options)
+    recipe.check()
+    folder = check_writable(options.out)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    pairs = read_pairs(options.data)
+    names = options.hold_out
+    if options.hold_out_share is not None:
+        names = choose_held_out(pairs, options.hold_out_share, recipe.seed)
+    pairs, held_out = split_by_patient(pairs, names)
+    unseen = {"held-out": held_out} if held_out else {}
+    if options.test:
+        unseen["test"] = read_pairs(options.test)
+    _say_patients("training on", pairs)
+    for name, some in unseen.items():
+        _say_patients(name, some)
+    lambdas = LAMBDAS if recipe.lam is None else (recipe.lam,)
+    average = next((average_terms(some_of(some)).mean(axis=0) for some in unseen.values()), None)
+    with _Bar(folder / "loss.png", lambdas, list(unseen), average) as bar:
+        try:
+            network = train(pairs, recipe, folder, unseen, callbacks=bar.callbacks())
+        except Diverged as error:
+            bar.close()
+            print(f"error: {error}", file=sys.stderr)
+            return DIVERGED
+    sha256 = save_network(network, options.name, folder, recipe.lam)
+    for name, some in unseen.items():
+        for lam in lambdas:
+            ours, plain = np.mean(losses(network, some, lam)), np.mean(average_losses(some, lam))
+            print(f"{name:<10} λ = {lam:<4} loss {ours:.4f}   plain average {plain:.4f}")
+    print(f"weights    {folder / options.name}.pt   sha256 {sha256[:16]}…")
+    return 0
+
+
+class _Bar:
+    """The progress bar with smoothed loss and time left, and the picture of the losses."""
+
+    def __init__(self, picture: Path, lambdas, groups, average):
+        self._picture = (picture, lambdas, groups, average)
+        self._bar, self._smooth = None, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def callbacks(self):
+        """What the trainer calls."""
+        from ..training.trainer import Callbacks
+
+        return Callbacks(self._start, self._step, self._row)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+    def _start(self, first: int, steps: int) -> None:
+        if first:
+            print(f"going on after step {first} of {steps}")
+        self._bar = tqdm(
+            total=steps,
+            initial=first,
+            unit="step",
+            desc="training",
+            # A file or a CI log gets a line now and then instead of a moving bar.
+            mininterval=0.5 if sys.stderr.isatty() else 30.0,
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {elapsed} "
+            "(left {remaining}, {rate_fmt}){postfix}",
+        )
+
+    def _step(self, step: int, loss: float) -> None:
+        self._smooth = loss if self._smooth is None else 0.98 * self._smooth + 0.02 * loss
+        self._bar.set_postfix(loss=f"{self._smooth:.4f}", refresh=False)
+        self._bar.update()
+
+    def _row(self, rows) -> None:
+        from ..training.loss_curve import write_loss_curve
+
+        picture, lambdas, groups, average = self._picture
+        write_loss_curve(rows, picture, lambdas, groups, average)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = argparse.ArgumentParser(
+        prog="funfuse.py train",
+        description="Train the fusion network on registered pairs. The folder of the run gets a checkpoint, "
+        "log.csv, loss.png and the weights; the same command again continues an interrupted run.",
+        epilog="Pairs are: folders mri/ and pet/ (or spect/, fdg/) with equally named pictures, below a "
+        "folder per patient; pictures X_mri.png and X_pet.png; volumes on one grid as PATIENT/T1.nii.gz and "
+        "PATIENT/FDG.nii.gz, or X_T2.nii.gz and X_SPECT.nii.gz.",
+    )
+    data = result.add_argument_group("data")
+    data.add_argument("--data", nargs="+", required=True, metavar="DIR", help="folders of pairs")
+    data.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for this run")
+    split = data.add_mutually_exclusive_group()
+    split.add_argument("--hold-out", nargs="*", default=[], metavar="PATIENT", help="not trained on")
+    split.add_argument("--hold-out-share", type=float, metavar="S", help="hold out a share of the patients")
+    data.add_argument("--test", nargs="*", metavar="DIR", help="more pairs to measure only")
+    data.add_argument("--name", default="faithful", help="file name of the weights")
+    recipe = result.add_argument_group("recipe (the preset says what is not given)")
+    recipe.add_argument(
+        "--preset",
+        default="default",
+        choices=("default", "detail", "paper"),
+        help="that of the model faithful, that of detail (with --start-from faithful.pt), or the paper's",
+    )
+    recipe.add_argument(
+        "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'
+    )
+    length = recipe.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int)
+    length.add_argument("--epochs", type=int, help="as many steps as show each slice so often")
+    length.add_argument(
+        "--minutes", type=float, help="a time budget: becomes a number of steps once the first are measured"
+    )
+    recipe.add_argument("--batch", type=int, help="images a step")
+    recipe.add_argument("--crop", type=int, help="side of the crops; 0 for whole slices, each once an epoch")
+    recipe.add_argument("--rate", type=float, help="(peak) learning rate of Adam; Muon's is ten times that")
+    recipe.add_argument("--optimizer", choices=("muon", "adam"))
+    recipe.add_argument("--seed", type=int)
+    recipe.add_argument("--start-from", metavar="PT", help="weights of an earlier run to start from")
+    objective = result.add_argument_group("objective")
+    objective.add_argument(
+        "--objective", choices=("faithful", "detail"), help="the paper's loss, or more detail"
+    )
+    objective.add_argument("--structure-weight", type=float, metavar="W", help="of livelier structure")
+    objective.add_argument("--information-weight", type=float, metavar="W", help="of visual information")
+    objective.add_argument(
+        "--parts-weight", type=float, metavar="W", help="price of parts below 0; takes a quarter more time"
+    )
+    network = result.add_argument_group("network (other than the shipped one: for research)")
+    network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
+    network.add_argument("--batch-norm", choices=("none", "running", "batch"))
+    network.add_argument("--bias", action=argparse.BooleanOptionalAction)
+    network.add_argument("--tanh", action=argparse.BooleanOptionalAction)
+    machine = result.add_argument_group("computer")
+    machine.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda", "mps"))
+    machine.add_argument("--threads", type=int, help="processor threads")
+    return result
+
+
+def _recipe(options):
+    """The preset with what the user gave in place of it."""
+    from FunFuseSlicer.Logic.fusion.device import choose_device
+
+    from ..training.options import preset, with_length
+
+    recipe = with_length(preset(options.preset), options.steps, options.epochs, options.minutes)
+    if options.lam is not None:
+        recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
+    names = ("batch", "crop", "rate", "optimizer", "seed", "start_from")
+    names += ("objective", "structure_weight", "information_weight", "parts_weight")
+    recipe = replace(recipe, **_given(options, names))
+    architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
+    return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))
+
+
+def _given(options, names) -> dict:
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _lambda(text: str):
+    if text == "all":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f'--lambda must be a number from 0 to 1 or "all", not {text}.') from None
+
+
+def _say_patients(what: str, pairs) -> None:
+    patients = sorted({pair.patient for pair in pairs})
+    print(f"{what} {len(pairs)} pairs of {len(patients)} patients: {', '.join(patients)}")

@@ -1,0 +1,12 @@
+"""The studies behind the pages in docs: each computes a page's figures and writes the page.
+
+name -> (module with ``main(arguments) -> exit code``, one line of help)
+"""
+
+STUDIES = {
+    "model": ("funfuse_cli.studies.model", "train the variants of the network; writes docs/model.md"),
+    "evaluation": ("funfuse_cli.studies.evaluation", "compare fusion methods; writes docs/evaluation.md"),
+    "weights": ("funfuse_cli.studies.weights", "the metrics over λ and Ω, with heat maps"),
+    "registration": ("funfuse_cli.studies.registration", "known displacements; writes docs/registration.md"),
+    "robustness": ("funfuse_cli.studies.robustness", "odd inputs and many runs; writes docs/robustness.md"),
+}

@@ -1,0 +1,150 @@
+"""What training minimizes: a function of the fused image, its two sources and λ.
+
+An objective is any ``objective(fused, mri, pet, lam) -> Terms``; images (N, 1, H, W) in [0, 1], λ a
+number or (N,). To try another one, write it here and add it to :func:`make_objective`.
+"""
+
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+from FunFuseSlicer.Logic.errors import InputError
+
+from .loss import blur, fusion_terms, structure_maps
+
+OBJECTIVES = ("faithful", "detail")
+
+# Per unit of mean excess over [0, 1]: too little to move the fused image inside, enough to stop the ringing
+# that the paper's loss hardly notices beside bright skull; more where contrast is rewarded.
+RANGE_WEIGHT, DETAIL_RANGE_WEIGHT = 10.0, 60.0
+
+# A part may be so far below 0 before it has a price: nobody sees that little, and the loss needs it.
+PART_SLACK = 0.01
+
+# Visual information: window and weight of each scale, fine to coarse, and the eye's noise, as in
+# metrics.visual_fidelity; the smallest image that leaves a window at the coarsest scale.
+WINDOWS, SCALE_WEIGHTS = (17, 9, 5, 3), (1 / 2.15, 0.0, 0.15 / 2.15, 1 / 2.15)
+EYE_NOISE = 0.005
+SMALLEST = 41
+# Keeps ratios defined and their gradients tame where the sources are flat.
+FLAT_VARIANCE, FLAT_INFORMATION = 1.5e-5, 1e-2
+
+
+class Terms(NamedTuple):
+    """What is minimized, and the two halves of the paper's loss for the log; each (N,)."""
+
+    loss: Tensor
+    structure: Tensor
+    intensity: Tensor
+
+
+Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Terms]
+
+
+def faithful(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Terms:
+    """The paper's loss, equation (4), and a small price for leaving [0, 1]."""
+    structure, intensity = fusion_terms(fused, mri, pet)
+    loss = lam * structure + (1 - lam) * intensity + RANGE_WEIGHT * range_loss(fused)
+    return Terms(loss, structure, intensity)
+
+
+def detail(structure_weight: float, information_weight: float) -> Objective:
+    """:func:`faithful` plus λ (weight · livelier structure + weight · visual information).
+
+    SSIM with two images at once is content with half of each edge: the fused image is a careful average.
+    :func:`livelier_structure_loss` asks for the structure of the source that has more of it, place by place;
+    :func:`visual_information_loss` for the contrast to see it, in both. Both count in proportion to λ, so
+    that λ = 0 stays the average.
+    """
+
+    def objective(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Terms:
+        terms = faithful(fused, mri, pet, lam)
+        out = DETAIL_RANGE_WEIGHT - RANGE_WEIGHT
+        extra = structure_weight * livelier_structure_loss(fused, mri, pet)
+        extra = extra + information_weight * visual_information_loss(fused, mri, pet)
+        return terms._replace(loss=terms.loss + lam * extra + out * range_loss(fused))
+
+    return objective
+
+
+def make_objective(
+    name: str = "faithful", structure_weight: float = 0.6, information_weight: float = 0.4
+) -> Objective:
+    """The objective of that name.
+
+    :raises InputError: there is none, or a weight is negative.
+    """
+    if name not in OBJECTIVES:
+        raise InputError(f'There is no objective "{name}": choose one of {", ".join(OBJECTIVES)}.')
+    if min(structure_weight, information_weight) < 0:
+        raise InputError("Weights of the objective must not be negative.")
+    return faithful if name == "faithful" else detail(structure_weight, information_weight)
+
+
+def negative_parts(mri_part: Tensor, pet_part: Tensor) -> Tensor:
+    """Mean of what lies below a slightly negative part, per sample, (N,).
+
+    A part that takes brightness away is hard to read: what a modality contributed should not be negative.
+
+    :param mri_part: (N, 1, H, W); ``pet_part`` likewise.
+    """
+    below = (-PART_SLACK - mri_part).clamp_min(0) + (-PART_SLACK - pet_part).clamp_min(0)
+    return below.mean(dim=(1, 2, 3))
+
+
+def range_loss(fused: Tensor) -> Tensor:
+    """Mean distance from [0, 1] per sample, (N,)."""
+    return ((-fused).clamp_min(0) + (fused - 1).clamp_min(0)).mean(dim=(1, 2, 3))
+
+
+def livelier_structure_loss(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
+    """1 - SSIM with the sources, each weighted by its share of the local variance; per sample, (N,).
+
+    After G. Piella, H. Heijmans: A new quality metric for image fusion. ICIP 2003.
+    """
+    ssim_mri, variance_mri = structure_maps(mri, fused)
+    ssim_pet, variance_pet = structure_maps(pet, fused)
+    total = variance_mri + variance_pet
+    share = torch.where(total > 1e-9, variance_mri / total.clamp_min(1e-9), torch.full_like(total, 0.5))
+    return 1.0 - (share * ssim_mri + (1 - share) * ssim_pet).mean(dim=(1, 2, 3))
+
+
+def visual_information_loss(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
+    """1 - visual information fidelity for fusion, per sample, (N,); below 0 for enhanced contrast.
+
+    After Y. Han, Y. Cai, Y. Cao, X. Xu: A new image fusion performance metric based on visual information
+    fidelity. Information Fusion 14(2), 2013; smoothed where the metric has cases.
+
+    :param fused: (N, 1, H, W), at least 41 × 41.
+    """
+    images = torch.cat([mri, pet, fused], dim=1)
+    fidelity = 0.0
+    for scale, (weight, window) in enumerate(zip(SCALE_WEIGHTS, WINDOWS)):
+        if scale:
+            images = _blur(images, window)[:, :, ::2, ::2]
+        if weight:
+            kept, there = _information(images, window)
+            fidelity = fidelity + weight * (kept + FLAT_INFORMATION) / (there + FLAT_INFORMATION)
+    return 1.0 - fidelity
+
+
+def _information(images: Tensor, window: int):
+    """Information kept in the fused image and there in the source that comes through weaker, each (N,)."""
+    sources, fused = images[:, :2], images[:, 2:]
+    moments = torch.cat([sources, fused, sources * sources, fused * fused, sources * fused], dim=1)
+    mean, mean_fused, square, square_fused, product = _blur(moments, window).split((2, 1, 2, 1, 2), dim=1)
+    variance = (square - mean**2).clamp_min(0)
+    covariance = product - mean * mean_fused
+    gain = (covariance / (variance + FLAT_VARIANCE)).clamp_min(0)
+    distortion = (square_fused - mean_fused**2 - gain * covariance).clamp_min(0)
+    kept = torch.log10(1 + gain**2 * variance / (distortion + EYE_NOISE))
+    there = torch.log10(1 + variance / EYE_NOISE)
+    weaker = (gain[:, :1] < gain[:, 1:]).to(images.dtype)
+    weaker = torch.cat([weaker, 1 - weaker], dim=1)
+    return (weaker * kept).sum(dim=(1, 2, 3)), (weaker * there).sum(dim=(1, 2, 3))
+
+
+def _blur(images: Tensor, window: int) -> Tensor:
+    """The window of one scale: σ is a fifth of its size."""
+    return blur(images, window, window / 5)

@@ -1,0 +1,156 @@
+"""The recipe of a training run, its presets, and in what two recipes differ."""
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Dict, Optional
+
+from FunFuseSlicer.Logic.errors import InputError
+
+from .descent import OPTIMIZERS, SCHEDULES
+from .loss import WINDOW
+from .objective import SMALLEST, make_objective
+from .paper_network import Architecture
+
+INITIALIZATIONS = ("he", "paper")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The recipe.
+
+    :param steps: how long to train, unless ``epochs`` or ``minutes`` say so.
+    :param batch: images a step.
+    :param crop: side of the random, augmented crops; 0 trains on whole slices as they are, each once
+        an epoch, as the paper does.
+    :param rate: learning rate of Adam: the peak of the one-cycle schedule, or the constant one. Muon's is
+        ten times as large.
+    :param lam: a fixed λ, or None for one network that serves every λ.
+    :param epochs: as many steps as show each slice so often.
+    :param minutes: a time budget, turned into a number of steps by measuring the first ones.
+    :param optimizer: "muon" for the convolutions within the network and Adam for the rest, or "adam" for
+        all; see :mod:`descent`.
+    :param initialization: "he" (see :func:`network.initialize`) or "paper" (truncated normal).
+    :param objective: see :mod:`objective`; likewise the two weights after it.
+    :param parts_weight: price of negative parts, see :func:`objective.negative_parts`; networks whose
+        parts do not add up pay none.
+    :param start_from: a weights file of an earlier run, instead of an initialization.
+    """
+
+    steps: int = 5000
+    batch: int = 4
+    crop: int = 96
+    rate: float = 2e-3
+    seed: int = 0
+    lam: Optional[float] = None
+    device: str = "cpu"
+    epochs: Optional[int] = None
+    minutes: Optional[float] = None
+    optimizer: str = "muon"
+    schedule: str = "one-cycle"
+    initialization: str = "he"
+    architecture: Architecture = field(default_factory=Architecture)
+    objective: str = "faithful"
+    structure_weight: float = 0.6
+    information_weight: float = 0.4
+    parts_weight: float = 5.0
+    start_from: Optional[str] = None
+
+    def check(self) -> None:
+        """:raises InputError: a value that cannot be trained with."""
+        for name, value in (
+            ("--steps", self.steps),
+            ("--epochs", self.epochs),
+            ("--minutes", self.minutes),
+            ("--batch", self.batch),
+            ("--rate", self.rate),
+        ):
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be positive, not {value}.")
+        if self.lam is not None and not 0 <= self.lam <= 1:
+            raise InputError(f"λ must lie in [0, 1], not {self.lam}.")
+        if self.crop and self.crop < WINDOW:
+            raise InputError(f"--crop must be at least {WINDOW}, the window of SSIM, or 0 for whole slices.")
+        if self.objective == "detail" and 0 < self.crop < SMALLEST:
+            raise InputError(f"The objective detail needs a --crop of at least {SMALLEST}.")
+        if self.seed < 0:
+            raise InputError("--seed must not be negative.")
+        if self.parts_weight < 0:
+            raise InputError("--parts-weight must not be negative.")
+        for value, known in (
+            (self.optimizer, OPTIMIZERS),
+            (self.schedule, SCHEDULES),
+            (self.initialization, INITIALIZATIONS),
+        ):
+            if value not in known:
+                raise InputError(f'There is no "{value}": choose one of {", ".join(known)}.')
+        make_objective(self.objective, self.structure_weight, self.information_weight)
+
+    def steps_for(self, pairs: int) -> Optional[int]:
+        """The number of steps with so many pairs; None when it has to be measured."""
+        if self.minutes is not None:
+            return None
+        return self.steps if self.epochs is None else math.ceil(self.epochs * pairs / self.batch)
+
+    def identity(self) -> Dict[str, Any]:
+        """All that decides the result, as plain values by name."""
+        values = asdict(self)
+        values.update(values.pop("architecture"))
+        values["lambda"] = values.pop("lam")
+        # Another processor rounds differently, but whoever changes it knows.
+        del values["device"]
+        if self.epochs is not None or self.minutes is not None:
+            values["steps"] = None
+        return {name.replace("_", "-"): value for name, value in values.items()}
+
+
+def preset(name: str) -> TrainingOptions:
+    """The recipe of that name.
+
+    "default" makes the model faithful; "detail" makes the model of that name when it starts from faithful;
+    "paper" is section 3.1 with λ = 0.8.
+
+    :raises InputError: there is none.
+    """
+    if name == "default":
+        return TrainingOptions()
+    if name == "detail":
+        return TrainingOptions(steps=1500, rate=1e-3, objective="detail")
+    if name == "paper":
+        return TrainingOptions(
+            epochs=200,
+            crop=0,
+            batch=1,
+            rate=2e-3,
+            lam=0.8,
+            optimizer="adam",
+            schedule="constant",
+            initialization="paper",
+            parts_weight=0.0,
+            architecture=Architecture("guarded-ratio", "batch", bias=True, tanh=True),
+        )
+    raise InputError(f'There is no preset "{name}": choose one of {", ".join(PRESETS)}.')
+
+
+PRESETS = ("default", "detail", "paper")
+
+
+def with_length(options: TrainingOptions, steps=None, epochs=None, minutes=None) -> TrainingOptions:
+    """The same recipe trained for another time; as it is when all are None."""
+    if steps is None and epochs is None and minutes is None:
+        return options
+    return replace(
+        options, steps=TrainingOptions.steps if steps is None else steps, epochs=epochs, minutes=minutes
+    )
+
+
+def differences(there: Dict[str, Any], here: Dict[str, Any]) -> Dict[str, str]:
+    """In what two identities differ: {"batch": "batch 4 there and 2 here"}."""
+    return {
+        name: f"{name} {_said(there.get(name))} there and {_said(here.get(name))} here"
+        for name in sorted(set(there) | set(here))
+        if there.get(name) != here.get(name)
+    }
+
+
+def _said(value) -> str:
+    return "not given" if value is None else str(value)

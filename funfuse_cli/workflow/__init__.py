@@ -1,0 +1,1 @@
+"""From image files to a folder of results: reading, running, progress, and what is written."""

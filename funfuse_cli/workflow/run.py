@@ -1,0 +1,147 @@
+"""What ``demo`` and ``fuse`` share: two volumes in, one folder of results out.
+
+The work itself is done by the same ``FunFuseSlicerLogic`` that runs in Slicer.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Optional, Sequence
+
+import numpy as np
+import SimpleITK as sitk
+
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
+from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.version import VERSION
+from FunFuseSlicer.Logic.volumes.geometry import Volume
+
+from ..extension import load_module
+from ..headless.boot import boot
+from ..headless.scene_files import save_mrb, save_node
+from .output_folder import PICTURE_ROLES, REPORT, VOLUME_ROLES, list_files
+from .preview import write_preview
+
+
+@dataclass(frozen=True)
+class Request:
+    """One pair to fuse, as the user asked for it.
+
+    :param registration: options of the registration, or None when the pair is registered already.
+    :param inputs: what report.json says about where the volumes came from.
+    :param pictures: write PNG pictures instead of volumes and a scene; the pair is a single slice.
+    :param notes: sentences for the user about the inputs.
+    """
+
+    mri: Volume
+    pet: Volume
+    options: FusionOptions
+    registration: Optional[object]
+    inputs: Dict[str, object]
+    mask: Optional[Volume] = None
+    pictures: bool = False
+    notes: Sequence[str] = ()
+
+
+def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optional[Callable] = None) -> dict:
+    """Fuse and write everything into ``folder``: volumes, transform, scene, preview, report.
+
+    The report comes last, and lists size and checksum of all others, see :func:`output_folder.verify`.
+
+    :param extra: entries to add to the report, a function of the run: ``extra(run) -> dict``.
+    :return: the report, as written to report.json.
+    """
+    monitor.report("Starting", 0.0)
+    slicer = boot()
+    module = load_module()
+    from FunFuseSlicer.Logic.scene import nodes as scene
+
+    monitor.report("Starting", 1.0)
+    slicer.mrmlScene.Clear(False)
+    mri_node = scene.add_volume_node(request.mri)
+    pet_node = scene.add_volume_node(request.pet)
+    mask_node = scene.add_volume_node(request.mask) if request.mask is not None else None
+    run = module.FunFuseSlicerLogic().process(
+        mri_node, pet_node, request.options, request.registration, mask_node, monitor=monitor
+    )
+    start = time.perf_counter()
+    if request.pictures:
+        _write_pictures(run, folder)
+    else:
+        _write_volumes(run, mri_node, request.options, folder, monitor)
+    report = _report(request, run)
+    report["seconds"] = {"total": round(run.seconds, 2), "writing": round(time.perf_counter() - start, 2)}
+    if extra is not None:
+        report.update(extra(run))
+    report["files"] = list_files(folder)
+    (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return report
+
+
+def _write_volumes(run, mri_node, options, folder: Path, monitor: Monitor) -> None:
+    nodes = _made(run, VOLUME_ROLES)
+    steps = len(nodes) + 3
+    for step, (role, node) in enumerate(nodes.items()):
+        monitor.report("Writing", step / steps)
+        save_node(node, folder / f"{role}.nrrd")
+    if run.nodes.transform is not None:
+        save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
+    monitor.report("Writing", (steps - 2) / steps)
+    write_preview(run, mri_node, options, folder / "preview.png")
+    monitor.report("Writing", (steps - 1) / steps)
+    save_mrb(folder / "scene.mrb")
+    monitor.report("Writing", 1.0)
+
+
+def _made(run, roles: Sequence[str]) -> Dict[str, object]:
+    """The output nodes that there are; not every method tells the parts."""
+    nodes = {role: getattr(run.nodes, role) for role in roles}
+    return {role: node for role, node in nodes.items() if node is not None}
+
+
+def _write_pictures(run, folder: Path) -> None:
+    """8-bit PNG files: round(255 · F) and likewise the parts; the colored image as RGB."""
+    import slicer
+
+    for role, node in _made(run, PICTURE_ROLES).items():
+        array = slicer.util.arrayFromVolume(node)[0]
+        if role != "colored":
+            array = np.rint(255.0 * np.clip(array, 0.0, 1.0)).astype(np.uint8)
+        image = sitk.GetImageFromArray(array, isVector=role == "colored")
+        sitk.WriteImage(image, str(folder / f"{role}.png"))
+
+
+def _report(request: Request, run) -> dict:
+    options, slices = request.options, run.fusion.slices
+    chosen = {**options.facts(), **run.fuser.facts()}
+    fusion = {("lambda" if name == "lam" else name): value for name, value in chosen.items()}
+    fusion.update(
+        device=slices.device,
+        slices=slices.slices,
+        seconds=round(slices.seconds, 3),
+    )
+    return {
+        "inputs": request.inputs,
+        "registration": _registration_report(run.registration),
+        "fusion": fusion,
+        "completeness": slices.completeness,
+        "notes": [*request.notes, *run.notes],
+        "version": VERSION,
+    }
+
+
+def _registration_report(result) -> dict:
+    """The registration as JSON; the matrix maps the PET (moving) to the MRI (fixed), in RAS mm."""
+    if result is None:
+        return {"method": "none", "matrix": np.eye(4).tolist(), "seconds": 0.0}
+    return {
+        "method": result.method,
+        "matrix": np.asarray(result.matrix).tolist(),
+        "seconds": round(result.seconds, 3),
+        "similarity_before": result.similarity_before,
+        "similarity_after": result.similarity_after,
+        "verdict": result.verdict,
+        "description": result.description,
+        "notes": list(result.notes),
+    }
