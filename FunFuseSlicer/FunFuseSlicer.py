@@ -35,7 +35,10 @@ from FunFuseSlicer.Logic.scene import (
     brains_engine,  # noqa: F401 (joins the engines)
     views,
 )
-from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene.attributes import matrix_text
+from FunFuseSlicer.Logic.scene.color_maps import color_table
+from FunFuseSlicer.Logic.scene.inputs import volume_from_node
+from FunFuseSlicer.Logic.scene.outputs import OutputNodes, push_outputs
 from FunFuseSlicer.Logic.scene.sample_data import register_sample_data
 from FunFuseSlicer.Logic.self_test import SelfTests
 from FunFuseSlicer.Logic.version import VERSION
@@ -77,7 +80,7 @@ class Run:
     :param notes: sentences for the log: what was replaced, what was chosen.
     """
 
-    nodes: scene.OutputNodes
+    nodes: OutputNodes
     registration: Optional[RegistrationResult]
     fusion: object
     fuser: object
@@ -142,13 +145,13 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         if mriNode is not None and mriNode is petNode:
             raise InputError(f'"{mriNode.GetName()}" is chosen as MRI and as PET: choose two volumes.')
         monitor.report("Preparing", 0.0)
-        mriRaw, petRaw = scene.volume_from_node(mriNode), scene.volume_from_node(petNode)
+        mriRaw, petRaw = volume_from_node(mriNode), volume_from_node(petNode)
         ranges = (mriRaw.array.dtype, petRaw.array.dtype)
         (mri, mriCounts), (pet, petCounts) = preprocessing.clean(mriRaw), preprocessing.clean(petRaw)
         notes = preprocessing.replaced_sentences([(mri.name, mriCounts), (pet.name, petCounts)])
         monitor.report("Preparing", 0.5)
         fuser = load_fuser(options)
-        colorTable = scene.color_table(options.colormap)
+        colorTable = color_table(options.colormap)
         monitor.report("Preparing", 1.0)
 
         result = None
@@ -170,7 +173,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         )
         mask = None
         if maskNode is not None:
-            mask = resample(scene.volume_from_node(maskNode), mri, nearest=True).array
+            mask = resample(volume_from_node(maskNode), mri, nearest=True).array
         fusion = fuse_volumes(mri, petOnGrid, fuser.network, options, ranges, mask, monitor)
         monitor.report("Coloring", 0.0)
         colored = color_volume(fusion, options, colorTable)
@@ -185,7 +188,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             "pet_part": fusion.pet_part,
             "colored": colored,
         }
-        nodes = scene.push_outputs(
+        nodes = push_outputs(
             mriNode,
             petNode,
             {role: array for role, array in arrays.items() if array is not None},
@@ -244,9 +247,9 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             }
         )
         if registration is not None:
-            facts["RegistrationMatrix"] = scene.matrix_text(registration.matrix)
+            facts["RegistrationMatrix"] = matrix_text(registration.matrix)
         # Where another result was kept: the panel offers this one.
-        facts["RigidMatrix"] = scene.matrix_text(None if registration is None else registration.rigid_matrix)
+        facts["RigidMatrix"] = matrix_text(None if registration is None else registration.rigid_matrix)
         return facts
 
 

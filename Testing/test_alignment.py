@@ -104,10 +104,10 @@ def test_color_of_values():
 
 @pytest.fixture
 def nodes(slicer, pair):
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene import inputs
 
     mri, pet = pair
-    return scene.add_volume_node(mri), scene.add_volume_node(pet)
+    return inputs.add_volume_node(mri), inputs.add_volume_node(pet)
 
 
 def composites(slicer):

@@ -160,16 +160,16 @@ def test_volumes_far_from_the_origin_skewed_and_left_handed(brains, pair, untouc
 
 
 def test_parent_transforms_are_honored_and_stay(slicer, brains, pair):
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene import inputs
 
     mri, pet = pair
-    nodes = scene.add_volume_node(mri), scene.add_volume_node(pet)
+    nodes = inputs.add_volume_node(mri), inputs.add_volume_node(pet)
     parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     _, displacement = moved(pet, (0, 5, 0), (-12, 6, 9))
     parent.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(displacement))
     nodes[1].SetAndObserveTransformNodeID(parent.GetID())
     count = slicer.mrmlScene.GetNumberOfNodes()
-    result = register(*[scene.volume_from_node(node) for node in nodes], RIGID)
+    result = register(*[inputs.volume_from_node(node) for node in nodes], RIGID)
     assert error_mm(result.matrix, displacement) < 1.5
     assert nodes[1].GetParentTransformNode() is parent and nodes[0].GetParentTransformNode() is None
     assert np.allclose(slicer.util.arrayFromTransformMatrix(parent), displacement)

@@ -13,7 +13,9 @@ from FunFuseSlicer.Logic.errors import Cancelled, InputError, OutputError
 from FunFuseSlicer.Logic.metrics import METRICS
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.scene import evaluation
-from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene.attributes import MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE
+from FunFuseSlicer.Logic.scene.inputs import add_volume_node
+from FunFuseSlicer.Logic.scene.outputs import find_outputs, push_outputs
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
 from FunFuseSlicer.Logic.volumes.preprocessing import normalize
 from Testing.conftest import head_phantom
@@ -43,7 +45,7 @@ def turned(volume):
 def outputs(slicer):
     """(MRI node, nodes by role) as a run leaves them."""
     mri, pet, fused, mri_part, pet_part = fused_pair()
-    mri_node, pet_node = scene.add_volume_node(mri), scene.add_volume_node(pet)
+    mri_node, pet_node = add_volume_node(mri), add_volume_node(pet)
     arrays = {
         "pet_registered": pet.array,
         "fused": fused.array,
@@ -52,8 +54,8 @@ def outputs(slicer):
         "colored": np.zeros((*mri.array.shape, 3), np.uint8),
     }
     facts = {"MRIName": "T1", "PETName": "FDG", "Lambda": "0.3", "ModelSHA256": "ab" * 32}
-    scene.push_outputs(mri_node, pet_node, arrays, None, DISPLAY, facts, "Jet")
-    return mri_node, scene.find_outputs(mri_node, pet_node)
+    push_outputs(mri_node, pet_node, arrays, None, DISPLAY, facts, "Jet")
+    return mri_node, find_outputs(mri_node, pet_node)
 
 
 ROWS = [
@@ -229,11 +231,11 @@ def test_nodes_explain_themselves_and_stand_beside_the_mri(slicer, outputs):
         assert node.GetAttribute("FunFuse.Lambda") == "0.3"
         assert node.GetAttribute("FunFuse.ModelSHA256") == "ab" * 32
         assert node.GetAttribute("FunFuse.EvaluatedSlices") == "3"
-        assert node.GetAttribute(scene.ROLE_ATTRIBUTE).startswith("evaluation_")
-        assert node.GetNodeReference(scene.MRI_REFERENCE) is mri
+        assert node.GetAttribute(ROLE_ATTRIBUTE).startswith("evaluation_")
+        assert node.GetNodeReference(MRI_REFERENCE) is mri
         assert node.GetNodeReference(evaluation.FUSED_REFERENCE) is nodes["fused"]
-    pet = nodes["fused"].GetNodeReference(scene.PET_REFERENCE)
-    assert set(scene.find_outputs(mri, pet)) == set(nodes), "an evaluation is no output of a fusion"
+    pet = nodes["fused"].GetNodeReference(PET_REFERENCE)
+    assert set(find_outputs(mri, pet)) == set(nodes), "an evaluation is no output of a fusion"
 
 
 def test_a_rerun_updates_the_same_nodes(slicer, outputs):

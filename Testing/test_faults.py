@@ -22,8 +22,7 @@ from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError, Model
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, RegistrationResult
-from FunFuseSlicer.Logic.scene import nodes as scene
-from FunFuseSlicer.Logic.scene import views
+from FunFuseSlicer.Logic.scene import attributes, color_maps, inputs, outputs, rollback, views
 from FunFuseSlicer.Logic.scene.evaluation import as_text
 from Testing.conftest import head_phantom
 
@@ -77,7 +76,7 @@ def module(slicer):
 @pytest.fixture
 def pair_nodes(slicer):
     """A small registered pair in the scene: (MRI node, PET node)."""
-    return tuple(scene.add_volume_node(volume) for volume in head_phantom((6, 20, 18), (7.0, 7.0, 14.0)))
+    return tuple(inputs.add_volume_node(volume) for volume in head_phantom((6, 20, 18), (7.0, 7.0, 14.0)))
 
 
 @pytest.fixture
@@ -105,7 +104,7 @@ class Broken(Exception):
 
 @contextmanager
 def failing_at_line(number: int):
-    """Raises at the n-th line that is executed in scene.py or views.py, below push_outputs.
+    """Raises at the n-th line that is executed in the room of the scene, below push_outputs.
 
     A line that is executed often counts twice: for the first time, and for the fourth. Functions that only
     read, or fill a new node of their own, do not count.
@@ -113,7 +112,8 @@ def failing_at_line(number: int):
     skipped = "push_outputs", "find_outputs", "_find_color_node", "_add_jet_node", "_ids", "_references"
     # What a new result does not have goes when all that can fail is done.
     skipped += ("remove_volume",)
-    files, seen, times = (scene.__file__, views.__file__), 0, collections.Counter()
+    rooms = (attributes, color_maps, outputs, rollback, views)
+    files, seen, times = {room.__file__ for room in rooms}, 0, collections.Counter()
 
     def trace(frame, event, _argument):
         nonlocal seen
@@ -136,16 +136,16 @@ def failing_at_line(number: int):
         sys.settrace(before)
 
 
-WITHOUT_PARTS = tuple(role for role in scene.VOLUME_ROLES if role not in scene.PART_ROLES)
+WITHOUT_PARTS = tuple(role for role in outputs.VOLUME_ROLES if role not in outputs.PART_ROLES)
 
 
-def push(mri, pet, seed: int, matrix, colormap: str, roles=scene.VOLUME_ROLES):
+def push(mri, pet, seed: int, matrix, colormap: str, roles=outputs.VOLUME_ROLES):
     """Results of one color for each role, as a run would push them."""
     rng, shape = np.random.default_rng(seed), (3, 4, 5)
     arrays = {role: rng.random(shape, np.float32) for role in roles}
     arrays["colored"] = rng.integers(0, 255, (*shape, 3), np.uint8)
     display = {role: (0.0, 1.0 + seed) for role in arrays}
-    return scene.push_outputs(
+    return outputs.push_outputs(
         mri,
         pet,
         arrays,
@@ -160,11 +160,11 @@ def push(mri, pet, seed: int, matrix, colormap: str, roles=scene.VOLUME_ROLES):
 @pytest.mark.parametrize(
     "again, matrix, then, now",
     [
-        (False, SHIFT, (), scene.VOLUME_ROLES),
-        (True, SHIFT, scene.VOLUME_ROLES, scene.VOLUME_ROLES),
-        (True, None, scene.VOLUME_ROLES, scene.VOLUME_ROLES),
-        (True, SHIFT, scene.VOLUME_ROLES, WITHOUT_PARTS),
-        (True, SHIFT, WITHOUT_PARTS, scene.VOLUME_ROLES),
+        (False, SHIFT, (), outputs.VOLUME_ROLES),
+        (True, SHIFT, outputs.VOLUME_ROLES, outputs.VOLUME_ROLES),
+        (True, None, outputs.VOLUME_ROLES, outputs.VOLUME_ROLES),
+        (True, SHIFT, outputs.VOLUME_ROLES, WITHOUT_PARTS),
+        (True, SHIFT, WITHOUT_PARTS, outputs.VOLUME_ROLES),
     ],
     ids=["first", "again", "without a transform", "without parts", "with parts"],
 )
@@ -198,9 +198,9 @@ def test_a_failure_at_any_line_of_putting_results_into_the_scene_is_undone(slice
     assert lines > 150
     assert nodes.fused.GetAttribute("FunFuse.Omega") == "2"
     assert nodes.fused.GetAttribute("FunFuse.Only1") is None
-    assert set(scene.find_outputs(mri, pet)) - {"transform"} == set(now)
+    assert set(outputs.find_outputs(mri, pet)) - {"transform"} == set(now)
     assert (nodes.transform is None) == (matrix is None)
-    assert nodes.fused.GetNodeReferenceID(scene.TRANSFORM_REFERENCE) == (
+    assert nodes.fused.GetNodeReferenceID(attributes.TRANSFORM_REFERENCE) == (
         None if matrix is None else nodes.transform.GetID()
     )
     if again:
@@ -216,7 +216,7 @@ def test_results_given_back_are_alive(slicer):
     nodes = push(mri, pet, 1, None, "Jet")
     image = nodes.colored.GetImageData()
     with pytest.raises(InputError):
-        scene.push_outputs(mri, pet, *_arguments_of(slicer, nodes), "Jet", _refuse)
+        outputs.push_outputs(mri, pet, *_arguments_of(slicer, nodes), "Jet", _refuse)
     assert nodes.colored.GetImageData() is image
     slicer.util.arrayFromVolume(nodes.colored)[:] = (250, 10, 10)
     slicer.util.arrayFromVolumeModified(nodes.colored)
@@ -229,7 +229,7 @@ def _refuse(_nodes):
 
 
 def _arguments_of(slicer, nodes):
-    arrays = {role: slicer.util.arrayFromVolume(getattr(nodes, role)) // 2 for role in scene.VOLUME_ROLES}
+    arrays = {role: slicer.util.arrayFromVolume(getattr(nodes, role)) // 2 for role in outputs.VOLUME_ROLES}
     return arrays, None, {role: (0.0, 1.0) for role in arrays}, {}
 
 
@@ -273,20 +273,20 @@ def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, agai
 
 # Every function that a run goes through, from the voxels of the inputs to the views.
 STEPS = [
-    ("FunFuseSlicer.Logic.scene.nodes", "volume_from_node"),
+    ("FunFuseSlicer", "volume_from_node"),
     ("FunFuseSlicer.Logic.volumes.preprocessing", "clean"),
     ("FunFuseSlicer.Logic.fusion.fuser", "load_fuser"),
     ("FunFuseSlicer.Logic.fusion.models", "load_model"),
-    ("FunFuseSlicer.Logic.scene.nodes", "color_table"),
+    ("FunFuseSlicer", "color_table"),
     ("FunFuseSlicer", "register"),
     ("FunFuseSlicer", "resample"),
     ("FunFuseSlicer.Logic.volumes.preprocessing", "check_overlap"),
     ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_volumes"),
     ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_slices"),
     ("FunFuseSlicer.Logic.fusion.pipeline", "color_volume"),
-    ("FunFuseSlicer.Logic.scene.nodes", "fill"),
-    ("FunFuseSlicer.Logic.scene.nodes", "use_color_map"),
-    ("FunFuseSlicer.Logic.scene.nodes", "_push_transform"),
+    ("FunFuseSlicer.Logic.scene.outputs", "fill"),
+    ("FunFuseSlicer.Logic.scene.outputs", "use_color_map"),
+    ("FunFuseSlicer.Logic.scene.outputs", "_push_transform"),
     ("FunFuseSlicer.Logic.scene.views", "show_overlay"),
 ]
 
@@ -359,7 +359,7 @@ def test_what_is_removed_while_a_run_goes_on(slicer, module, pair_nodes, quick, 
     with pytest.raises(InputError, match=sentence):
         logic.process(mri, pet, OTHER, **arguments)
     assert snapshot(slicer) == acted[1], "nothing beyond what the user did"
-    pair = [scene.add_volume_node(volume) for volume in head_phantom((6, 20, 18), (7.0, 7.0, 14.0))]
+    pair = [inputs.add_volume_node(volume) for volume in head_phantom((6, 20, 18), (7.0, 7.0, 14.0))]
     assert logic.process(*pair, registration=quick).nodes.fused is not None
 
 
@@ -588,7 +588,7 @@ def is_usable(panel):
     assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled
     assert panel.ui.progressBar.isHidden() and panel.ui.inputsCollapsibleButton.enabled
     panel.onApplyButton()
-    return "Done" in panel.ui.statusLabel.text and len(panel._nodes) >= len(scene.VOLUME_ROLES)
+    return "Done" in panel.ui.statusLabel.text and len(panel._nodes) >= len(outputs.VOLUME_ROLES)
 
 
 def colors(panel):
@@ -663,7 +663,7 @@ def test_what_is_removed_under_the_panel(slicer, library_as_before, panel, pair_
     if what in ("mri", "pet", "scene"):
         volumes = head_phantom((6, 20, 18), (7.0, 7.0, 14.0))
         chosen = panel._parameters
-        chosen.mri, chosen.pet = [scene.add_volume_node(volume) for volume in volumes]
+        chosen.mri, chosen.pet = [inputs.add_volume_node(volume) for volume in volumes]
         from FunFuseSlicer.Logic.panel.choices import Registration
 
         chosen.registration = Registration.ALIGNED
@@ -788,7 +788,7 @@ def test_an_evaluation_that_fails_leaves_the_scene(slicer, panel, monkeypatch, a
 
     chosen = panel._parameters
     volumes = head_phantom((3, 48, 44), (3.0, 3.0, 30.0))
-    chosen.mri, chosen.pet = [scene.add_volume_node(volume) for volume in volumes]
+    chosen.mri, chosen.pet = [inputs.add_volume_node(volume) for volume in volumes]
     panel.onApplyButton()
     if again:
         panel.onEvaluateButton()

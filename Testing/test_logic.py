@@ -10,7 +10,8 @@ from FunFuseSlicer.Logic.errors import Cancelled, InputError
 from FunFuseSlicer.Logic.fusion.limits import REACH
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene.attributes import MRI_REFERENCE, PET_REFERENCE, TRANSFORM_REFERENCE
+from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 from Testing.conftest import head_phantom
 
@@ -28,7 +29,7 @@ def logic(slicer):
 def nodes(slicer):
     """A small registered pair in the scene: (MRI node, PET node)."""
     mri, pet = head_phantom((8, 24, 20), (6.0, 6.0, 10.0))
-    return scene.add_volume_node(mri), scene.add_volume_node(pet)
+    return add_volume_node(mri), add_volume_node(pet)
 
 
 def snapshot(slicer):
@@ -91,7 +92,7 @@ def test_picture_is_black_around_and_colored_inside(slicer, logic):
     # As much black around the head as the network reaches, so that its corners are black for sure.
     margin = ((0, 0), (REACH, REACH), (REACH, REACH))
     mri, pet = (
-        scene.add_volume_node(replace(volume, array=np.pad(volume.array, margin)))
+        add_volume_node(replace(volume, array=np.pad(volume.array, margin)))
         for volume in head_phantom((8, 24, 20), (6.0, 6.0, 10.0))
     )
     run = logic.process(mri, pet, registration=None)
@@ -132,8 +133,8 @@ def test_a_saved_scene_explains_itself(slicer, logic, nodes):
             "Registration": "none",
         }
         assert len(node.GetAttribute("FunFuse.ModelSHA256")) == 64
-        assert node.GetNodeReference(scene.MRI_REFERENCE) is mri
-        assert node.GetNodeReference(scene.PET_REFERENCE) is pet
+        assert node.GetNodeReference(MRI_REFERENCE) is mri
+        assert node.GetNodeReference(PET_REFERENCE) is pet
     assert run.nodes.pet_part.GetDisplayNode().GetColorNode().GetName() == "PET-Heat"
 
 
@@ -164,8 +165,8 @@ def test_parent_transforms_are_honored(slicer, logic):
     mri, pet = head_phantom((8, 24, 20), (6.0, 6.0, 10.0))
     shift = np.eye(4)
     shift[:3, 3] = [30, -20, 15]
-    mriNode = scene.add_volume_node(mri)
-    petNode = scene.add_volume_node(Volume(pet.array, np.linalg.inv(shift) @ pet.ijk_to_ras, "FDG"))
+    mriNode = add_volume_node(mri)
+    petNode = add_volume_node(Volume(pet.array, np.linalg.inv(shift) @ pet.ijk_to_ras, "FDG"))
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift")
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
     petNode.SetAndObserveTransformNodeID(transform.GetID())
@@ -176,7 +177,7 @@ def test_parent_transforms_are_honored(slicer, logic):
     assert petNode.GetTransformNodeID() == transform.GetID()
     mriNode.SetAndObserveTransformNodeID(transform.GetID())
     run = logic.process(
-        mriNode, scene.add_volume_node(Volume(pet.array, shift @ pet.ijk_to_ras, "FDG 2")), registration=None
+        mriNode, add_volume_node(Volume(pet.array, shift @ pet.ijk_to_ras, "FDG 2")), registration=None
     )
     assert run.nodes.fused.GetTransformNodeID() == transform.GetID(), "the outputs move with the MRI"
 
@@ -196,7 +197,7 @@ def test_sagittal_storage_gives_the_same_anatomy(slicer, logic, nodes, permutati
     mri, pet = nodes
     expected = slicer.util.arrayFromVolume(logic.process(mri, pet, registration=None).nodes.fused)
     phantom = head_phantom((8, 24, 20), (6.0, 6.0, 10.0))[0]
-    sagittal = scene.add_volume_node(reoriented(phantom, permutation, flips))
+    sagittal = add_volume_node(reoriented(phantom, permutation, flips))
     fused = logic.process(sagittal, pet, registration=None).nodes.fused
     np.testing.assert_allclose(
         slicer.util.arrayFromVolume(fused),
@@ -210,7 +211,7 @@ def test_mask_on_another_grid(slicer, logic, nodes):
     phantom = head_phantom((8, 24, 20), (6.0, 6.0, 10.0))[0]
     left = np.zeros(phantom.array.shape, np.uint8)
     left[:, :, 10:] = 1
-    mask = scene.add_volume_node(reoriented(phantom.with_array(left, "mask"), (2, 0, 1), (True, True, False)))
+    mask = add_volume_node(reoriented(phantom.with_array(left, "mask"), (2, 0, 1), (True, True, False)))
     fused = slicer.util.arrayFromVolume(logic.process(mri, pet, registration=None, maskNode=mask).nodes.fused)
     assert not fused[:, :, :10].any() and fused[:, :, 10:].any()
 
@@ -219,8 +220,8 @@ def test_registration_is_run_and_recorded(slicer, logic):
     mri, pet = head_phantom((30, 48, 40), (4.0, 4.0, 5.0))
     shift = np.eye(4)
     shift[:3, 3] = [12, -9, 15]
-    mriNode = scene.add_volume_node(mri)
-    petNode = scene.add_volume_node(Volume(pet.array, shift @ pet.ijk_to_ras, "FDG"))
+    mriNode = add_volume_node(mri)
+    petNode = add_volume_node(Volume(pet.array, shift @ pet.ijk_to_ras, "FDG"))
     before = matrix_of(petNode, slicer)
     run = logic.process(mriNode, petNode)
     found = slicer.util.arrayFromTransformMatrix(run.nodes.transform)
@@ -230,7 +231,7 @@ def test_registration_is_run_and_recorded(slicer, logic):
     assert petNode.GetTransformNodeID() is None, "the PET itself is not moved"
     for role in ROLES:
         node = getattr(run.nodes, role)
-        assert node.GetNodeReference(scene.TRANSFORM_REFERENCE) is run.nodes.transform
+        assert node.GetNodeReference(TRANSFORM_REFERENCE) is run.nodes.transform
         text = node.GetAttribute("FunFuse.RegistrationMatrix")
         np.testing.assert_allclose(np.array(text.split(), float).reshape(4, 4), found)
     assert run.nodes.fused.GetAttribute("FunFuse.Registration") == run.registration.method
@@ -249,7 +250,7 @@ def test_wrong_inputs_are_refused_and_change_nothing(slicer, logic, nodes):
     far = head_phantom((8, 24, 20), (6.0, 6.0, 10.0))[1]
     away = far.ijk_to_ras.copy()
     away[0, 3] += 5000
-    distant = scene.add_volume_node(Volume(far.array, away, "distant"))
+    distant = add_volume_node(Volume(far.array, away, "distant"))
     before = snapshot(slicer)
     for chosen, word in (
         ((mri, rgb), '"pretty" has 3 values a voxel'),
@@ -271,7 +272,7 @@ def test_wrong_inputs_are_refused_and_change_nothing(slicer, logic, nodes):
 
 @pytest.mark.parametrize("stage", ["Registering", "Fusing", "Coloring"])
 def test_cancel_leaves_the_scene_as_it_was(slicer, logic, stage):
-    mri, pet = (scene.add_volume_node(volume) for volume in head_phantom((16, 24, 20), (6.0, 6.0, 8.0)))
+    mri, pet = (add_volume_node(volume) for volume in head_phantom((16, 24, 20), (6.0, 6.0, 8.0)))
     before = snapshot(slicer)
     monitor = Monitor(lambda name, fraction: monitor.cancel() if name == stage else None)
     with pytest.raises(Cancelled):
@@ -325,7 +326,7 @@ def test_scene_bundle_comes_back_the_same(slicer, logic, nodes, tmp_path):
         node = slicer.util.getNode(name)
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), array)
         assert {n: node.GetAttribute(n) for n in node.GetAttributeNames()} == attributes
-        assert node.GetNodeReference(scene.MRI_REFERENCE).GetName() == "T1"
+        assert node.GetNodeReference(MRI_REFERENCE).GetName() == "T1"
     composite = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     assert composite.GetForegroundVolumeID() == slicer.util.getNode(colored).GetID()
     assert slicer.util.getNode(colored).GetDisplayNode().GetApplyThreshold() == 1

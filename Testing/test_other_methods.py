@@ -14,9 +14,11 @@ from FunFuseSlicer.Logic.fusion.fuser import NETWORK, Fuser, method_labels, meth
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, fuse_volumes
 from FunFuseSlicer.Logic.metrics.visual_fidelity import SMALLEST
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.scene import nodes as scene
 from FunFuseSlicer.Logic.scene import views
+from FunFuseSlicer.Logic.scene.attributes import ATTRIBUTE, attribute
 from FunFuseSlicer.Logic.scene.evaluation import evaluate_nodes, push_evaluation
+from FunFuseSlicer.Logic.scene.inputs import add_volume_node
+from FunFuseSlicer.Logic.scene.outputs import VOLUME_ROLES, find_outputs, find_results, remove_volume
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 from Testing.conftest import head_phantom
@@ -49,7 +51,7 @@ def logic(slicer):
 @pytest.fixture
 def nodes(slicer):
     """A small registered pair in the scene: (MRI node, PET node)."""
-    return tuple(scene.add_volume_node(volume) for volume in head_phantom(SIZE, SPACING))
+    return tuple(add_volume_node(volume) for volume in head_phantom(SIZE, SPACING))
 
 
 def voxels(node):
@@ -59,7 +61,7 @@ def voxels(node):
 
 
 def facts_of(node):
-    prefix = scene.ATTRIBUTE.format("")
+    prefix = ATTRIBUTE.format("")
     return {name[len(prefix) :] for name in node.GetAttributeNames() if name.startswith(prefix)}
 
 
@@ -75,17 +77,17 @@ def test_a_volume_is_fused_slice_by_slice(slicer, logic, nodes, name):
     for node, (array, matrix) in zip(nodes, before):
         np.testing.assert_array_equal(voxels(node), array)
         np.testing.assert_array_equal(matrix_of(node, slicer), matrix)
-    made = scene.find_outputs(mri, pet)
+    made = find_outputs(mri, pet)
     assert set(made) == {"pet_registered", "fused", "colored"}
     assert run.nodes.mri_part is None and run.nodes.pet_part is None
     for role, node in made.items():
         assert getattr(run.nodes, role) is node
         np.testing.assert_allclose(matrix_of(node, slicer), matrix_of(mri, slicer))
         assert node.GetImageData().GetDimensions() == mri.GetImageData().GetDimensions()
-        assert scene.attribute(node, "Method") == name
-        assert scene.attribute(node, "Citation") == method.citation
+        assert attribute(node, "Method") == name
+        assert attribute(node, "Citation") == method.citation
         assert not facts_of(node) & set(NETWORK_FACTS)
-        assert scene.attribute(node, "Mode") == "uptake" and scene.attribute(node, "UsedDevice") == "cpu"
+        assert attribute(node, "Mode") == "uptake" and attribute(node, "UsedDevice") == "cpu"
     images = [normalize(clean(volume)[0].array).astype(np.float64) for volume in head_phantom(SIZE, SPACING)]
     filled = [k for k in range(len(images[0])) if images[0][k].any() or images[1][k].any()]
     assert 0 < len(filled) == run.fusion.slices.slices < len(images[0])
@@ -108,7 +110,7 @@ def test_sagittal_storage_gives_the_same_anatomy(slicer, logic, nodes, name, per
     options = FusionOptions(method=name)
     expected = voxels(logic.process(mri, pet, options, registration=None).nodes.fused)
     phantom = head_phantom(SIZE, SPACING)[0]
-    sagittal = scene.add_volume_node(reoriented(phantom, permutation, flips))
+    sagittal = add_volume_node(reoriented(phantom, permutation, flips))
     fused = voxels(logic.process(sagittal, pet, options, registration=None).nodes.fused)
     wanted = reoriented(phantom.with_array(expected), permutation, flips).array
     # The PET is interpolated on its way to the other grid.
@@ -121,7 +123,7 @@ def test_a_mask_is_background(slicer, logic, nodes, name):
     phantom = head_phantom(SIZE, SPACING)[0]
     left = np.zeros(phantom.array.shape, np.uint8)
     left[:, :, 10:] = 1
-    mask = scene.add_volume_node(reoriented(phantom.with_array(left, "mask"), (2, 0, 1), (True, True, False)))
+    mask = add_volume_node(reoriented(phantom.with_array(left, "mask"), (2, 0, 1), (True, True, False)))
     run = logic.process(*nodes, FusionOptions(method=name), registration=None, maskNode=mask)
     for role in ("fused", "colored"):
         array = voxels(getattr(run.nodes, role))
@@ -148,7 +150,7 @@ def test_one_after_the_other_leaves_nothing_stale(slicer, logic, nodes):
     }
 
     def census():
-        made = scene.find_outputs(*nodes)
+        made = find_outputs(*nodes)
         kinds = sorted(
             slicer.mrmlScene.GetNthNode(n).GetClassName() for n in range(slicer.mrmlScene.GetNumberOfNodes())
         )
@@ -158,8 +160,8 @@ def test_one_after_the_other_leaves_nothing_stale(slicer, logic, nodes):
     for name, options in runs.items():
         logic.process(*nodes, options, registration=None)
         expected[name] = census()
-        for node in scene.find_outputs(*nodes).values():
-            scene.remove_volume(node)
+        for node in find_outputs(*nodes).values():
+            remove_volume(node)
     fused = None
     for name in (NETWORK, "average", NETWORK, "laplacian_pyramid", "average", NETWORK):
         run = logic.process(*nodes, runs[name], registration=None)
@@ -167,11 +169,11 @@ def test_one_after_the_other_leaves_nothing_stale(slicer, logic, nodes):
         assert facts == expected[name][1]
         # The color table of the first run stays.
         assert kinds == expected["average" if name != NETWORK else NETWORK][0]
-        results = scene.find_results(*nodes)
+        results = find_results(*nodes)
         assert ("mri_part" in results) == ("pet_part" in results) == (name == NETWORK)
         assert fused in (None, run.nodes.fused), "updated in place"
         fused = run.nodes.fused
-        assert scene.attribute(fused, "Method") == name
+        assert attribute(fused, "Method") == name
 
 
 def test_views_do_not_keep_what_is_gone(slicer, logic, nodes):
@@ -187,23 +189,23 @@ def test_views_do_not_keep_what_is_gone(slicer, logic, nodes):
 
 def test_parts_that_are_gone_are_no_whole_result_of_the_network(slicer, logic, nodes):
     run = logic.process(*nodes, registration=None)
-    assert set(scene.find_results(*nodes)) == set(scene.VOLUME_ROLES)
-    scene.remove_volume(run.nodes.pet_part)
-    assert scene.find_results(*nodes) == {}
-    scene.remove_volume(run.nodes.mri_part)
-    assert scene.find_results(*nodes) == {}
+    assert set(find_results(*nodes)) == set(VOLUME_ROLES)
+    remove_volume(run.nodes.pet_part)
+    assert find_results(*nodes) == {}
+    remove_volume(run.nodes.mri_part)
+    assert find_results(*nodes) == {}
     # A scene of an older version does not say which method: it was the network.
     run.nodes.fused.RemoveAttribute("FunFuse.Method")
-    assert scene.find_results(*nodes) == {}
+    assert find_results(*nodes) == {}
 
 
 def test_the_evaluation_of_the_next_result_has_its_facts(slicer, logic):
     size = (3, SMALLEST + 3, SMALLEST)
-    pair = [scene.add_volume_node(volume) for volume in head_phantom(size, (3.0, 3.0, 30.0))]
+    pair = [add_volume_node(volume) for volume in head_phantom(size, (3.0, 3.0, 30.0))]
 
     def evaluate(options):
         logic.process(*pair, options, registration=None)
-        outputs = scene.find_outputs(*pair)
+        outputs = find_outputs(*pair)
         rows = evaluate_nodes(pair[0], outputs)
         return rows, push_evaluation(pair[0], outputs, rows)
 
@@ -211,7 +213,7 @@ def test_the_evaluation_of_the_next_result_has_its_facts(slicer, logic):
     assert "completeness" in rows[0] and "Lambda" in facts_of(made.summary)
     rows, again = evaluate(FusionOptions(method="average"))
     assert again.summary is made.summary and "completeness" not in rows[0]
-    assert scene.attribute(made.summary, "Method") == "average"
+    assert attribute(made.summary, "Method") == "average"
     assert not facts_of(made.summary) & set(NETWORK_FACTS)
 
 

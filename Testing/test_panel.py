@@ -42,7 +42,7 @@ def panel(widget, slicer):
 
 
 def add_pair():
-    from FunFuseSlicer.Logic.scene.nodes import add_volume_node
+    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 
     return [add_volume_node(volume) for volume in synthetic_head((6, 48, 44), (3.5, 3.5, 12.0))]
 
@@ -494,7 +494,7 @@ def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
 
 
 def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene import attributes, outputs
 
     panel.onApplyButton()
     first, network = dict(panel._nodes), voxels(panel._nodes["fused"]).copy()
@@ -503,7 +503,7 @@ def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
     assert "Press Apply for average" in panel.ui.resultLabel.text
     panel.onApplyButton()
     nodes = panel._nodes
-    assert set(nodes) == set(scene.VOLUME_ROLES) - set(scene.PART_ROLES)
+    assert set(nodes) == set(outputs.VOLUME_ROLES) - set(outputs.PART_ROLES)
     assert all(nodes[role] is first[role] for role in nodes)
     assert not slicer.mrmlScene.IsNodePresent(first["mri_part"])
     said = panel.ui.resultLabel.text
@@ -514,12 +514,12 @@ def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
     panel._finishPainting()
     gray = np.rint(255 * np.clip(voxels(nodes["fused"]), 0, 1))
     np.testing.assert_allclose(voxels(colored), np.repeat(gray[..., None], 3, axis=-1), atol=1)
-    assert scene.attribute(colored, "Omega") == "0.0" and colored.GetAttribute("FunFuse.Balance") is None
+    assert attributes.attribute(colored, "Omega") == "0.0" and colored.GetAttribute("FunFuse.Balance") is None
     # Colors of the network need its parts: they are not there before Apply.
     choose(panel, "FunFuse (this network)")
     assert "press Apply" in panel.ui.statusLabel.text and panel._nodes == nodes
     panel.onApplyButton()
-    assert set(panel._nodes) == set(scene.VOLUME_ROLES)
+    assert set(panel._nodes) == set(outputs.VOLUME_ROLES)
     np.testing.assert_array_equal(voxels(panel._nodes["fused"]), network)
     assert slicer.mrmlScene.GetNumberOfNodes() == count
 

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import funfuse
 from funfuse_cli.__main__ import main
 from funfuse_cli.studies.robustness_files import dicom_series
-from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene import inputs
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import ROOT, head_phantom
 
@@ -52,7 +52,7 @@ def test_fusing_needs_no_network(no_network, slicer):
     """Registration, fusion, coloring: all of it, on nodes."""
     from funfuse_cli.extension import load_module
 
-    mri, pet = (scene.add_volume_node(volume) for volume in head_phantom((12, 24, 20), (6.0, 6.0, 8.0)))
+    mri, pet = (inputs.add_volume_node(volume) for volume in head_phantom((12, 24, 20), (6.0, 6.0, 8.0)))
     run = load_module().FunFuseSlicerLogic().process(mri, pet)
     assert run.registration is not None and run.fusion.fused.any()
 

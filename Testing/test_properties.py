@@ -10,7 +10,7 @@ from funfuse_cli.studies.robustness_pairs import reoriented
 from FunFuseSlicer.Logic.errors import FunFuseError
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes
-from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene import inputs
 from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, from_axial, to_axial
 from FunFuseSlicer.Logic.volumes.preprocessing import NORMALIZATIONS, clean
 from Testing.test_volume import ORIENTATIONS
@@ -146,7 +146,7 @@ def process(logic, volumes, options=None):
     import slicer
 
     slicer.mrmlScene.Clear(False)
-    mri, pet = (scene.add_volume_node(volume) for volume in volumes)
+    mri, pet = (inputs.add_volume_node(volume) for volume in volumes)
     before = slicer.mrmlScene.GetNumberOfNodes()
     try:
         return logic.process(mri, pet, options, registration=None, show=False), mri

@@ -1,6 +1,12 @@
-"""The FunFuse library: a numeric core without Slicer, and the few modules that talk to Slicer.
+"""The library of the extension.
 
-Only :mod:`scene` and :mod:`registration` know Slicer, and they import it when called. Everything
-else is functions on arrays and tensors and runs in any Python with NumPy, SciPy, SimpleITK and
-(for the network) PyTorch.
+Numeric rooms, arrays and tensors only, which run in any Python with NumPy, SciPy and SimpleITK (and PyTorch
+for the network):
+
+- `volumes`: geometry and intensities of volumes in patient space.
+- `registration`: where a PET lies on an MRI, and whether to believe it.
+- `fusion`: the network and how it is run. `methods`: other fusion methods. `metrics`: how good an image is.
+- `color`: what each contributed, in color.
+
+Above them `scene`, all that touches MRML, and `panel`, the module's widget.
 """

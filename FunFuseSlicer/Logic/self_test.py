@@ -40,7 +40,7 @@ class SelfTests:
         """An empty scene with an MRI and a PET, and the module's panel on them."""
         import slicer
 
-        from .scene.nodes import add_volume_node
+        from .scene.inputs import add_volume_node
 
         slicer.mrmlScene.Clear(0)
         mri, pet = synthetic_head()

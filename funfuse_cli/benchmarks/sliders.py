@@ -100,7 +100,8 @@ def _nodes(slicer, size: Tuple[int, int, int]) -> dict:
     result["colored"] = slicer.util.addVolumeFromArray(
         np.zeros((*size, 3), np.uint8), np.eye(4), "colored", "vtkMRMLVectorVolumeNode"
     )
-    from FunFuseSlicer.Logic.scene.nodes import ATTRIBUTE, display_as_color
+    from FunFuseSlicer.Logic.scene.attributes import ATTRIBUTE
+    from FunFuseSlicer.Logic.scene.outputs import display_as_color
 
     display_as_color(result["colored"])
     for name in ("MRIScale", "PETScale", "PETPartScale"):

@@ -26,7 +26,7 @@ def main(arguments: List[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     slicer = boot()
     from FunFuseSlicer.Logic.panel.choices import AlignmentView
-    from FunFuseSlicer.Logic.scene.nodes import add_volume_node
+    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 
     from ..extension import open_panel
     from ..headless.module import close_widget
@@ -110,7 +110,7 @@ def _beside(panel_path: Path, views: np.ndarray) -> np.ndarray:
 
 def _center_of_head(node) -> np.ndarray:
     """RAS position in the middle of what is brighter than the mean."""
-    from FunFuseSlicer.Logic.scene.nodes import volume_from_node
+    from FunFuseSlicer.Logic.scene.inputs import volume_from_node
 
     volume = volume_from_node(node)
     k, j, i = np.nonzero(volume.array > volume.array.mean())

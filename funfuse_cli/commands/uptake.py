@@ -105,12 +105,12 @@ def _table(options, rgb: np.ndarray) -> np.ndarray:
         return table_from_file(Path(name))
     if Path(name).suffix:
         raise InputError(f"{name}: there is no such color table. Check the path.")
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene.color_maps import color_table
 
     from ..headless.boot import boot
 
     boot()
-    return scene.color_table(name)
+    return color_table(name)
 
 
 def _window(bar, rgb: np.ndarray):

@@ -193,15 +193,15 @@ def check_volumes(volumes: Dict[str, Volume], mri: Volume) -> List[str]:
 
 
 def _run_nodes(case: Case, folder: Path):
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene import inputs
 
     from ..headless.boot import boot
 
     slicer = boot()
     slicer.mrmlScene.Clear(False)
     pair = case.pair()
-    mri, pet = scene.add_volume_node(pair.mri), scene.add_volume_node(pair.pet)
-    mask = scene.add_volume_node(pair.mask) if pair.mask is not None else None
+    mri, pet = inputs.add_volume_node(pair.mri), inputs.add_volume_node(pair.pet)
+    mask = inputs.add_volume_node(pair.mask) if pair.mask is not None else None
     mri, pet = case.nodes(mri, pet) if case.nodes else (mri, pet)
     before = snapshot()
     try:
@@ -215,8 +215,8 @@ def _run_nodes(case: Case, folder: Path):
     volumes = {}
     for role in VOLUME_ROLES:
         node = getattr(run.nodes, role)
-        volumes[role] = Volume(slicer.util.arrayFromVolume(node), scene.ijk_to_world(node), role)
-    grid = Volume(slicer.util.arrayFromVolume(mri), scene.ijk_to_world(mri))
+        volumes[role] = Volume(slicer.util.arrayFromVolume(node), inputs.ijk_to_world(node), role)
+    grid = Volume(slicer.util.arrayFromVolume(mri), inputs.ijk_to_world(mri))
     notes = " ".join(run.notes)
     error = run.fusion.slices.completeness
     problems += [] if error <= COMPLETENESS else [f"completeness {error:.1e}"]

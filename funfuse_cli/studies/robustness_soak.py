@@ -112,7 +112,7 @@ def _run(case: Case, register: bool, draw) -> bool:
 
     from FunFuseSlicer.Logic.color.colorize import MODES
     from FunFuseSlicer.Logic.registration import STAGES
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene import outputs
 
     pair = case.pair()
     if case.pair is phantom:
@@ -141,7 +141,7 @@ def _run(case: Case, register: bool, draw) -> bool:
     assert done == (case.expected is None), f"{case.name}: result {done}"
     # As a user deletes them in the module Data: volumes with what belongs to them, then the transforms.
     for kind, remove in (
-        ("vtkMRMLVolumeNode", scene.remove_volume),
+        ("vtkMRMLVolumeNode", outputs.remove_volume),
         ("vtkMRMLTransformNode", slicer.mrmlScene.RemoveNode),
     ):
         for node in slicer.util.getNodesByClass(kind):
@@ -151,9 +151,9 @@ def _run(case: Case, register: bool, draw) -> bool:
 
 
 def _add(pair: Pair):
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene import inputs
 
-    return [scene.add_volume_node(v) if v is not None else None for v in (pair.mri, pair.pet, pair.mask)]
+    return [inputs.add_volume_node(v) if v is not None else None for v in (pair.mri, pair.pet, pair.mask)]
 
 
 def _ids() -> List[str]:

@@ -131,12 +131,12 @@ def _color_table(name: str) -> np.ndarray:
     """Slicer's libraries are only started for a map of theirs."""
     if name.lower() == "jet":
         return jet_table()
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene.color_maps import color_table
 
     from ..headless.boot import boot
 
     boot()
-    return scene.color_table(name)
+    return color_table(name)
 
 
 def _write(folder: Path, rows: List[dict], settings: dict, pairs: List[Pair]) -> None:

@@ -12,14 +12,14 @@ from typing import Dict, Iterable, List, Optional
 import numpy as np
 
 from FunFuseSlicer.Logic.metrics import METRICS
-from FunFuseSlicer.Logic.scene import evaluation as evaluation_nodes
+from FunFuseSlicer.Logic.metrics.slices import MEANINGS as OTHER_MEANINGS
 
 Row = Dict[str, object]
 
 # What the columns beside the five metrics mean.
 MEANINGS = {
     **{name: metric.rewards for name, metric in METRICS.items()},
-    **evaluation_nodes.MEANINGS,
+    **OTHER_MEANINGS,
     "ms": "time per image, median",
 }
 LOWER = ("MSE_MRI", "MSE_PET", "loss", "ms")

@@ -7,7 +7,8 @@ from PIL import Image
 
 from FunFuseSlicer.Logic.color import colorize
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, value_and_function
-from FunFuseSlicer.Logic.scene import nodes as scene
+from FunFuseSlicer.Logic.scene.color_maps import color_table
+from FunFuseSlicer.Logic.scene.inputs import volume_from_node
 
 from ..headless.rendering import compose, render_slice
 
@@ -20,7 +21,7 @@ def write_preview(run, mri_node, options: FusionOptions, path: Path) -> None:
     """MRI, PET, fused and colored (three values of Ω) in three planes through the uptake's center."""
     import slicer
 
-    table = scene.color_table(options.colormap)
+    table = color_table(options.colormap)
     columns = [("MRI", mri_node), ("PET", run.nodes.pet_registered), ("Fused", run.nodes.fused)]
     value, functional = value_and_function(run.fusion, options.mode, options.balance)
     temporary = []
@@ -54,7 +55,7 @@ def _copy_with_voxels(node, array: np.ndarray):
 
 def _center_of_uptake(node, uptake: np.ndarray) -> np.ndarray:
     """RAS position of the center of mass of the uptake: planes through it show the brain."""
-    volume = scene.volume_from_node(node)
+    volume = volume_from_node(node)
     weights = uptake.astype(np.float64)
     index = [
         float(np.dot(weights.sum(axis=tuple({0, 1, 2} - {axis})), np.arange(weights.shape[axis])))

@@ -55,13 +55,13 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     monitor.report("Starting", 0.0)
     slicer = boot()
     module = load_module()
-    from FunFuseSlicer.Logic.scene import nodes as scene
+    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 
     monitor.report("Starting", 1.0)
     slicer.mrmlScene.Clear(False)
-    mri_node = scene.add_volume_node(request.mri)
-    pet_node = scene.add_volume_node(request.pet)
-    mask_node = scene.add_volume_node(request.mask) if request.mask is not None else None
+    mri_node = add_volume_node(request.mri)
+    pet_node = add_volume_node(request.pet)
+    mask_node = add_volume_node(request.mask) if request.mask is not None else None
     run = module.FunFuseSlicerLogic().process(
         mri_node, pet_node, request.options, request.registration, mask_node, monitor=monitor
     )

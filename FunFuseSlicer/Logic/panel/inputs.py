@@ -5,7 +5,7 @@ from typing import List, NamedTuple, Optional
 
 import numpy as np
 
-from ..scene.nodes import ROLE_ATTRIBUTE
+from ..scene.attributes import ROLE_ATTRIBUTE
 
 MR, PT = "MR", "PT"
 

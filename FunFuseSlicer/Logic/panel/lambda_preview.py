@@ -11,14 +11,10 @@ import numpy as np
 
 from ..color.sources import ColorSource
 from ..scene import views
-from ..scene.nodes import (
-    ATTRIBUTE,
-    color_table,
-    display_as_color,
-    display_as_gray,
-    remove_volume,
-    volume_from_node,
-)
+from ..scene.attributes import ATTRIBUTE
+from ..scene.color_maps import color_table
+from ..scene.inputs import volume_from_node
+from ..scene.outputs import display_as_color, display_as_gray, remove_volume
 from ..volumes.geometry import Volume, resample
 from .live_colors import Look, number_of
 

@@ -14,7 +14,10 @@ from ..color.ends import ColorEnds, ends_or_none, write_part
 from ..color.sources import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
 from ..scene import views
-from ..scene.nodes import ATTRIBUTE, PART_ROLES, color_table, ijk_to_world
+from ..scene.attributes import ATTRIBUTE
+from ..scene.color_maps import color_table
+from ..scene.inputs import ijk_to_world
+from ..scene.outputs import PART_ROLES
 from ..volumes.slabs import shown_voxels
 
 # How long an event loop may have to wait while the whole volume is painted, in seconds.
@@ -44,7 +47,7 @@ class LiveColors:
         self._gradients = {} if gradients is None else {colored.GetID(): gradients}
 
     def use(self, nodes) -> None:
-        """The output nodes to work on, by role, see :func:`scene.find_outputs`; None for none."""
+        """The output nodes to work on, by role, see :func:`.outputs.find_outputs`; None for none."""
         self._nodes, self._source = nodes, None
         self._ends, self._ends_of = None, None
 

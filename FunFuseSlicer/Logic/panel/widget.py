@@ -19,15 +19,18 @@ from ..errors import Cancelled, FunFuseError, InputError
 from ..fusion.fuser import NETWORK, method_labels, method_problem
 from ..monitor import Monitor
 from ..registration import RegistrationOptions, available_engines
-from ..scene import nodes as scene
 from ..scene import views
+from ..scene.attributes import ATTRIBUTE, attribute, matrix_of
+from ..scene.color_maps import use_color_map
 from ..scene.export import export_outputs
+from ..scene.legend import show_legend
+from ..scene.outputs import find_results
+from ..scene.rollback import taken_back_after_an_error
 from .alignment_check import AlignmentCheck
 from .choices import AlignmentView, Device, Mode, Registration
 from .combo_items import enable_item
 from .inputs import guess, looks_swapped, problem
 from .lambda_preview import LambdaPreview
-from .legend import show_legend
 from .live_colors import LiveColors, Look
 from .method_selector import MethodSelector
 from .run_state import RunState, RunStateMachine
@@ -292,7 +295,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         mri, pet = self._parameters.mri, self._parameters.pet
         self._watchInputs(mri, pet)
         self.removeObservers(self._onResultsModified)
-        self._nodes = scene.find_results(mri, pet) if mri is not None and pet is not None else {}
+        self._nodes = find_results(mri, pet) if mri is not None and pet is not None else {}
         self.live.use(self._nodes)
         self.preview.use(mri, self._nodes)
         self.alignment.use(mri, self._nodes.get("pet_registered"))
@@ -311,7 +314,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         chosen = self._parameters
         if chosen is None or not self.run.free or not self._resultsAreThere():
             return
-        if scene.find_results(chosen.mri, chosen.pet) != self._nodes:
+        if find_results(chosen.mri, chosen.pet) != self._nodes:
             self._usePair()
         self._updatePanel()
 
@@ -347,7 +350,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _paintAll(self):
         if self._nodes:
             shown = [self._nodes[role] for role in ("pet_registered", "pet_part") if role in self._nodes]
-            scene.use_color_map(shown, self._look.colormap)
+            use_color_map(shown, self._look.colormap)
             self._painting = self.live.paint_all(self._look)
             self._stepTimer.start()
 
@@ -399,11 +402,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return False
         if not self._usesNetwork():
             return True
-        model, lam = (scene.attribute(self._nodes["fused"], name) for name in ("Model", "Lambda"))
+        model, lam = (attribute(self._nodes["fused"], name) for name in ("Model", "Lambda"))
         return model == self._parameters.model.value and abs(float(lam or -1) - self._parameters.lam) < 1e-6
 
     def _methodOfResults(self) -> str:
-        return scene.attribute(self._nodes["fused"], "Method") or NETWORK
+        return attribute(self._nodes["fused"], "Method") or NETWORK
 
     def _wantPreviews(self):
         self._previews = self.preview.views()
@@ -617,7 +620,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onRigidButton(self, _checked=False):
         """Fuse again with the rigid result of the registration, which the last run set aside."""
-        matrix = scene.matrix_of(self._nodes["fused"], "RigidMatrix")
+        matrix = matrix_of(self._nodes["fused"], "RigidMatrix")
         if matrix is not None and self.run.state is RunState.IDLE:
             self._run(show=True, matrix=matrix)
 
@@ -675,11 +678,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             for node in (mri, *nodes.values()):
                 if not slicer.mrmlScene.IsNodePresent(node):
                     raise InputError(_("The volumes were removed from the scene meanwhile."))
-            with scene.taken_back_after_an_error(self._evaluation()):
+            with taken_back_after_an_error(self._evaluation()):
                 made = evaluation_nodes.push_evaluation(mri, nodes, rows)
             means = evaluation_nodes.means(rows)
             shown = [f"{name} {means[name]:.3f}" for name in METRICS_SHOWN if name in means]
-            nodes["fused"].SetAttribute(scene.ATTRIBUTE.format("Metrics"), ", ".join(shown))
+            nodes["fused"].SetAttribute(ATTRIBUTE.format("Metrics"), ", ".join(shown))
             evaluation_nodes.show_evaluation(made.chart, made.summary)
             said = _('The metrics are in the tables "{summary}" and "{slices}".').format(
                 summary=made.summary.GetName(), slices=made.slices.GetName()
@@ -695,7 +698,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _tables(self) -> list:
         """The tables of Evaluate, if it was pressed since the last run: the means, and the slices."""
-        if not self._nodes or not scene.attribute(self._nodes["fused"], "Metrics"):
+        if not self._nodes or not attribute(self._nodes["fused"], "Metrics"):
             return []
         from ..scene.evaluation import find_evaluation
 
@@ -805,37 +808,35 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         widget.toolTip = reason or self._tips[name]
 
     def _usedDevice(self, node) -> str:
-        device = scene.attribute(node, "UsedDevice")
+        device = attribute(node, "UsedDevice")
         if device == "cpu":
-            automatic = scene.attribute(node, "Device") == Device.AUTOMATIC.value
+            automatic = attribute(node, "Device") == Device.AUTOMATIC.value
             return _("CPU (there is no GPU that PyTorch can use)") if automatic else _("CPU")
         return _("GPU ({name})").format(name=device)
 
     def _describeResults(self):
         fused = self._nodes.get("fused")
-        self.ui.rigidButton.setVisible(
-            fused is not None and scene.matrix_of(fused, "RigidMatrix") is not None
-        )
+        self.ui.rigidButton.setVisible(fused is not None and matrix_of(fused, "RigidMatrix") is not None)
         if fused is None:
             self.ui.resultLabel.text = _("No results yet.")
             self.ui.registrationLabel.text = _("Not registered yet.")
             return
         self.ui.deviceLabel.text = _("In use: {device}").format(device=self._usedDevice(fused))
-        self.ui.registrationLabel.text = scene.attribute(fused, "RegistrationSummary")
-        self.ui.registrationLabel.toolTip = scene.attribute(fused, "RegistrationDetails")
+        self.ui.registrationLabel.text = attribute(fused, "RegistrationSummary")
+        self.ui.registrationLabel.toolTip = attribute(fused, "RegistrationDetails")
         method = self._methodOfResults()
         if method == NETWORK:
             text = _('"{name}": model {model}, λ = {lam}.').format(
                 name=fused.GetName(),
-                model=scene.attribute(fused, "Model"),
-                lam=scene.attribute(fused, "Lambda"),
+                model=attribute(fused, "Model"),
+                lam=attribute(fused, "Lambda"),
             )
         else:
             text = _('"{name}": {method}.').format(name=fused.GetName(), method=_labelOf(method))
         chosen = self._parameters.method
         if method != chosen and method_problem(chosen) is None:
             text += " " + _("Press Apply for {method}.").format(method=_labelOf(chosen))
-        metrics = scene.attribute(fused, "Metrics")
+        metrics = attribute(fused, "Metrics")
         if metrics:
             text += " " + _(
                 "Mean over the slices: {metrics}. (An unfused MRI scores high on some of them, too.)"

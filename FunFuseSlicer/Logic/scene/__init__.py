@@ -1,1 +1,9 @@
-"""All that touches Slicer's scene: volumes in, results out, views, tables, export, sample data, BRAINS."""
+"""All that touches Slicer's scene; the numeric rooms know nothing of it.
+
+- `inputs`: volume nodes as arrays, and back.
+- `outputs`: the nodes of a fused pair. `attributes`: what they say of themselves. `rollback`: the scene as it
+  was, after an error.
+- `views`, `alignment`, `legend`, `color_maps`: what is shown.
+- `evaluation`: tables and a plot of the metrics. `export`: files. `sample_data`: a pair to try it with.
+- `brains_engine`: Slicer's own registration.
+"""

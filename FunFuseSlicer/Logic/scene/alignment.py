@@ -10,7 +10,9 @@ from ..registration import alignment_pictures as alignment
 from ..volumes import preprocessing
 from ..volumes.geometry import resample
 from . import views
-from .nodes import ROLE_ATTRIBUTE, fill, remove_volume, volume_from_node
+from .attributes import ROLE_ATTRIBUTE
+from .inputs import volume_from_node
+from .outputs import fill, remove_volume
 
 NAME = "FunFuse alignment check (temporary)"
 ROLE = "alignment_check"

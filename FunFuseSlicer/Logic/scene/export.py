@@ -24,7 +24,7 @@ def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = 
 
     All files appear at once, or, after an error, none, and files of the same names are as they were.
 
-    :param nodes: by role, see :func:`scene.find_outputs`.
+    :param nodes: by role, see :func:`.outputs.find_outputs`.
     :return: the files.
     :raises OutputError: the folder or a file cannot be written.
     """

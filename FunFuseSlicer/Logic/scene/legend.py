@@ -1,4 +1,7 @@
-"""The color legend of a volume; Slicer shows it in the views where that volume is a layer."""
+"""The color legend of a volume; Slicer shows it in the views where that volume is a layer.
+
+Slicer is imported inside the function, so that this module can be imported anywhere.
+"""
 
 
 def show_legend(volume, visible: bool, title: str) -> None:

@@ -1,0 +1,38 @@
+"""What FunFuse writes into the nodes that it makes, so that a saved scene explains itself."""
+
+from typing import Dict, Optional
+
+import numpy as np
+
+# Every node that FunFuse makes says with this attribute what it is.
+ATTRIBUTE = "FunFuse.{}"
+
+ROLE_ATTRIBUTE = ATTRIBUTE.format("Role")
+
+MRI_REFERENCE, PET_REFERENCE, TRANSFORM_REFERENCE = "FunFuse.MRI", "FunFuse.PET", "FunFuse.Transform"
+
+
+def attribute(node, name: str) -> str:
+    """A fact that a run wrote into an output node; "" when it is not there."""
+    return node.GetAttribute(ATTRIBUTE.format(name)) or ""
+
+
+def write_attributes(node, facts: Dict[str, str]) -> None:
+    """All facts of a run, by name; what an earlier run wrote and this one does not have goes."""
+    wanted = {ATTRIBUTE.format(name): value for name, value in facts.items()}
+    for name in node.GetAttributeNames():
+        if name.startswith(ATTRIBUTE.format("")) and name not in wanted:
+            node.RemoveAttribute(name)
+    for name, value in wanted.items():
+        node.SetAttribute(name, value)
+
+
+def matrix_of(node, name: str) -> Optional[np.ndarray]:
+    """A 4×4 matrix that a run wrote into an output node by :func:`matrix_text`; None when there is none."""
+    numbers = attribute(node, name).split()
+    return np.array(numbers, dtype=float).reshape(4, 4) if len(numbers) == 16 else None
+
+
+def matrix_text(matrix: Optional[np.ndarray]) -> str:
+    """A matrix as an attribute: 16 numbers, row by row; "" for none."""
+    return "" if matrix is None else " ".join(f"{x:.17g}" for x in np.ravel(matrix))

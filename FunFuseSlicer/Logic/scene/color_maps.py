@@ -1,0 +1,81 @@
+"""Color nodes: read as arrays, and laid over scalar volumes.
+
+Slicer is imported inside the functions, so that this module can be imported anywhere.
+"""
+
+from typing import List
+
+import numpy as np
+
+from ..color.colorize import jet_table
+from ..errors import InputError
+
+JET_NAME = "Jet"
+
+# Of the intensity shown brightest: below, a volume in color is transparent.
+LEAST_SHOWN = 0.02
+
+
+def color_table(name: str) -> np.ndarray:
+    """The colors of a color map, (256, 3) in [0, 1]; the scene is not changed.
+
+    :param name: a color node of the scene, ignoring case, or "Jet", the authors' map.
+    :raises InputError: there is none; the message lists some that there are.
+    """
+    import slicer
+
+    node = _find_color_node(name)
+    if node is not None:
+        return _table_of(node)
+    if name.lower() == JET_NAME.lower():
+        return jet_table()
+    names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLColorNode")}
+    known = [JET_NAME] + sorted(name for name in names if name.startswith(("PET-", "Inferno")))
+    raise InputError(f'There is no color map "{name}": choose {", ".join(known)} or another of Slicer\'s.')
+
+
+def use_color_map(volumes: List[object], colormap: str) -> None:
+    """Show scalar volumes in a color map, so that their legend explains the colored volume."""
+    color_node = _find_color_node(colormap) or _add_jet_node()
+    for node in volumes:
+        display = node.GetDisplayNode()
+        display.SetAndObserveColorNodeID(color_node.GetID())
+        # Nothing is not the lowest color: what is nearly 0 stays black.
+        display.SetAutoThreshold(0)
+        display.SetThreshold(LEAST_SHOWN * display.GetWindowLevelMax(), np.finfo(np.float32).max)
+        display.SetApplyThreshold(1)
+
+
+def _find_color_node(name: str):
+    import slicer
+
+    for node in slicer.util.getNodesByClass("vtkMRMLColorNode"):
+        if node.GetName() and node.GetName().lower() == name.lower() and node.GetNumberOfColors() > 1:
+            return node
+    return None
+
+
+def _add_jet_node():
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", JET_NAME)
+    node.SetTypeToUser()
+    node.SetHideFromEditors(False)
+    table = jet_table()
+    node.SetNumberOfColors(len(table))
+    for index, (red, green, blue) in enumerate(table):
+        node.SetColor(index, str(index), red, green, blue, 1.0)
+    node.SetAttribute("Category", "FunFuse")
+    return node
+
+
+def _table_of(node) -> np.ndarray:
+    """The colors of a color node (tables and procedural ones alike) as (256, 3) in [0, 1]."""
+    table = node.GetLookupTable() or node.GetScalarsToColors()
+    low, high = table.GetRange()
+    color = [0.0, 0.0, 0.0]
+    rows = []
+    for value in np.linspace(low, high, 256):
+        table.GetColor(value, color)
+        rows.append(list(color))
+    return np.array(rows)

@@ -1,0 +1,61 @@
+"""Volume nodes as arrays in patient space, and back.
+
+Slicer is imported inside the functions, so that this module can be imported anywhere.
+"""
+
+import numpy as np
+
+from ..errors import InputError
+from ..volumes.geometry import Volume
+
+
+def volume_from_node(node) -> Volume:
+    """A scalar volume node as a :class:`Volume` in world (RAS) coordinates.
+
+    Linear parent transforms are honored: the registration and the overlap are those the user sees.
+
+    :raises InputError: no voxels, a color image, or a non-linear parent transform.
+    """
+    import slicer
+
+    if node is None:
+        raise InputError("Choose an MRI and a PET volume first.")
+    name = node.GetName()
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0:
+        raise InputError(f'"{name}" has no voxels: choose another volume.')
+    components = image.GetNumberOfScalarComponents()
+    if components > 1:
+        raise InputError(
+            f'"{name}" has {components} values a voxel (a color image?): choose a volume with one value '
+            "a voxel. A color PET must be converted to uptake first."
+        )
+    parent = node.GetParentTransformNode()
+    # Asked first: a matrix of a non-linear one is refused with messages in the application's log.
+    if parent is not None and not parent.IsTransformToWorldLinear():
+        raise InputError(f'"{name}" is under a non-linear transform: harden that transform first.')
+    return Volume(slicer.util.arrayFromVolume(node), ijk_to_world(node), name)
+
+
+def ijk_to_world(node) -> np.ndarray:
+    """4×4, voxel index (i, j, k) of a volume node to world RAS, with its linear parent transforms."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    parent = node.GetParentTransformNode()
+    if parent is not None:
+        to_world = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToWorld(to_world)
+        vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def add_volume_node(volume: Volume):
+    """A new scalar volume node in the scene, with its display node."""
+    import slicer
+
+    return slicer.util.addVolumeFromArray(
+        volume.array, np.asarray(volume.ijk_to_ras), volume.name, "vtkMRMLScalarVolumeNode"
+    )

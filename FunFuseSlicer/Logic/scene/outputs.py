@@ -1,0 +1,240 @@
+"""The nodes of a fused pair: found, made or updated, and placed beside the MRI.
+
+Slicer is imported inside the functions, so that this module can be imported anywhere.
+"""
+
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from ..fusion.fuser import NETWORK
+from .attributes import (
+    MRI_REFERENCE,
+    PET_REFERENCE,
+    ROLE_ATTRIBUTE,
+    TRANSFORM_REFERENCE,
+    attribute,
+    write_attributes,
+)
+from .color_maps import use_color_map
+from .rollback import taken_back_after_an_error
+
+# role -> how the node is called, from the names of the inputs
+OUTPUT_NAMES = {
+    "transform": "{pet} to {mri}",
+    "pet_registered": "{pet} registered to {mri}",
+    "fused": "{mri} + {pet} fused",
+    "mri_part": "{mri} + {pet} MRI part",
+    "pet_part": "{mri} + {pet} PET part",
+    "colored": "{mri} + {pet} colored",
+}
+
+# All but the transform, which a pair that was registered already does not have.
+VOLUME_ROLES = tuple(role for role in OUTPUT_NAMES if role != "transform")
+
+# What only the network makes.
+PART_ROLES = ("mri_part", "pet_part")
+
+
+@dataclass
+class OutputNodes:
+    """The nodes of one fused pair.
+
+    The parts are None for methods that give the fused image alone, the transform when there was no
+    registration.
+    """
+
+    pet_registered: object
+    fused: object
+    colored: object
+    mri_part: Optional[object] = None
+    pet_part: Optional[object] = None
+    transform: Optional[object] = None
+
+
+def find_outputs(mri_node, pet_node) -> Dict[str, object]:
+    """The nodes an earlier run made of this pair, by role."""
+    import slicer
+
+    found = {}
+    for node in slicer.util.getNodesByClass("vtkMRMLNode"):
+        role = node.GetAttribute(ROLE_ATTRIBUTE)
+        if (
+            role in OUTPUT_NAMES
+            and node.GetNodeReferenceID(MRI_REFERENCE) == mri_node.GetID()
+            and node.GetNodeReferenceID(PET_REFERENCE) == pet_node.GetID()
+        ):
+            found[role] = node
+    return found
+
+
+def find_results(mri_node, pet_node) -> Dict[str, object]:
+    """The nodes of a whole result of this pair, by role; empty when there is none, or a node is missing."""
+    found = find_outputs(mri_node, pet_node)
+    # Scenes saved before there were other methods do not name one.
+    network = "fused" in found and attribute(found["fused"], "Method") in ("", NETWORK)
+    roles = [role for role in VOLUME_ROLES if network or role not in PART_ROLES]
+    if not all(role in found for role in roles):
+        return {}
+    return {role: node for role, node in found.items() if role in (*roles, "transform")}
+
+
+def remove_volume(node) -> None:
+    """Remove a volume together with its display and storage nodes, which Slicer would leave behind."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    belongings = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    belongings += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    scene.RemoveNode(node)
+    for belonging in belongings:
+        if belonging is not None and scene.IsNodePresent(belonging):
+            scene.RemoveNode(belonging)
+
+
+def push_outputs(
+    mri_node,
+    pet_node,
+    arrays: Dict[str, np.ndarray],
+    matrix: Optional[np.ndarray],
+    display: Dict[str, Tuple[float, float]],
+    provenance: Dict[str, str],
+    colormap: str,
+    show: Optional[Callable[[OutputNodes], None]] = None,
+) -> OutputNodes:
+    """Put one fused pair into the scene; a rerun updates the nodes of the run before.
+
+    After an error, whichever, the scene is as it was: half a set of results would look like a whole one.
+
+    :param arrays: by role, (k, j, i) or (k, j, i, 3) uint8, on the grid of the MRI node. Nodes of the run
+        before in other roles are removed.
+    :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
+    :param display: by role, the intensities shown black and white.
+    :param provenance: attributes that every node gets.
+    :param colormap: the PET part is shown in these colors, so that their legend explains the overlay.
+    :param show: called with the nodes when all are there; belongs to what is taken back after an error.
+    """
+    import slicer
+
+    old = find_outputs(mri_node, pet_node)
+    with taken_back_after_an_error(old.values()):
+        nodes = _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap)
+        if show is not None:
+            show(nodes)
+    # Last, since they, and what is under the transform, could not be put back.
+    for role in [role for role in old if getattr(nodes, role) is None]:
+        if role == "transform":
+            slicer.mrmlScene.RemoveNode(old[role])
+        else:
+            remove_volume(old[role])
+    return nodes
+
+
+def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap) -> OutputNodes:
+    nodes = {}
+    for role, array in arrays.items():
+        color = array.ndim == 4
+        kind = "vtkMRMLVectorVolumeNode" if color else "vtkMRMLScalarVolumeNode"
+        node = nodes[role] = old.get(role) or _new_node(kind, role, mri_node, pet_node)
+        fill(node, array, mri_node)
+        _describe(node, role, mri_node, pet_node, provenance)
+        if color:
+            display_as_color(node)
+        else:
+            display_as_gray(node, *display[role])
+    use_color_map([nodes[role] for role in ("pet_registered", "pet_part") if role in nodes], colormap)
+    nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
+    transform_id = None if nodes["transform"] is None else nodes["transform"].GetID()
+    for role in arrays:
+        nodes[role].SetNodeReferenceID(TRANSFORM_REFERENCE, transform_id)
+    place_beside(mri_node, [nodes[role] for role in arrays])
+    return OutputNodes(**nodes)
+
+
+def _new_node(kind: str, role: str, mri_node, pet_node):
+    import slicer
+
+    name = OUTPUT_NAMES[role].format(mri=mri_node.GetName(), pet=pet_node.GetName())
+    return slicer.mrmlScene.AddNewNodeByClass(kind, slicer.mrmlScene.GenerateUniqueName(name))
+
+
+def fill(node, array: np.ndarray, mri_node) -> None:
+    """Voxels and place: the MRI's own grid, under the MRI's own parent transform.
+
+    The voxels are a new object: those of before stay as they are, with whoever has them still.
+    """
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    mri_node.GetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(matrix)
+    node.SetAndObserveTransformNodeID(mri_node.GetTransformNodeID())
+    node.SetAndObserveImageData(_image(array))
+    node.CreateDefaultDisplayNodes()
+
+
+def _image(array: np.ndarray):
+    """A copy of (k, j, i) or (k, j, i, components) as vtkImageData."""
+    import vtk
+    from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(array.shape[2::-1])
+    image.AllocateScalars(get_vtk_array_type(array.dtype), array.shape[3] if array.ndim == 4 else 1)
+    vtk_to_numpy(image.GetPointData().GetScalars()).reshape(array.shape)[:] = array
+    return image
+
+
+def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -> None:
+    write_attributes(node, {**provenance, "Role": role})
+    node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
+    node.SetNodeReferenceID(PET_REFERENCE, pet_node.GetID())
+
+
+def display_as_gray(node, black: float, white: float) -> None:
+    """Gray levels between two intensities."""
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(black, white)
+
+
+def display_as_color(node) -> None:
+    """uint8 RGB shown as it is; black is transparent, so that the MRI's surroundings stay black.
+
+    The threshold acts on the mean of red, green and blue (vtkMRMLVectorVolumeDisplayNode).
+    """
+    node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB)
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(255.0, 127.5)
+    display.SetAutoThreshold(0)
+    display.SetThreshold(1.0, 255.0)
+    display.SetApplyThreshold(1)
+
+
+def _push_transform(node, matrix, mri_node, pet_node, provenance):
+    """The PET-to-MRI transform as a node of its own; the PET itself is not moved."""
+    import slicer
+
+    if matrix is None:
+        return None
+    node = node or _new_node("vtkMRMLLinearTransformNode", "transform", mri_node, pet_node)
+    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.asarray(matrix, dtype=float)))
+    _describe(node, "transform", mri_node, pet_node, provenance)
+    return node
+
+
+def place_beside(mri_node, nodes: List[object]) -> None:
+    """In the MRI's study in the subject hierarchy, if it has one."""
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if hierarchy is None:
+        return
+    parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(mri_node))
+    for node in nodes:
+        item = hierarchy.GetItemByDataNode(node)
+        if item:
+            hierarchy.SetItemParent(item, parent)
