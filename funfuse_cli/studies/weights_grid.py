@@ -61,7 +61,7 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 def measure(task: Task) -> List[Row]:
     """A row per Ω: ``lambda``, ``omega``, the five metrics, and the weights b_M and b_P."""
-    from FunFuseSlicer.Logic.color import colorize
+    from FunFuseSlicer.Logic.color.colorize import colorize
     from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes, value_and_function
     from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
     from FunFuseSlicer.Logic.volumes.geometry import Volume

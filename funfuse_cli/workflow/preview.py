@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from FunFuseSlicer.Logic.color import colorize
+from FunFuseSlicer.Logic.color.colorize import colorize
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, value_and_function
 from FunFuseSlicer.Logic.scene.color_maps import color_table
 from FunFuseSlicer.Logic.scene.inputs import volume_from_node
