@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+import shutil
 import subprocess
 import sys
 from typing import Annotated, Optional
@@ -896,6 +897,31 @@ def test_qt_is_not_imported_before_it_is_used():
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, cwd=EXAMPLE.parents[3], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
+
+
+LIFTED = """
+import importlib, pkgutil, sys
+import lifted
+for module in pkgutil.walk_packages(lifted.__path__, "lifted."):
+    importlib.import_module(module.name)
+slicer = lifted.boot()
+panel = lifted.module.open_widget(path=sys.argv[1])
+assert panel.self().ui.omegaSlider.value == 0.6
+lifted.screenshots.grab(panel, "panel.png")
+lifted.module.close_widget(panel)
+assert not [name for name in sys.modules if name.lower().startswith("funfuse")]
+"""
+
+
+def test_the_folder_works_elsewhere_under_another_name(tmp_path):
+    folder = pathlib.Path(start.__file__).parents[1]
+    shutil.copytree(folder, tmp_path / "lifted", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (tmp_path / "lifted").rglob("*.*"):
+        assert "funfuse" not in file.read_text(encoding="utf-8").lower(), file
+    command = [sys.executable, "-c", LIFTED, str(EXAMPLE)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "panel.png").is_file()
 
 
 def test_without_pyside(monkeypatch):

@@ -2,7 +2,6 @@
 
 import atexit
 import importlib.metadata
-import importlib.util
 import pathlib
 import shutil
 import sys
@@ -138,27 +137,17 @@ def _register(name, module):
 
 
 def _add_python_modules(slicer):
-    from . import i18n, parameter_node_wrapper, scripted_module
+    from . import cli, i18n, parameter_node_wrapper, scripted_module
     from .widgets import start
 
     slicer.i18n = _register("slicer.i18n", i18n)
     slicer.ScriptedLoadableModule = _register("slicer.ScriptedLoadableModule", scripted_module)
     slicer.parameterNodeWrapper = _register("slicer.parameterNodeWrapper", parameter_node_wrapper)
-    slicer.cli = _register("slicer.cli", _cli_module())
+    slicer.cli = _register("slicer.cli", cli.make_cli_module())
     # A Qt module from elsewhere would be no better than none: slicer.util needs PythonQt's.
     _register("qt", start.make_qt_module())
     _register("ctk", start.make_ctk_module())
     start.add_to_slicer(slicer)
-
-
-def _cli_module():
-    from .unavailable import partial_module
-
-    if importlib.util.find_spec("funfuse_cli.headless.cli") is None:
-        return partial_module("slicer.cli", {}, "Command line modules: none.")
-    from . import cli
-
-    return cli.make_cli_module()
 
 
 def kept(name):

@@ -7,9 +7,8 @@ Sources: Base/Python/slicer/cli.py, Base/Logic/vtkSlicerCLIModuleLogic.cxx and
 Libs/MRML/CLI/vtkMRMLCommandLineModuleNode.cxx of Slicer, and
 https://slicer.readthedocs.io/en/latest/developer_guide/module_overview.html.
 
-Of the kinds of parameters these are here: numbers, texts, vectors, enumerations, boolean, file,
-directory, image and transform. In Slicer the work is watched by a thread and by timers; here
-`poll`, which `slicer.app.processEvents` reaches through `headless.event_hooks`, moves it on.
+In Slicer the work is watched by a thread and by timers; here `poll`, which `slicer.app.processEvents`
+reaches through `headless.event_hooks`, moves it on.
 """
 
 import atexit
@@ -22,111 +21,16 @@ import subprocess
 import sys
 import threading
 import types
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, field
 
 from . import event_hooks
 from .application import CppModule
+from .cli_description import NODE_TAGS, NUMBER_TAGS, parse_description
 
-_NODE_TAGS = {"image": ".nrrd", "transform": ".h5"}
-# These are left off the command line when empty.
-_TEXT_TAGS = (
-    "file",
-    "directory",
-    "string",
-    "integer-vector",
-    "float-vector",
-    "double-vector",
-    "string-vector",
-)
-_NUMBER_TAGS = ("integer", "float", "double", "string-enumeration", "integer-enumeration")
-_NUMBER_TAGS += ("float-enumeration", "double-enumeration")
-_KNOWN_TAGS = (*_NODE_TAGS, *_TEXT_TAGS, *_NUMBER_TAGS, "boolean")
 _PROGRESS = re.compile(r"<(filter-[a-z-]+)>(.*?)</\1>\s*|</?filter-[a-z-]+>\s*", re.DOTALL)
 _DESCRIBE_SECONDS = 60
 
 _jobs = []
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a module, as its XML description gives it.
-
-    :param tag: kind, such as "image", "double" or "boolean".
-    :param flag: with its dashes, such as "--fixedVolume"; empty for a positional parameter.
-    :param index: place among the positional parameters, or None.
-    :param channel: "input", "output" or empty.
-    :param reference: for an output transform, the parameter whose node is put under it.
-    :param extension: of the temporary file of a node.
-    """
-
-    name: str
-    tag: str
-    flag: str = ""
-    index: int = None
-    channel: str = ""
-    default: str = ""
-    reference: str = ""
-    extension: str = ""
-
-
-@dataclass(frozen=True)
-class Description:
-    """A module: its title, version and parameters by name."""
-
-    title: str
-    version: str = ""
-    parameters: dict = field(default_factory=dict)
-
-
-def parse_description(xml):
-    """Return the `Description` in a module's XML.
-
-    :param xml: text or bytes, as a program prints it when called with ``--xml``.
-    :raises ValueError: it is no description of a module, or has a parameter of an unknown kind.
-    """
-    try:
-        root = ElementTree.fromstring(xml)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"not the XML description of a command line module: {error}") from error
-    if root.tag != "executable":
-        raise ValueError(f"not the XML description of a command line module: <{root.tag}>")
-    found = {}
-    for element in root.iterfind("parameters/*"):
-        if element.find("name") is None and element.tag in ("label", "description"):
-            continue
-        parameter = _parse_parameter(element)
-        found[parameter.name] = parameter
-    return Description(_text(root, "title"), _text(root, "version"), found)
-
-
-def _text(element, tag):
-    return (element.findtext(tag) or "").strip()
-
-
-def _parse_parameter(element):
-    if element.tag not in _KNOWN_TAGS:
-        raise ValueError(f"parameters of the kind <{element.tag}> are not supported headless")
-    longflag, flag, index = _text(element, "longflag"), _text(element, "flag"), _text(element, "index")
-    if longflag:
-        flag = "--" + longflag.lstrip("-")
-    elif flag:
-        flag = "-" + flag.lstrip("-")
-    default = _text(element, "default")
-    if element.tag == "boolean":
-        default = "true" if default.lower() in ("true", "1") else "false"
-    extensions = element.get("fileExtensions", "").split(",")
-    return Parameter(
-        name=_text(element, "name"),
-        tag=element.tag,
-        flag=flag,
-        index=int(index) if index else None,
-        channel=_text(element, "channel"),
-        default=default,
-        reference=element.get("reference", ""),
-        extension=extensions[0].strip() or _NODE_TAGS.get(element.tag, ""),
-    )
 
 
 class CliModule(CppModule):
@@ -324,12 +228,12 @@ class _Job:
         flags, positional = [], {}
         for parameter in self.description.parameters.values():
             value = self.node.values_[parameter.name]
-            if parameter.tag in _NODE_TAGS:
+            if parameter.tag in NODE_TAGS:
                 node = slicer.mrmlScene.GetNodeByID(value) if value else None
                 value = "" if node is None else self._file_of(node, parameter)
             if parameter.flag and parameter.tag == "boolean":
                 flags += [parameter.flag] if value == "true" else []
-            elif parameter.flag and (value or parameter.tag in _NUMBER_TAGS):
+            elif parameter.flag and (value or parameter.tag in NUMBER_TAGS):
                 flags += [parameter.flag, value]
             elif parameter.index is not None:
                 positional[parameter.index] = value

@@ -22,28 +22,15 @@ Source of the behavior: Base/Python/slicer/parameterNodeWrapper/guiConnectors.py
 """
 
 import abc
-import dataclasses
 import enum
 import logging
 import typing
 
-__all__ = ["Decimals", "GuiConnector", "SingleStep", "createGuiConnector", "parameterNodeGuiConnector"]
+from .parameter_annotations import Choice, Decimals, Maximum, Minimum, SingleStep, WithinRange, split
+
+__all__ = ["GuiConnector", "createGuiConnector", "parameterNodeGuiConnector"]
 
 _registered = []
-
-
-@dataclasses.dataclass
-class Decimals:
-    """Annotation: number of decimals of a spin box or slider."""
-
-    value: int
-
-
-@dataclasses.dataclass
-class SingleStep:
-    """Annotation: step of a spin box or slider."""
-
-    value: float
 
 
 class GuiConnector(abc.ABC):
@@ -123,22 +110,12 @@ def createGuiConnector(widget, datatype):
     raise RuntimeError(f"no way to show a {datatype} in a {type(widget).__name__}")
 
 
-def _split(datatype):
-    """Return the bare type and the annotations."""
-    if typing.get_origin(datatype) is typing.Annotated:
-        bare, *annotations = typing.get_args(datatype)
-        return bare, annotations
-    return datatype, []
-
-
 def _first(annotations, kind):
     return next((item for item in annotations if isinstance(item, kind)), None)
 
 
 def _range(annotations):
     """Return both ends of the range, None where it has none."""
-    from .parameter_node_wrapper import Maximum, Minimum, WithinRange
-
     within = _first(annotations, WithinRange)
     if within is not None:
         return within.minimum, within.maximum
@@ -192,7 +169,7 @@ class _CheckBox(_SignalConnector):
 
     @staticmethod
     def canRepresent(widget, datatype):
-        return _split(datatype)[0] is bool and _is_a(widget, "QCheckBox", "ctkCheckBox")
+        return split(datatype)[0] is bool and _is_a(widget, "QCheckBox", "ctkCheckBox")
 
 
 @parameterNodeGuiConnector
@@ -201,7 +178,7 @@ class _PushButton(_SignalConnector):
 
     @staticmethod
     def canRepresent(widget, datatype):
-        return _split(datatype)[0] is bool and _is_a(widget, "QPushButton")
+        return split(datatype)[0] is bool and _is_a(widget, "QPushButton")
 
     def __init__(self, widget, datatype):
         super().__init__(widget, datatype)
@@ -216,11 +193,11 @@ class _WholeNumber(_SignalConnector):
 
     @staticmethod
     def canRepresent(widget, datatype):
-        return _split(datatype)[0] is int and _is_a(widget, "QSlider", "QSpinBox")
+        return split(datatype)[0] is int and _is_a(widget, "QSlider", "QSpinBox")
 
     def __init__(self, widget, datatype):
         super().__init__(widget, datatype)
-        annotations = _split(datatype)[1]
+        annotations = split(datatype)[1]
         step = _first(annotations, SingleStep)
         if step is not None:
             widget.singleStep = step.value
@@ -236,7 +213,7 @@ class _FloatingPoint(_SignalConnector):
 
     @staticmethod
     def canRepresent(widget, datatype):
-        return _split(datatype)[0] is float and _is_a(
+        return split(datatype)[0] is float and _is_a(
             widget,
             "QDoubleSpinBox",
             "ctkSliderWidget",
@@ -248,7 +225,7 @@ class _FloatingPoint(_SignalConnector):
 
     def __init__(self, widget, datatype):
         super().__init__(widget, datatype)
-        annotations = _split(datatype)[1]
+        annotations = split(datatype)[1]
         decimals, step = _first(annotations, Decimals), _first(annotations, SingleStep)
         if decimals is not None and not _is_a(widget, "ctkDoubleSlider"):
             widget.decimals = decimals.value
@@ -285,14 +262,12 @@ class _Items(_SignalConnector):
 class _Choices(_Items):
     @staticmethod
     def canRepresent(widget, datatype):
-        bare = _split(datatype)[0]
+        bare = split(datatype)[0]
         return bare in (int, float, str, bool) and _is_a(widget, "QComboBox", "ctkComboBox")
 
     def __init__(self, widget, datatype):
-        from .parameter_node_wrapper import Choice
-
         super().__init__(widget, datatype)
-        choice = _first(_split(datatype)[1], Choice)
+        choice = _first(split(datatype)[1], Choice)
         if choice is None:
             raise RuntimeError("a combo box cannot show a value without the annotation Choice")
         self._fill(map(str, choice.choices), list(choice.choices))
@@ -302,13 +277,13 @@ class _Choices(_Items):
 class _Members(_Items):
     @staticmethod
     def canRepresent(widget, datatype):
-        bare = _split(datatype)[0]
+        bare = split(datatype)[0]
         is_enum = isinstance(bare, type) and issubclass(bare, enum.Enum)
         return is_enum and _is_a(widget, "QComboBox", "ctkComboBox")
 
     def __init__(self, widget, datatype):
         super().__init__(widget, datatype)
-        bare = _split(datatype)[0]
+        bare = split(datatype)[0]
         label = getattr(bare, "label", lambda member: member.name)
         selected = list(bare)[widget.currentIndex]
         self._fill(map(label, bare), list(bare))
@@ -321,7 +296,7 @@ class _Line(_SignalConnector):
 
     @staticmethod
     def canRepresent(widget, datatype):
-        return _split(datatype)[0] is str and _is_a(widget, "QLineEdit")
+        return split(datatype)[0] is str and _is_a(widget, "QLineEdit")
 
     def write(self, value):
         # Writing moves the cursor to the end, also when the text came from there.
@@ -335,7 +310,7 @@ class _Label(_SignalConnector):
 
     @staticmethod
     def canRepresent(widget, datatype):
-        return _split(datatype)[0] is str and _is_a(widget, "QLabel")
+        return split(datatype)[0] is str and _is_a(widget, "QLabel")
 
     def _connect(self):
         """A label does not tell that its text has changed."""
@@ -349,7 +324,7 @@ class _Text(_SignalConnector):
 
     @staticmethod
     def canRepresent(widget, datatype):
-        return _split(datatype)[0] is str and _is_a(widget, "QTextEdit")
+        return split(datatype)[0] is str and _is_a(widget, "QTextEdit")
 
 
 @parameterNodeGuiConnector
@@ -375,8 +350,8 @@ def _node_classes(datatype):
     """Return the node classes of a type, empty if it is not made of node classes and None only."""
     import slicer
 
-    bare = _split(datatype)[0]
-    arms = [_split(arm)[0] for arm in typing.get_args(bare)] if typing.get_origin(bare) else [bare]
+    bare = split(datatype)[0]
+    arms = [split(arm)[0] for arm in typing.get_args(bare)] if typing.get_origin(bare) else [bare]
     classes = [arm for arm in arms if arm is not type(None)]
     if all(isinstance(cls, type) and issubclass(cls, slicer.vtkMRMLNode) for cls in classes):
         return classes

@@ -15,15 +15,28 @@ https://slicer.readthedocs.io/en/latest/developer_guide/parameter_nodes.html. Ot
 parameter packs, paths, colors, Any) raise a NotImplementedError.
 """
 
-import abc
-import enum
 import logging
-import types
 import typing
 import weakref
 
-from .parameter_gui import Decimals, GuiConnector, SingleStep, createGuiConnector, parameterNodeGuiConnector
-from .unavailable import NotAvailableHeadless, NotInModuleHeadless
+from .parameter_annotations import (
+    Choice,
+    Decimals,
+    Default,
+    Exclude,
+    IsInstance,
+    Maximum,
+    Minimum,
+    NotNone,
+    SingleStep,
+    Validator,
+    WithinRange,
+    split,
+    split_validators,
+)
+from .parameter_gui import GuiConnector, createGuiConnector, parameterNodeGuiConnector
+from .parameter_storage import storage_for, validate
+from .unavailable import NotInModuleHeadless
 
 __all__ = [
     "parameterNodeWrapper",
@@ -55,309 +68,15 @@ def __getattr__(name):
     raise NotInModuleHeadless(f"slicer.parameterNodeWrapper.{name}")
 
 
-# --- Annotations ---
-
-
-class Default:
-    """Default value of a parameter; a generator, if given, is called for every use."""
-
-    def __init__(self, value=None, *, generator=None):
-        self._value = value
-        self._generator = generator
-
-    @property
-    def value(self):
-        """The default value."""
-        return self._generator() if self._generator else self._value
-
-    def __eq__(self, other):
-        if not isinstance(other, Default):
-            return False
-        return (self._value, self._generator) == (other._value, other._generator)
-
-    def __repr__(self):
-        return f"Default(value={self._value!r}, generator={self._generator!r})"
-
-
-class Validator(abc.ABC):
-    """Base of the checks that run before a value is stored."""
-
-    @abc.abstractmethod
-    def validate(self, value):
-        """Raise an exception, normally a ValueError, if the value is not acceptable."""
-
-
-class NotNone(Validator):
-    """Refuses None with a ValueError."""
-
-    def validate(self, value):
-        """Raise ValueError for None."""
-        if value is None:
-            raise ValueError("a value is needed, not None")
-
-
-class _IsNone(Validator):
-    def validate(self, value):
-        if value is not None:
-            raise ValueError(f"only None is possible, not {value!r}")
-
-
-class IsInstance(Validator):
-    """Refuses values of another type with a TypeError; None passes."""
-
-    def __init__(self, classtype):
-        self.classtype = classtype
-
-    def validate(self, value):
-        """Raise TypeError unless the value is None or an instance of the type."""
-        if value is not None and not isinstance(value, self.classtype):
-            raise TypeError(f"the type must be {self.classtype}, not {type(value)} ({value!r})")
-
-
-class WithinRange(Validator):
-    """Refuses values outside a range, ends included, with a ValueError."""
-
-    def __init__(self, minimum, maximum):
-        self.minimum = minimum
-        self.maximum = maximum
-
-    def validate(self, value):
-        """Raise ValueError unless minimum <= value <= maximum, also for NaN."""
-        if not self.minimum <= value <= self.maximum:
-            raise ValueError(f"{value!r} is outside of {self.minimum} to {self.maximum}")
-
-
-class Minimum(Validator):
-    """Refuses values below a minimum with a ValueError."""
-
-    def __init__(self, minimum):
-        self.minimum = minimum
-
-    def validate(self, value):
-        """Raise ValueError if value < minimum."""
-        if value < self.minimum:
-            raise ValueError(f"{value!r} is below {self.minimum}")
-
-
-class Maximum(Validator):
-    """Refuses values above a maximum with a ValueError."""
-
-    def __init__(self, maximum):
-        self.maximum = maximum
-
-    def validate(self, value):
-        """Raise ValueError if value > maximum."""
-        if value > self.maximum:
-            raise ValueError(f"{value!r} is above {self.maximum}")
-
-
-class Choice(Validator):
-    """Refuses values that are not among the choices with a ValueError."""
-
-    def __init__(self, choices):
-        self.choices = choices
-
-    def validate(self, value):
-        """Raise ValueError unless the value is one of the choices."""
-        if value not in self.choices:
-            raise ValueError(f"{value!r} is none of {self.choices}")
-
-
-class Exclude(Validator):
-    """Refuses the values listed with a ValueError."""
-
-    def __init__(self, excludedValues):
-        self.excludedValues = excludedValues
-
-    def validate(self, value):
-        """Raise ValueError if the value is excluded."""
-        if value in self.excludedValues:
-            raise ValueError(f"{value!r} is excluded")
-
-
-# --- How a value of each type is kept in the node ---
-
-
-class _Text:
-    """A value kept as the text of one parameter. `accepts` tells which Python types it can store."""
-
-    def __init__(self, accepts, default, to_text, from_text, validators):
-        self.accepts = accepts
-        self.default = default
-        self.validators = validators
-        self._to_text = to_text
-        self._from_text = from_text
-
-    def is_in(self, node, name):
-        return node.HasParameter(name)
-
-    def write(self, node, name, value):
-        node.SetParameter(name, self._to_text(value))
-
-    def read(self, node, name):
-        return self._from_text(node.GetParameter(name))
-
-    def remove(self, node, name):
-        node.UnsetParameter(name)
-
-
-class _NodeReference:
-    """A MRML node or None, kept as a node reference."""
-
-    default = None
-
-    def __init__(self, node_class):
-        import slicer
-
-        # As in Slicer, any node class is a candidate; the validator then picks the right one.
-        self.accepts = lambda type_: issubclass(type_, slicer.vtkMRMLNode)
-        self.validators = [IsInstance(node_class)]
-
-    def is_in(self, node, name):
-        return node.HasParameter(name)
-
-    def write(self, node, name, value):
-        # A reference to nothing leaves no trace: the empty parameter tells None from never set.
-        node.SetParameter(name, "")
-        node.SetNodeReferenceID(name, None if value is None else value.GetID())
-
-    def read(self, node, name):
-        return node.GetNodeReference(name)
-
-    def remove(self, node, name):
-        node.UnsetParameter(name)
-        node.RemoveNodeReferenceIDs(name)
-
-
-class _Alternatives:
-    """A value of one of several types, kept by the storage of the first one that takes it."""
-
-    validators = ()
-    accepts = staticmethod(lambda type_: False)
-
-    def __init__(self, storages):
-        self._storages = storages
-        optional = len(storages) == 2 and storages[1].accepts(type(None))
-        self.default = None if optional else storages[0].default
-
-    def is_in(self, node, name):
-        return any(storage.is_in(node, f"{name}.{i}") for i, storage in enumerate(self._storages))
-
-    def write(self, node, name, value):
-        index = self._index_for(value)
-        modifying = node.StartModify()
-        try:
-            self.remove(node, name)
-            self._storages[index].write(node, f"{name}.{index}", value)
-        finally:
-            node.EndModify(modifying)
-
-    def read(self, node, name):
-        for index, storage in enumerate(self._storages):
-            if storage.is_in(node, f"{name}.{index}"):
-                return storage.read(node, f"{name}.{index}")
-        raise KeyError(f"the parameter node has no value for {name}")
-
-    def remove(self, node, name):
-        for index, storage in enumerate(self._storages):
-            storage.remove(node, f"{name}.{index}")
-
-    def _index_for(self, value):
-        refusal = None
-        for index, storage in enumerate(self._storages):
-            if storage.accepts(type(value)):
-                try:
-                    _validate(storage, value)
-                except Exception as error:
-                    refusal = error
-                else:
-                    return index
-        raise refusal or TypeError(f"no alternative takes a {type(value)} ({value!r})")
-
-
-def _validate(storage, value):
-    for validator in storage.validators:
-        validator.validate(value)
-
-
-def _number(type_):
-    # A float parameter takes an int too; an int parameter takes no float.
-    checks = [NotNone(), IsInstance((int, float) if type_ is float else int)]
-    # Alternatives are told apart by exact type, and int and float count as the same kind there.
-    return _Text(lambda t: t in (int, float), 0, str, type_, checks)
-
-
-def _enumeration(type_):
-    def member(name):
-        try:
-            return type_[name]
-        except KeyError:
-            raise ValueError(f"{name!r} is no member of {type_}") from None
-
-    if len(type_) == 0:
-        raise ValueError(f"{type_} has no member to be the default")
-    first = next(iter(type_))
-    return _Text(lambda t: issubclass(t, enum.Enum), first, lambda v: v.name, member, [IsInstance(type_)])
-
-
-def _storage_for(type_, validators):
-    """Return the storage for a type without annotations; the given checks run after the type's own."""
-    import slicer
-
-    if type_ in (int, float):
-        storage = _number(type_)
-    elif type_ is str:
-        storage = _Text(lambda t: t is str, "", str, str, [NotNone(), IsInstance(str)])
-    elif type_ is bool:
-        checks = [NotNone(), IsInstance(bool)]
-        storage = _Text(lambda t: t is bool, False, str, lambda text: text == "True", checks)
-    elif type_ is type(None):
-        storage = _Text(lambda t: t is type(None), None, lambda _: "True", lambda _: None, [_IsNone()])
-    elif isinstance(type_, type) and issubclass(type_, enum.Enum):
-        storage = _enumeration(type_)
-    elif isinstance(type_, type) and issubclass(type_, slicer.vtkMRMLNode):
-        storage = _NodeReference(type_)
-    elif typing.get_origin(type_) is typing.Union or isinstance(type_, types.UnionType):
-        storage = _Alternatives([_annotated_storage(arm) for arm in typing.get_args(type_)])
-    else:
-        raise NotAvailableHeadless(f"a parameter of type {type_}")
-    storage.validators = [*storage.validators, *validators]
-    return storage
-
-
-def _split(annotated):
-    """Return the bare type and the list of its annotations."""
-    if typing.get_origin(annotated) is typing.Annotated:
-        type_, *annotations = typing.get_args(annotated)
-        return type_, annotations
-    return annotated, []
-
-
-def _annotated_storage(annotated):
-    type_, annotations = _split(annotated)
-    validators, others = _split_validators(annotations)
-    if others:
-        logging.warning("Unused annotations: %s", others)
-    return _storage_for(type_, validators)
-
-
-def _split_validators(annotations):
-    validators = [item for item in annotations if isinstance(item, Validator)]
-    return validators, [item for item in annotations if not isinstance(item, Validator)]
-
-
-# --- The wrapper ---
-
-
 class _Parameter:
     """One annotated attribute of the wrapper class; the same for all instances."""
 
     def __init__(self, owner, name, annotated):
         self.basename = name
         self.unalteredType = annotated
-        type_, annotations = _split(annotated)
-        validators, annotations = _split_validators(annotations)
-        self.storage = _storage_for(type_, validators)
+        type_, annotations = split(annotated)
+        validators, annotations = split_validators(annotations)
+        self.storage = storage_for(type_, validators)
         if hasattr(owner, name):
             self.default = Default(getattr(owner, name))
         else:
@@ -396,7 +115,7 @@ class _Value:
             self._node.RemoveObserver(self._tag)
 
     def _store(self, value):
-        _validate(self.parameter.storage, value)
+        validate(self.parameter.storage, value)
         self.parameter.storage.write(self._node, self._name, value)
 
     def _fetch(self):

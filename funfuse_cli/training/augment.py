@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from FunFuseSlicer.Logic.errors import InputError
 
-from .pairs import Pair, to_unit
+from .pair import Pair
+from .pairs import to_unit
 from .uptake import atlas_table
 
 MINIMUM_FILLED = 0.25

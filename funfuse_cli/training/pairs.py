@@ -1,7 +1,6 @@
 """Finds and reads training pairs, and splits them by patient, never by slice."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, List, Tuple
 
@@ -11,23 +10,14 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.preprocessing import full_range
 
+from .pair import MINIMUM_FILLED, Pair, read_image
+from .volumes import read_slices, volume_paths
+
 MRI_NAMES = ("mri",)
 FUNCTION_NAMES = ("pet", "spect", "fdg")
 # Folders named so are views of one patient, who is the folder above: splitting them would leak.
 ORIENTATIONS = ("axial", "coronal", "sagittal")
 PICTURES = (".png", ".tif", ".tiff", ".bmp")
-
-# A slice with less than this share of non-zero pixels teaches nothing.
-MINIMUM_FILLED = 0.02
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two registered images of one slice: (rows, columns), uint8, uint16 or float32 in [0, 1]."""
-
-    patient: str
-    mri: np.ndarray
-    pet: np.ndarray
 
 
 def read_pairs(folders: Iterable) -> List[Pair]:
@@ -39,8 +29,6 @@ def read_pairs(folders: Iterable) -> List[Pair]:
 
     :raises InputError: a folder holds no pair, or the images of a pair differ in size or place.
     """
-    from .volumes import read_slices, volume_paths  # which builds on this module
-
     pairs = []
     for folder in folders:
         folder = Path(folder)
@@ -117,14 +105,6 @@ def _read(patient: str, mri_path: Path, pet_path: Path) -> List[Pair]:
     if ((mri > 0) & (pet > 0)).mean() < MINIMUM_FILLED:
         return []
     return [Pair(patient, mri, pet)]
-
-
-def read_image(path: Path) -> sitk.Image:
-    """:raises InputError: the file is no image, or damaged."""
-    try:
-        return sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as an image: remove or replace it.") from error
 
 
 def to_unit(array: np.ndarray) -> np.ndarray:

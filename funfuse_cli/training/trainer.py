@@ -16,7 +16,8 @@ from .descent import Descent
 from .loss import WINDOW, fusion_terms
 from .objective import Objective, Terms, make_objective, negative_parts
 from .options import TrainingOptions
-from .pairs import Pair, fingerprint, to_unit
+from .pair import Pair
+from .pairs import fingerprint, to_unit
 from .variants import Network, build_network
 
 LAMBDAS = (0.0, 0.2, 0.5, 0.8, 1.0)

@@ -9,7 +9,7 @@ from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, to_axial, volume_from_sitk
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 
-from .pairs import MINIMUM_FILLED, Pair, read_image
+from .pair import MINIMUM_FILLED, Pair, read_image
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 MRI_NAMES = ("mri", "mr", "t1", "t1w", "t2", "t2w", "flair")

@@ -4,7 +4,8 @@ Slicer's Python modules `qt` and `ctk` come from PythonQt. Here PySide6's classe
 first of them is asked for, until they behave like PythonQt's; on top of them stand the few widgets of CTK and
 of Slicer that a panel needs, made for tests. Nothing is shown: Qt's platform is "offscreen".
 
-- `start`: the one QApplication, its style and font, and which names `qt`, `ctk` and `slicer` get.
+- `start`: the one QApplication, its style and font, and the modules `qt` and `ctk`.
+- `names`: which widgets of CTK and Slicer exist here.
 - `pythonqt`: properties as attributes, `connect` by signature, strict attributes.
 - `dialogs`: nothing may wait for a user.
 - `settings`: QSettings in memory.

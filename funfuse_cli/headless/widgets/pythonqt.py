@@ -31,7 +31,7 @@ import types
 import shiboken6
 from PySide6 import QtCore
 
-# Exceptions of connected functions, oldest first; see funfuse_cli.headless.qt_events.slot_errors.
+# Exceptions of connected functions, oldest first; see `headless.qt_events`.
 slot_errors = []
 
 _connections = {}

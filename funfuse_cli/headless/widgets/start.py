@@ -4,7 +4,6 @@ Nothing here imports PySide6 before a widget is wanted: the command line works w
 """
 
 import atexit
-import importlib
 import importlib.util
 import logging
 import os
@@ -13,25 +12,8 @@ import sys
 import types
 
 from ..unavailable import NotAvailableHeadless, NotInModuleHeadless
+from . import names
 from .settings import QSettings
-
-_CTK = {
-    "ctkCheckBox": "small_widgets",
-    "ctkCollapsibleButton": "collapsible_button",
-    "ctkComboBox": "combo_box",
-    "ctkDoubleSlider": "double_slider",
-    "ctkDoubleSpinBox": "double_slider",
-    "ctkSliderWidget": "double_slider",
-}
-_SLICER = {
-    "qMRMLColorTableComboBox": "node_combo_box",
-    "qMRMLNodeComboBox": "node_combo_box",
-    "qMRMLSliderWidget": "mrml_widgets",
-    "qMRMLSpinBox": "mrml_widgets",
-    "qMRMLWidget": "mrml_widgets",
-    "qSlicerScriptedLoadableModuleWidget": "module_widget",
-    "qSlicerWidget": "mrml_widgets",
-}
 
 # What slicer.util needs in functions that work without Qt: see `_without_qt`.
 _FLAGS = dict(NoButton=0, Ok=0x400, Yes=0x4000, No=0x10000, Retry=0x80000, Close=0x200000, Cancel=0x400000)
@@ -135,7 +117,7 @@ def _qt_attribute(name):
     except ImportError as error:
         return _without_qt(name, error)
     if name == "QUiLoader":
-        from .ui_files import QUiLoader
+        from .ui_files import QUiLoader  # which needs PySide6
 
         return QUiLoader
     for module in _started["modules"]:
@@ -160,23 +142,23 @@ def _refuse(self, *_args, **_kwargs):
     raise NotAvailableHeadless(f"qt.{type(self).__name__}()")
 
 
-def _widget(table, name):
+def _widget(name):
     start()
-    return getattr(importlib.import_module(f"funfuse_cli.headless.widgets.{table[name]}"), name)
+    return names.widget_class(name)
 
 
 def _ctk_attribute(name):
     if name.startswith("__"):
         raise AttributeError(f"module 'ctk' has no attribute {name!r}")
-    if name not in _CTK:
+    if name not in names.CTK:
         raise NotInModuleHeadless(f"ctk.{name}")
-    return _widget(_CTK, name)
+    return _widget(name)
 
 
 def _slicer_attribute(name):
-    if name not in _SLICER:
+    if name not in names.SLICER:
         raise AttributeError(f"module 'slicer' has no attribute {name!r}")
-    return _widget(_SLICER, name)
+    return _widget(name)
 
 
 def make_qt_module():
@@ -197,16 +179,3 @@ def make_ctk_module():
 def add_to_slicer(slicer):
     """Give the package `slicer` its widget classes."""
     slicer.__getattr__ = _slicer_attribute
-
-
-def widget_class(name):
-    """Return the class of CTK's or Slicer's widget of that name, or None."""
-    for table in (_CTK, _SLICER):
-        if name in table:
-            return _widget(table, name)
-    return None
-
-
-def widget_names():
-    """Return the names of all widgets of CTK and Slicer that exist here."""
-    return [*_CTK, *_SLICER]

@@ -9,8 +9,8 @@ import xml.etree.ElementTree as ElementTree
 from PySide6 import QtCore, QtUiTools
 
 from ..unavailable import NotAvailableHeadless
+from .names import CTK, SLICER, widget_class
 from .pythonqt import connect
-from .start import widget_class, widget_names
 
 
 class QUiLoader(QtUiTools.QUiLoader):
@@ -25,7 +25,7 @@ class QUiLoader(QtUiTools.QUiLoader):
         :raises ValueError: if a connection names a signal, slot or object that does not exist.
         """
         root = ElementTree.fromstring(bytes(device.readAll().data()))
-        known = {*self.availableWidgets(), *widget_names(), "Line"}
+        known = {*self.availableWidgets(), *CTK, *SLICER, "Line"}
         for element in root.iter("widget"):
             if element.get("class") not in known:
                 raise NotAvailableHeadless(f"{element.get('class')} ({element.get('name')})")
