@@ -15,12 +15,12 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def main(arguments: List[str]) -> int:
-    """Measure, print a table and what is required, and write JSON and a page where asked for."""
+    """Measure, print the times and what is promised, and write JSON and the page's data where asked for."""
     command = parser()
     options = command.parse_args(arguments)
-    if options.page and options.only:
-        command.error("--page needs all measurements: leave out --only")
-    for file in filter(None, (options.json, options.page)):
+    if options.docs and options.only:
+        command.error("--docs needs all measurements: leave out --only")
+    for file in filter(None, (options.json, options.docs and options.docs / "data" / "speed_times.csv")):
         # What cannot be written should fail now, not in half an hour.
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -36,43 +36,37 @@ def run(settings: Settings, options) -> int:
     from ..benchmarks import report
 
     facts = {**machine(), "threads": torch.get_num_threads()}
-    print(report.machine_text(facts))
+    print(", ".join(f"{name} {value}" for name, value in facts.items()))
     if facts["cores"] != 2:
-        print("What is wanted below is meant for two cores; on Linux: taskset -c 0,1 python3 funfuse.py ...")
+        print("The promises below are meant for two cores; on Linux: taskset -c 0,1 python3 funfuse.py ...")
     sections, figures = {}, dict.fromkeys(report.KEYS)
     notes = dict.fromkeys(report.KEYS, report.LEFT_OUT)
     for name in options.only or BENCHMARKS:
         module, text = BENCHMARKS[name]
-        print(f"\n{text}\n  {'milliseconds':<62}     median    fastest    slowest    n", flush=True)
+        print(f"\n{text}", flush=True)
         section = sections[name] = importlib.import_module(module).measure(settings)
         figures.update(section.figures)
         notes.update({key: section.notes.get(key) for key in section.figures}, **section.notes)
-        for row in section.rows:
-            print(report.row_text(row), flush=True)
+        print(report.on_screen(report.times({name: section}).iloc[:, 1:7], ".1f"), flush=True)
     notes = {key: text for key, text in notes.items() if text}
-    print("\nRequired of two cores, float32 unless said")
-    for requirement in report.REQUIREMENTS:
-        print(f"  {requirement.what:<62} {requirement.line(figures, notes)}")
+    promises = report.promises(figures, notes)
+    print("\nPromised for two cores, float32 unless said\n" + report.on_screen(promises, ".4g"))
     if options.json:
         content = {
             **figures,
             "threads": facts["threads"],
             "cpu": facts["processor"],
             "machine": facts,
-            "required": [
-                {"what": r.what, "value": r.value(figures), "wanted": r.wanted, "kept": r.kept(figures)}
-                for r in report.REQUIREMENTS
-            ],
+            "required": promises[["what", "value", "wanted", "kept"]].to_dict("records"),
             "results": {name: section.rows for name, section in sections.items()},
             "notes": notes,
         }
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         options.json.write_text(text + "\n", encoding="utf-8")
-    if options.page:
-        plot = options.page.parent / "images" / f"{options.page.stem}.png"
-        report.plot_volumes([row for row in sections["volume"].rows if "size" in row], plot)
-        content = report.page(facts, sections, figures, notes, f"images/{plot.name}")
-        options.page.write_text(content, encoding="utf-8")
+    if options.docs:
+        times = report.times(sections)
+        report.write_data(options.docs / "data", facts, promises, times)
+        report.plot_volumes(times, options.docs / "images" / "speed.png")
     return 0
 
 
@@ -95,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--quick", action="store_true", help="fewer repeats, and no large volumes")
     result.add_argument("--repeats", type=_count, help="of what does not take long (default: 10; quick: 4)")
     result.add_argument("--json", type=Path, metavar="FILE", help="write the figures for machines, too")
-    result.add_argument("--page", type=Path, metavar="FILE", help="write docs/speed.md and its picture anew")
+    result.add_argument(
+        "--docs", type=Path, metavar="DIR", help="write DIR/data/speed_* and DIR/images/speed.png anew"
+    )
     result.add_argument(
         "--data",
         type=Path,

@@ -9,4 +9,5 @@ STUDIES = {
     "weights": ("funfuse_cli.studies.weights", "the metrics over λ and Ω, with heat maps"),
     "registration": ("funfuse_cli.studies.registration", "known displacements; writes docs/registration.md"),
     "robustness": ("funfuse_cli.studies.robustness", "odd inputs and many runs; writes docs/robustness.md"),
+    "speed": ("funfuse_cli.studies.speed", "times and memory of the command benchmark, for docs/speed.md"),
 }
