@@ -4,7 +4,7 @@ RGB(Ω) is linear in Ω (see :mod:`color`): the gray image at 0, less Ω times w
 darker. Both are kept as bytes, so that a new Ω costs a few copies of the volume and no color is looked up.
 """
 
-from typing import Optional
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -33,9 +33,9 @@ class ColorEnds:
         self._source, self._table, self._balance = source, table, balance
         self._gray, self._drop = (np.empty((*shape, 3), np.uint8) for _ in range(2))
         # By plane, the rows that are not black; None for planes whose ends are not computed yet.
-        self._rows = [None] * shape[0]
+        self._rows: List[Optional[Tuple[int, int]]] = [None] * shape[0]
         self._cleared = [False] * shape[0]
-        self._gathered = {}
+        self._gathered: Dict[tuple, List[np.ndarray]] = {}
         self._scratch = [np.empty((*shape[1:], 3), kind) for kind in (np.uint16, np.uint8)]
 
     @property
@@ -43,28 +43,32 @@ class ColorEnds:
         """Whether all planes are computed."""
         return None not in self._rows
 
-    def add(self, plane: int) -> None:
-        """Compute the ends of a plane, unless they are there."""
-        if self._rows[plane] is not None:
-            return
+    def add(self, plane: int) -> Tuple[int, int]:
+        """Compute the ends of a plane, unless they are there.
+
+        :return: the first row that is not black, and the one after the last.
+        """
+        known = self._rows[plane]
+        if known is not None:
+            return known
         where = (slice(plane, plane + 1),)
         gray, color = (self._source.colors(self._table, omega, self._balance, where) for omega in (0.0, 1.0))
         self._gray[where] = gray
         np.subtract(gray, color, out=self._drop[where])
         rows = np.flatnonzero(gray[0, :, :, 0].any(axis=1))
-        self._rows[plane] = (rows[0], rows[-1] + 1) if len(rows) else (0, 0)
+        found = self._rows[plane] = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        return found
 
     def paint_plane(self, colors: np.ndarray, plane: int, omega: float) -> None:
         """Write a plane for an Ω into the volume's colors, uint8 (k, j, i, 3); within two levels of 255."""
-        self.add(plane)
+        first, end = self.add(plane)
         if not self._cleared[plane]:
             # Whatever Ω is, the same rows are black.
             colors[plane], self._cleared[plane] = 0, True
-        first, end = self._rows[plane]
         where = (plane, slice(first, end))
         # Arrays made anew for every plane would cost as much again.
-        scratch = [array[: end - first] for array in self._scratch]
-        _mix(self._gray[where], self._drop[where], omega, *scratch, colors[where])
+        words, octets = (array[: end - first] for array in self._scratch)
+        _mix(self._gray[where], self._drop[where], omega, words, octets, colors[where])
 
     def colors(self, where: Index, omega: float) -> np.ndarray:
         """uint8 RGB of any part of a complete volume."""
@@ -77,12 +81,15 @@ class ColorEnds:
                 if len(self._gathered) >= MOST_GATHERED:
                     self._gathered.clear()
                 self._gathered[key] = gathered
-        mixed = np.empty_like(gathered[0])
-        _mix(*gathered, omega, np.empty(mixed.shape, np.uint16), np.empty_like(mixed), mixed)
+        gray, drop = gathered
+        mixed = np.empty_like(gray)
+        _mix(gray, drop, omega, np.empty(mixed.shape, np.uint16), np.empty_like(mixed), mixed)
         return mixed
 
 
-def _mix(gray, drop, omega: float, words, octets, out) -> None:
+def _mix(
+    gray: np.ndarray, drop: np.ndarray, omega: float, words: np.ndarray, octets: np.ndarray, out: np.ndarray
+) -> None:
     """``gray - omega * drop`` into ``out``, all bytes of one shape.
 
     Ω goes in 256 steps: 16 bits hold their product with a byte.

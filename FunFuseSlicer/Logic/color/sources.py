@@ -6,9 +6,10 @@ from typing import Optional, Tuple
 import numpy as np
 
 from ..volumes.preprocessing import robust_scale
+from ..volumes.slabs import Index
 from .colorize import balanced, colorize
 
-WHOLE = (slice(None),)
+WHOLE: Index = (slice(None),)
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,20 @@ class ColorSource:
     functional: np.ndarray
     scale: float
 
-    def brightness(self, balance: float, where=WHOLE) -> np.ndarray:
+    def brightness(self, balance: float, where: Index = WHOLE) -> np.ndarray:
         """V in [0, 1] of a part.
 
         :param where: an index into the arrays.
         """
-        parts = [part[where] for part in self.value]
-        value = balanced(*parts, balance) if len(parts) == 2 else parts[0]
+        first, *second = (part[where] for part in self.value)
+        value = balanced(first, second[0], balance) if second else first
         return np.clip(value, 0.0, 1.0)
 
-    def function(self, where=WHOLE) -> np.ndarray:
+    def function(self, where: Index = WHOLE) -> np.ndarray:
         """The functional term in [0, 1] of a part."""
         return np.clip(self.functional[where] * np.float32(1.0 / self.scale), 0.0, 1.0)
 
-    def colors(self, table: np.ndarray, omega: float, balance: float, where=WHOLE) -> np.ndarray:
+    def colors(self, table: np.ndarray, omega: float, balance: float, where: Index = WHOLE) -> np.ndarray:
         """uint8 RGB of a part, see :func:`color.colorize`."""
         return colorize(self.brightness(balance, where), self.function(where), table, omega)
 

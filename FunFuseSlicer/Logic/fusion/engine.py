@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Generator, List, Optional, Sequence, Tuple
+from typing import Generator, List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -63,10 +63,21 @@ class FusedSlices:
     notes: Tuple[str, ...] = ()
 
 
+class Slices(Protocol):
+    """An array (slices, rows, columns), or whatever else gives a slice when indexed by its number."""
+
+    @property
+    def shape(self) -> Tuple[int, ...]:
+        """(slices, rows, columns)."""
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        """One slice, (rows, columns)."""
+
+
 def fuse_slices(
     network,
-    mri: np.ndarray,
-    pet: np.ndarray,
+    mri: Slices,
+    pet: Slices,
     device: torch.device,
     gradients: bool = False,
     monitor: Optional[Monitor] = None,
@@ -92,8 +103,8 @@ def fuse_slices(
 
 def fuse_slices_steps(
     network,
-    mri: Sequence[np.ndarray],
-    pet: Sequence[np.ndarray],
+    mri: Slices,
+    pet: Slices,
     device: torch.device,
     gradients: bool = False,
     workers: Optional[int] = None,
@@ -105,8 +116,7 @@ def fuse_slices_steps(
 
     :param network: see :class:`network.TwoLaneNetwork`; for one λ (``at_lambda``). One that gives the fused
         image alone, without ``parts``, needs no more than ``fuse``, as :class:`fuser.MethodNetwork`.
-    :param mri: (slices, rows, columns) in [0, 1], any strides, or whatever has that ``shape`` and gives a
-        slice when indexed by its number; ``pet`` likewise.
+    :param mri: in [0, 1], arrays with any strides; ``pet`` likewise.
     :param gradients: compute equation (5) as well.
     :param workers: on a CPU, slices under way at once; None for as many as PyTorch would take threads.
     :param precision: "float32", or "bfloat16" where the processor has it and the image stays within 0.01;
@@ -130,12 +140,15 @@ def fuse_slices_steps(
         device = yield from _in_batches(job, device)
     if device.type == "cpu":
         yield from _in_workers(job, workers or torch.get_num_threads())
-    # By kind: fused, MRI part, PET part, ∇F_I1, ∇F_I2; None where not asked for.
-    found = iter(outputs)
-    asked = (True, parts, parts, gradients, gradients)
-    arrays = [next(found) if wanted else None for wanted in asked]
+    fused, *others = outputs
+    found, asked = iter(others), (parts, parts, gradients, gradients)
+    mri_part, pet_part, mri_gradient, pet_gradient = (next(found) if wanted else None for wanted in asked)
     return FusedSlices(
-        *arrays,
+        fused,
+        mri_part,
+        pet_part,
+        mri_gradient,
+        pet_gradient,
         slices=job.filled,
         seconds=time.perf_counter() - start,
         device=str(device),
@@ -200,8 +213,9 @@ class _Job:
 
     def finish(self, index: int, window, results: Sequence[np.ndarray], error: float) -> None:
         """Put the results of one slice in their place."""
+        place = (index, *window)
         for output, result in zip(self.outputs, results):
-            output[(index, *window)] = result
+            output[place] = result
         with self.lock:
             self.waiting.remove(index)
             self.filled += 1

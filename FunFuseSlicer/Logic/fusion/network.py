@@ -9,7 +9,7 @@ the forward pass, without autograd. At the end the fused image is kept within li
 inputs (see :mod:`limits`); where they change it, so they do its parts, which then still add up.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Union
+from typing import Dict, List, NamedTuple, Optional, Union, cast
 
 import torch
 from torch import Tensor, nn
@@ -125,7 +125,7 @@ class TwoLaneNetwork(ConditionableNetwork):
         for name in ("rebuild_1", "rebuild_2"):
             lanes = _leaky_relu_lanes(self._convolve(name, lanes, scales, lanes=2))
         low = torch.cat([self._low("mri", mri, scales), self._low("pet", pet, scales)])
-        mri_part, pet_part = self.convolutions["output"]((lanes + low) / 3.0).chunk(2)
+        mri_part, pet_part = self.convolution("output")((lanes + low) / 3.0).chunk(2)
         if self.training:
             return FusionParts(mri_part + pet_part, mri_part, pet_part)
         return FusionParts(*limit_parts(mri_part, pet_part, mri, pet))
@@ -139,7 +139,7 @@ class TwoLaneNetwork(ConditionableNetwork):
         for name in ("rebuild_1", "rebuild_2"):
             feature = _leaky_relu(self._convolve(name, feature, scales))
         low = self._low("mri", mri, scales) + self._low("pet", pet, scales)
-        fused = self.convolutions["output"]((feature + low) / 3.0)
+        fused = self.convolution("output")((feature + low) / 3.0)
         return fused if self.training else limit(fused, mri, pet)
 
     def at_lambda(self, lam: float) -> "TwoLaneNetwork":
@@ -152,19 +152,23 @@ class TwoLaneNetwork(ConditionableNetwork):
         if not self.conditioned:
             return self
         folded = TwoLaneNetwork(conditioned=False)
-        weight = self.convolutions["output"].weight
-        folded.to(device=weight.device, dtype=weight.dtype)
+        last = self.convolution("output").weight
+        folded.to(device=last.device, dtype=last.dtype)
         with torch.no_grad():
-            scales = self._scales(lam, weight)
-            for name, convolution in self.convolutions.items():
-                weight = convolution.weight
+            scales = self._scales(lam, last)
+            for name in LAYERS:
+                weight: Tensor = self.convolution(name).weight
                 if name in scales:
                     weight = weight * scales[name][0][:, None, None, None]
-                folded.convolutions[name].weight.copy_(weight)
+                folded.convolution(name).weight.copy_(weight)
         return folded.eval()
 
+    def convolution(self, name: str) -> nn.Conv2d:
+        """One of :data:`LAYERS`."""
+        return cast(nn.Conv2d, self.convolutions[name])
+
     def _convolve(self, name: str, x: Tensor, scales: Dict[str, Tensor], lanes: int = 1) -> Tensor:
-        x = self.convolutions[name](x)
+        x = self.convolution(name)(x)
         if name in scales:
             x = x * scales[name].repeat(lanes, 1)[:, :, None, None]
         return x
@@ -196,11 +200,12 @@ def initialize(network: TwoLaneNetwork, pairs: Optional[List] = None) -> None:
     F = -average. Where ``pairs`` (a list of (mri, pet) tensors) are given, the last layer's sign is
     flipped if the output anti-correlates with the average of the inputs.
     """
-    for name, convolution in network.convolutions.items():
+    for name in LAYERS:
+        weight = network.convolution(name).weight
         if name == "output":
-            nn.init.normal_(convolution.weight, std=0.02)
+            nn.init.normal_(weight, std=0.02)
         else:
-            nn.init.kaiming_normal_(convolution.weight, a=NEGATIVE_SLOPE)
+            nn.init.kaiming_normal_(weight, a=NEGATIVE_SLOPE)
     if pairs:
         with torch.no_grad():
             agreement = 0.0
@@ -209,4 +214,4 @@ def initialize(network: TwoLaneNetwork, pairs: Optional[List] = None) -> None:
                 fused, average = network.fuse(mri, pet, lam), (mri + pet) / 2
                 agreement += float(((fused - fused.mean()) * (average - average.mean())).sum())
             if agreement < 0:
-                network.convolutions["output"].weight.neg_()
+                network.convolution("output").weight.neg_()

@@ -60,15 +60,15 @@ class FusionOptions:
         for what, value in (("λ", self.lam), ("Ω", self.omega), ("balance", self.balance)):
             if not 0.0 <= value <= 1.0:
                 raise InputError(f"{what} must lie between 0 and 1, not {value}.")
-        for what, value, allowed in (
+        for what, choice, allowed in (
             ("method", self.method, tuple(method_labels())),
             ("mode", self.mode, MODES),
             ("device", self.device, DEVICES),
             ("normalization", self.normalization, NORMALIZATIONS),
             ("precision", self.precision, tuple(PRECISIONS)),
         ):
-            if value not in allowed:
-                raise InputError(f'Unknown {what} "{value}": choose one of {", ".join(allowed)}.')
+            if choice not in allowed:
+                raise InputError(f'Unknown {what} "{choice}": choose one of {", ".join(allowed)}.')
         if self.mode in NEED_PARTS and not self.uses_network:
             raise _without_parts(self.mode, method_labels()[self.method])
 
@@ -174,7 +174,9 @@ def fuse_volumes(
     """
     options = options or FusionOptions()
     order = axial_order(mri.ijk_to_ras)
-    stacks = [_unit_slices(*image, mask, order, options) for image in zip((mri, pet), ranges)]
+    mri_slices, pet_slices = (
+        _unit_slices(volume, dtype, mask, order, options) for volume, dtype in zip((mri, pet), ranges)
+    )
     if isinstance(network, Method):
         network, device, precision = MethodNetwork(network), torch.device("cpu"), "float32"
         parts = gradients = False
@@ -185,7 +187,8 @@ def fuse_volumes(
     outputs = [np.zeros(mri.array.shape, np.float32) for _ in range(kinds)]
     slices = fuse_slices(
         network,
-        *stacks,
+        mri_slices,
+        pet_slices,
         device,
         gradients,
         monitor,
@@ -198,10 +201,12 @@ def fuse_volumes(
             # The kernels reach a few pixels over the mask's edge; what the user masked stays black.
             output[mask == 0] = 0
     return Fusion(
-        *(outputs[:3] if parts else (outputs[0], None, None)),
-        stacks[1],
-        tuple(stack.high - stack.low for stack in stacks),
-        tuple(outputs[3:]) if gradients else None,
+        outputs[0],
+        outputs[1] if parts else None,
+        outputs[2] if parts else None,
+        pet_slices,
+        (mri_slices.high - mri_slices.low, pet_slices.high - pet_slices.low),
+        (outputs[3], outputs[4]) if gradients else None,
         slices,
     )
 
@@ -223,16 +228,18 @@ def color_source(fusion: Fusion, mode: str) -> ColorSource:
     :raises InputError: mode "gradient" of a pair that was fused without gradients, or a mode that needs the
         parts of one that was fused without them.
     """
-    if fusion.mri_part is None and mode in NEED_PARTS:
+    parts = None
+    if fusion.mri_part is not None and fusion.pet_part is not None:
+        parts = fusion.mri_part, fusion.pet_part
+    if parts is None and mode in NEED_PARTS:
         raise _without_parts(mode, "the method of this pair")
     if mode == "gradient":
         if fusion.gradients is None:
             raise InputError("The gradient mode needs a run in that mode: press Apply again.")
         return gradient_source(*fusion.gradients)
-    if mode == "uptake":
-        value = (fusion.fused,) if fusion.mri_part is None else (fusion.mri_part, fusion.pet_part)
-        return uptake_source(value, fusion.uptake, 1.0)
-    return contribution_source(fusion.mri_part, fusion.pet_part)
+    if parts is None or mode == "uptake":
+        return uptake_source(parts or (fusion.fused,), fusion.uptake, 1.0)
+    return contribution_source(*parts)
 
 
 def value_and_function(fusion: Fusion, mode: str, balance: float) -> Tuple[np.ndarray, np.ndarray]:
@@ -246,6 +253,7 @@ def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> n
 
     :param table: (n, 3) color table in [0, 1].
     """
+    assert options.mode is not None  # chosen when the options were made
     source = color_source(fusion, options.mode)
     result = np.empty((*fusion.fused.shape, 3), np.uint8)
     for where in slabs(fusion.fused.shape):

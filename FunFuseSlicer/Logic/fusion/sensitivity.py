@@ -20,4 +20,5 @@ def input_gradients(network, mri: Tensor, pet: Tensor) -> Tuple[Tensor, Tensor]:
     """
     with torch.enable_grad():
         mri, pet = mri.detach().requires_grad_(), pet.detach().requires_grad_()
-        return torch.autograd.grad(network.fuse(mri, pet).sum(), (mri, pet))
+        by_mri, by_pet = torch.autograd.grad(network.fuse(mri, pet).sum(), (mri, pet))
+    return by_mri, by_pet

@@ -53,7 +53,7 @@ class StripNetwork:
     """
 
     def __init__(self, network: TwoLaneNetwork, dtype: torch.dtype = torch.float32):
-        weights = {name: layer.weight.detach() for name, layer in network.convolutions.items()}
+        weights = {name: network.convolution(name).weight.detach() for name in LAYERS}
         weights["output"] = weights["output"] / 3.0
         self._dtype = dtype
         self._weights = {

@@ -66,7 +66,7 @@ def guided_filter(image: np.ndarray, guide: np.ndarray, radius: int, epsilon: fl
     :return: same size.
     """
 
-    def mean(values):
+    def mean(values: np.ndarray) -> np.ndarray:
         return ndimage.uniform_filter(values, 2 * int(radius) + 1, mode="reflect")
 
     mean_guide, mean_image = mean(guide), mean(image)

@@ -38,7 +38,7 @@ class Method:
             return None
         return f"{self.label} needs the Python package {lacking}: install it, or choose another method."
 
-    def __call__(self, mri: np.ndarray, pet: np.ndarray, **options) -> np.ndarray:
+    def __call__(self, mri: np.ndarray, pet: np.ndarray, **options: float) -> np.ndarray:
         """Fuse two images.
 
         :param mri: (rows, columns) in [0, 1], any floating type.

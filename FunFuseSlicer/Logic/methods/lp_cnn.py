@@ -19,7 +19,7 @@ import functools
 import io
 import math
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 from scipy import ndimage
@@ -28,6 +28,9 @@ from ..errors import ModelError
 from .interface import Method
 from .laplacian_pyramid import composed, decomposed, halved
 from .learned import REMEDY, read_learned
+
+if TYPE_CHECKING:
+    from .lp_cnn_network import SharpnessNetwork
 
 WEIGHTS_FILE = "lp_cnn.pt"
 WINDOW = np.ones(3)
@@ -99,7 +102,7 @@ def _local_sum(image: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1)
-def load_network(folder: Optional[Path] = None):
+def load_network(folder: Optional[Path] = None) -> "SharpnessNetwork":
     """The shipped network, ready to score.
 
     :raises ModelError: weights missing, damaged, or of another network.

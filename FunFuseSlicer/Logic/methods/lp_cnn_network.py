@@ -10,6 +10,8 @@ logistic function of the difference of the scores. Swapping the images gives exa
 and half the weights need not be learned.
 """
 
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -21,17 +23,17 @@ STRIDE = 2  # of the pooling: the distance of the patches when a whole image is 
 class SharpnessNetwork(nn.Module):
     """One branch with its share of the full connection."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         # Mirrored, so that a border looks neither sharp nor blurred.
-        around = {"kernel_size": 3, "padding": 1, "padding_mode": "reflect"}
+        convolution = functools.partial(nn.Conv2d, kernel_size=3, padding=1, padding_mode="reflect")
         self.branch = nn.Sequential(
-            nn.Conv2d(1, 64, **around),
+            convolution(1, 64),
             nn.ReLU(),
-            nn.Conv2d(64, 128, **around),
+            convolution(64, 128),
             nn.ReLU(),
             nn.MaxPool2d(STRIDE),
-            nn.Conv2d(128, 256, **around),
+            convolution(128, 256),
             nn.ReLU(),
         )
         self.score = nn.Conv2d(256, 1, PATCH // STRIDE, bias=False)

@@ -18,7 +18,7 @@ import functools
 import io
 import warnings
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 from scipy import ndimage
@@ -103,7 +103,7 @@ def sparse_codes(
     coded = squares > (0 if tolerance is None else tolerance**2)
     if not coded.any():
         return codes
-    stop = {"n_nonzero_coefs": atoms}
+    stop: Dict[str, object] = {"n_nonzero_coefs": atoms}
     if tolerance is not None:
         stop = {"tol": tolerance**2, "norms_squared": squares[coded]}
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ M. Haghighat, M. A. Razian: Fast-FMI: non-reference image fusion metric. 8th IEE
 on Application of Information and Communication Technologies, 2014.
 """
 
-from typing import Callable, Dict
+from typing import Callable, Dict, Tuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -160,7 +160,7 @@ def _joint_entropy(p: np.ndarray, q: np.ndarray, covariance: np.ndarray, total: 
     return (1 - k) * total - _plogp(1 - k) - correction
 
 
-def _coupling(p: np.ndarray, q: np.ndarray):
+def _coupling(p: np.ndarray, q: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The joint distribution of p and q in which both positions grow together.
 
     :return: probability, position in q and position in p of its 17 cells, (17, n) each; positions count

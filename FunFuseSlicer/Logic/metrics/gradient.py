@@ -3,7 +3,7 @@
 C. S. Xydeas, V. Petrović: Objective image fusion performance measure. Electronics Letters 36(4), 2000.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Tuple, Union
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Sigmoid(NamedTuple):
     slope: float
     center: float
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Union[float, np.ndarray]) -> np.ndarray:
         return self.gain / (1 + np.exp(-self.slope * (x - self.center)))
 
 

@@ -1,6 +1,6 @@
 """What every metric asks of its images."""
 
-from typing import List
+from typing import List, Tuple
 
 import numpy as np
 
@@ -43,5 +43,5 @@ def to_8_bits(image: np.ndarray) -> np.ndarray:
     return np.uint8(np.floor(np.clip(np.asarray(image, np.float64), 0, 1) * WHITE + 0.5))
 
 
-def _pixels(size) -> str:
+def _pixels(size: Tuple[int, ...]) -> str:
     return f"{size[0]} × {size[1]} pixels"

@@ -49,7 +49,8 @@ def edge_map(
     candidates = np.argwhere(magnitude > fraction * np.percentile(present, _STRONG_PERCENTILE)).T
     values = magnitude[tuple(candidates)]
     # One step of the smallest voxel along the gradient, in voxels of each axis.
-    ahead = gradient[(slice(None), *candidates)] / values * (steps.min() / steps)[:, None]
+    there = np.moveaxis(gradient, 0, -1)[tuple(candidates)].T
+    ahead = there / values * (steps.min() / steps)[:, None]
     sides = [
         ndimage.map_coordinates(magnitude, candidates + sign * ahead, order=1, mode="nearest")
         for sign in (1, -1)

@@ -55,7 +55,7 @@ class RegistrationOptions:
     check_header: bool = True
     time_limit: float = 600.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         stages = tuple(self.stages)
         if stages[:1] != ("rigid",) or stages != tuple(s for s in STAGES if s in stages):
             raise InputError(

@@ -77,7 +77,7 @@ def header_doubt(
     coarse = coarsen(fixed, _COARSE_MM), coarsen(moving, _COARSE_MM)
     quick = Similarity(*coarse)
     own, quick_own = similarity(matrix), quick(matrix)
-    middle: List[WorkingImage] = []
+    middle: Optional[Tuple[WorkingImage, WorkingImage]] = None
     found: List[HeaderDoubt] = []
     report(0.1)
     rivals = _rivals(coarse, quick, matrix, _PROMISING * quick_own)
@@ -89,7 +89,7 @@ def header_doubt(
             if quick(rival) < _CLOSE * quick_own:
                 continue
             # The rough search ends some millimeters off: too far to compare with a finished result.
-            middle = middle or [coarsen(fixed, _MIDDLE_MM), coarsen(moving, _MIDDLE_MM)]
+            middle = middle or (coarsen(fixed, _MIDDLE_MM), coarsen(moving, _MIDDLE_MM))
             rival = improve_rigid(
                 *middle, rival, options, _between(report, begin + 0.4 * share, begin + share)
             )
@@ -111,19 +111,16 @@ def _rivals(
 ) -> List[Tuple[Tuple[int, int, int], np.ndarray]]:
     """Ways to turn the head over, and the start of each: the mirrored brain, always the best rival of a
     right result, and the most promising others."""
-    mirror, others = None, []
+    best = {}
     for flip in _WORDS:
         starts = turned_over(*coarse, np.diag(flip).astype(float))
         if flip == _MIRROR:
             starts.append(_mirrored(matrix, coarse[1].center))
         values = [quick(start) for start in starts]
-        item = max(values), flip, starts[int(np.argmax(values))]
-        if flip == _MIRROR:
-            mirror = item
-        else:
-            others.append(item)
-    others.sort(key=lambda item: item[0], reverse=True)
-    chosen = [mirror, *[item for item in others[:_TRIED] if item[0] > promising]]
+        best[flip] = max(values), flip, starts[int(np.argmax(values))]
+    mirror = best.pop(_MIRROR)
+    others = sorted(best.values(), key=lambda item: item[0], reverse=True)
+    chosen = [mirror, *(item for item in others[:_TRIED] if item[0] > promising)]
     return [(flip, start) for _, flip, start in chosen]
 
 

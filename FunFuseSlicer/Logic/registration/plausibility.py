@@ -74,15 +74,19 @@ def decompose(matrix: np.ndarray, center: Sequence[float] = (0.0, 0.0, 0.0)) -> 
         triangle[2] *= -1
     scale = np.diag(triangle)
     shear = triangle / scale[:, None]
-    center = np.asarray(center, dtype=float)
-    translation = matrix[:3, :3] @ center + matrix[:3, 3] - center
+    middle = np.asarray(center, dtype=float)
+    translation = matrix[:3, :3] @ middle + matrix[:3, 3] - middle
     return Decomposition(
-        tuple(float(x) for x in rotation_angles(rotation)),
-        tuple(float(x) for x in translation),
-        tuple(float(x) for x in scale),
-        (float(shear[0, 1]), float(shear[0, 2]), float(shear[1, 2])),
-        tuple(float(x) for x in center),
+        _three(rotation_angles(rotation)),
+        _three(translation),
+        _three(scale),
+        _three(shear[np.triu_indices(3, 1)]),
+        _three(middle),
     )
+
+
+def _three(values: np.ndarray) -> Tuple[float, float, float]:
+    return float(values[0]), float(values[1]), float(values[2])
 
 
 def compose(parts: Decomposition) -> np.ndarray:

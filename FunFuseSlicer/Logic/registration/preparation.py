@@ -5,7 +5,7 @@ ITK expects LPS, which is harmless, since both images do, and spares every matri
 """
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Iterable, Sequence, Tuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -162,7 +162,7 @@ def _degenerate(geometry: np.ndarray) -> bool:
     return bool((lengths <= 0).any() or abs(np.linalg.det(axes / lengths)) < 0.1)
 
 
-def _times(numbers) -> str:
+def _times(numbers: Iterable[float]) -> str:
     return "×".join(str(int(n)) for n in numbers)
 
 
@@ -228,7 +228,7 @@ def _corner_points(volume: Volume) -> np.ndarray:
     return (bits * np.array(volume.dimensions) - 0.5) @ geometry[:3, :3].T + geometry[:3, 3]
 
 
-def _smooth(image: sitk.Image, voxel_mm, target_mm: float) -> sitk.Image:
+def _smooth(image: sitk.Image, voxel_mm: Sequence[float], target_mm: float) -> sitk.Image:
     """Blur along those axes whose voxels are finer than the target; ``image`` is read by index."""
     smooth = sitk.Image(image)
     spacing = [1.0, 1.0, 1.0]

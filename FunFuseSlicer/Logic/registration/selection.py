@@ -178,7 +178,9 @@ def _about_size(chosen: Candidate) -> str:
     )
 
 
-def _implausible(judge: _Judge, candidates, options: RegistrationOptions, began: float) -> RegistrationError:
+def _implausible(
+    judge: _Judge, candidates: Sequence[Candidate], options: RegistrationOptions, began: float
+) -> RegistrationError:
     """The error when nothing can be trusted."""
     names = f"'{judge.moving.name}' could not be registered to '{judge.fixed.name}'"
     remedy = (

@@ -4,7 +4,7 @@ The metric inside an optimizer counts only the samples that happen to overlap, s
 transforms are not comparable. Here every candidate is judged on the same points of the fixed image.
 """
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -38,7 +38,7 @@ def mutual_information(a: np.ndarray, b: np.ndarray, bins: int = BINS) -> float:
     return max(0.0, float(np.sum(joint[some] * np.log(joint[some] / expected[some]))))
 
 
-def _bin(values: np.ndarray, bins: int):
+def _bin(values: np.ndarray, bins: int) -> Tuple[np.ndarray, np.ndarray]:
     position = np.clip(values, 0.0, 1.0) * (bins - 1)
     low = np.minimum(position.astype(np.intp), bins - 2)
     return low, position - low

@@ -8,7 +8,7 @@ scale stage lie along the axes of the MRI, and all stages share one form: a 4×4
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import SimpleITK as sitk
@@ -108,7 +108,7 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
     found: Dict[str, Candidate] = {}
     for number, (stage, level) in enumerate(steps):
 
-        def progress(part: float, number=number) -> None:
+        def progress(part: float, number: int = number) -> None:
             monitor.report(_STAGE_NAME, 0.35 + 0.6 * (number + part) / len(steps))
 
         try:
@@ -267,6 +267,7 @@ def _optimize(
 def _correction(stage: str, center: np.ndarray) -> Tuple[sitk.Transform, List[float]]:
     """An identity transform with the freedom of a stage, and the weights of its parameters."""
     turn = _LEVER_MM**2
+    transform: Union[sitk.Euler3DTransform, sitk.ScaleVersor3DTransform, sitk.AffineTransform]
     if stage == "rigid":
         transform, weights = sitk.Euler3DTransform(), [turn] * 3 + [1.0] * 3
     elif stage == "scale":

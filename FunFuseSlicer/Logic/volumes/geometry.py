@@ -14,6 +14,9 @@ import SimpleITK as sitk
 
 from ..errors import DeviceError, InputError
 
+# Axes of a (k, j, i) array, and whether each is flipped: see :func:`axial_order`.
+Order = Tuple[Tuple[int, ...], Tuple[bool, ...]]
+
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -62,7 +65,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def enough_memory(name) -> Iterator[None]:
+def enough_memory(name: str) -> Iterator[None]:
     """Turns a failed allocation in the block into a sentence about the volume or file ``name``.
 
     :raises DeviceError: there was not enough memory.
@@ -78,7 +81,7 @@ def enough_memory(name) -> Iterator[None]:
         ) from error
 
 
-def _corners(dimensions) -> np.ndarray:
+def _corners(dimensions: Tuple[int, int, int]) -> np.ndarray:
     """(4, 8) homogeneous indices of the corner voxels."""
     ranges = [(0, n - 1) for n in dimensions]
     grid = np.stack(np.meshgrid(*ranges, indexing="ij")).reshape(3, -1)
@@ -154,7 +157,7 @@ def _resampled(moving: Volume, reference: Volume, index_map: np.ndarray, nearest
     return sitk.GetArrayFromImage(image)
 
 
-def axial_order(ijk_to_ras: np.ndarray) -> Tuple[Tuple[int, int, int], Tuple[bool, bool, bool]]:
+def axial_order(ijk_to_ras: np.ndarray) -> Order:
     """How to turn a (k, j, i) array into axial slices in radiological display order.
 
     The target axes are (S, P, L): slices from feet to head, rows from front to back, columns from
@@ -166,7 +169,7 @@ def axial_order(ijk_to_ras: np.ndarray) -> Tuple[Tuple[int, int, int], Tuple[boo
     directions = (RAS_TO_LPS @ ijk_to_ras)[:3, :3]
     directions = directions / np.linalg.norm(directions, axis=0)
 
-    def fit(order) -> Tuple[float, ...]:
+    def fit(order: Tuple[int, ...]) -> Tuple[float, ...]:
         # The largest total |cosine|, so that oblique axes never share a target. At 45° several are equal, but
         # for rounding: then the axes decide by where they point, not by their order in storage.
         turned = [directions[:, order[row]] * np.sign(directions[row, order[row]]) for row in range(3)]
@@ -182,14 +185,14 @@ def axial_order(ijk_to_ras: np.ndarray) -> Tuple[Tuple[int, int, int], Tuple[boo
     return axes, flips
 
 
-def to_axial(array: np.ndarray, order) -> np.ndarray:
+def to_axial(array: np.ndarray, order: Order) -> np.ndarray:
     """View of a (k, j, i[, …]) array as axial slices (S, P, L[, …]); see :func:`axial_order`."""
     axes, flips = order
     array = np.transpose(array, tuple(axes) + tuple(range(3, array.ndim)))
     return array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
 
 
-def from_axial(array: np.ndarray, order) -> np.ndarray:
+def from_axial(array: np.ndarray, order: Order) -> np.ndarray:
     """Inverse of :func:`to_axial`; a view."""
     axes, flips = order
     array = array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]

@@ -36,10 +36,9 @@ def shown_voxels(shape: Tuple[int, int, int], plane: np.ndarray) -> Index:
     extent = np.array([shape[other] for other in others])
     if np.abs(slopes) @ extent < ALIGNED:
         # To the nearest thousandth: a view right on a slice needs that slice only.
-        low = int(np.floor(start + ALIGNED))
-        high = int(np.ceil(start - ALIGNED))
+        below, above = int(np.floor(start + ALIGNED)), int(np.ceil(start - ALIGNED))
         index = [slice(None)] * 3
-        index[axis] = slice(min(max(low, 0), shape[axis]), max(min(high + 1, shape[axis]), 0))
+        index[axis] = slice(min(max(below, 0), shape[axis]), max(min(above + 1, shape[axis]), 0))
         return tuple(index)
     first, second = np.meshgrid(*(np.arange(n) for n in extent), indexing="ij")
     # A cell reaches one voxel further along both other axes, where the plane may have risen or fallen.
@@ -49,8 +48,7 @@ def shown_voxels(shape: Tuple[int, int, int], plane: np.ndarray) -> Index:
     steps = int(np.ceil(2 * reach)) + 2
     along = low[..., None] + np.arange(steps)
     inside = (along >= 0) & (along < shape[axis])
-    index = [None, None, None]
-    index[axis] = along[inside]
+    found = {axis: along[inside]}
     for other, positions in zip(others, (first, second)):
-        index[other] = np.broadcast_to(positions[..., None], along.shape)[inside]
-    return tuple(index)
+        found[other] = np.broadcast_to(positions[..., None], along.shape)[inside]
+    return found[0], found[1], found[2]

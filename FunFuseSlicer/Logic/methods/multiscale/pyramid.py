@@ -10,11 +10,14 @@ Left open: orders of the maximally flat function in the mapping: 2 zeros at pi, 
     details are blind to cubic polynomials.
 """
 
-from typing import List, NamedTuple, Tuple
+from typing import Callable, List, NamedTuple, Tuple
 
 import numpy as np
 
 from . import maxflat, mirror
+
+# Of a filter, from the mapped frequencies.
+Response = Callable[[np.ndarray], np.ndarray]
 
 ZEROS = 2
 
@@ -40,7 +43,9 @@ def synthesis(shape: Tuple[int, int], scales: int) -> Pyramid:
     return _cascade(shape, scales, maxflat.dual_low_pass, maxflat.low_pass)
 
 
-def _cascade(shape, scales, low_pass, mirrored_high_pass) -> Pyramid:
+def _cascade(
+    shape: Tuple[int, int], scales: int, low_pass: Response, mirrored_high_pass: Response
+) -> Pyramid:
     above = np.ones(shape)
     details = []
     for scale in range(scales):

@@ -13,7 +13,8 @@ Differs: directions lie in the middle of equal parts of the two cones, none on t
     that a power of two needs no filter glued from two halves.
 """
 
-from typing import NamedTuple, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Sequence, Tuple
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def shearlets(directions: Sequence[int], reaches: Sequence[int]) -> Transform:
     return FilterBank(directions, Wedges(tuple(reversed(reaches))), filtered_synthesis=False)
 
 
-class Wedges(NamedTuple):
+@dataclass(frozen=True)
+class Wedges:
     """Responses of filters of these reaches, fine to coarse."""
 
     reaches: Tuple[int, ...]
