@@ -25,6 +25,7 @@ TORCH_LISTS = (
     os.path.join(ROOT, "requirements-torch-cpu.lock"),
     os.path.join(ROOT, "requirements-torch.lock"),
 )
+VERSION_FILE = os.path.join(ROOT, "FunFuseSlicer", "Logic", "version.py")
 COMMAND_TABLE = os.path.join(ROOT, "funfuse_cli", "commands", "__init__.py")
 OLDEST, NEWEST = (3, 10), (3, 13)
 TAIL_LINES = 12
@@ -46,7 +47,7 @@ runpy.run_module("funfuse_cli", run_name="__main__", alter_sys=True)
 
 # Static, so that it shows at once on any Python; a test compares its commands with COMMAND_TABLE.
 HELP = """\
-usage: python3 funfuse.py COMMAND [ARGS]
+usage: python3 funfuse.py COMMAND [ARGS], or --version
 
 FunFuse fuses an MRI and a PET (or SPECT) volume of the same brain. For research use, not for diagnosis.
 
@@ -194,6 +195,12 @@ def known_commands(path=None):
             keys = getattr(node.value, "keys", [])
             return [key.value for key in keys if isinstance(key, ast.Constant)] or None
     return None
+
+
+def version():
+    """What the version file says, read without importing it."""
+    found = re.search(r'^VERSION = "(.+)"', read_text(VERSION_FILE), re.MULTILINE)
+    return found.group(1) if found else "of unknown version"
 
 
 def check_command(name):
@@ -636,6 +643,9 @@ def main(arguments):
     """Returns the exit code."""
     if arguments[:1] in (["-h"], ["--help"], ["help"]):
         print(HELP, end="")
+        return 0
+    if "--version" in arguments[:2]:
+        print("funfuse", version())
         return 0
     try:
         check_python()

@@ -7,8 +7,10 @@ import pytest
 import SimpleITK as sitk
 
 from funfuse_cli.__main__ import main
+from funfuse_cli.commands import COMMANDS
 from funfuse_cli.workflow.output_folder import verify
 from FunFuseSlicer.Logic import methods
+from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
 from Testing.conftest import head_phantom
 
@@ -43,6 +45,19 @@ def refused(capsys, *arguments, code: int = 2) -> str:
     lines = [line for line in error.replace("\r", "\n").splitlines() if "|" not in line and line.strip()]
     assert len(lines) == 1 and lines[0].startswith("error: "), error
     return lines[0]
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["fuse", "--version"]])
+def test_every_command_tells_the_version(capsys, arguments):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"funfuse {VERSION}\n"
+
+
+@pytest.mark.parametrize("arguments, code", [([], 2), (["dmeo"], 2), (["--help"], 0)])
+def test_without_a_command_all_are_listed(capsys, arguments, code):
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert all(text in (err if code else out) for _, text in COMMANDS.values()) and not (out and err)
 
 
 def test_fuse_writes_everything(files, tmp_path, capsys):

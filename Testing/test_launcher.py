@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import pytest
 
 from funfuse_cli.commands import COMMANDS
+from FunFuseSlicer.Logic.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCHER = ROOT / "funfuse.py"
@@ -173,6 +174,18 @@ def test_help_needs_no_installation(project, arguments):
     assert (result.returncode, result.stderr) == (0, "")
     assert "FUNFUSE_VENV" in result.stdout
     assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["fuse", "--version"]])
+def test_the_version_needs_no_installation(project, arguments):
+    path = Path("FunFuseSlicer", "Logic", "version.py")
+    (project / path).parent.mkdir(parents=True)
+    (project / path).write_bytes((ROOT / path).read_bytes())
+    result = start(project, *arguments)
+    assert (result.returncode, result.stdout) == (0, f"funfuse {VERSION}\n")
+    assert not (project / ".venv").exists()
+    (project / path).unlink()
+    assert start(project, *arguments).returncode == 0
 
 
 def test_help_lists_the_command_table():

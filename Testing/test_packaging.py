@@ -1,16 +1,27 @@
 """What is shipped is whole, speaks of the product only, and stays light in Slicer."""
 
 import ast
+import json
 import re
 import struct
 import subprocess
 import sys
 
 import pytest
+from packaging.requirements import Requirement
 
+from funfuse_cli import installation
+from FunFuseSlicer.Logic.version import VERSION
 from Testing.conftest import ROOT
 
 MODULE = ROOT / "FunFuseSlicer"
+
+
+@pytest.fixture(scope="module")
+def settings():
+    """What pyproject.toml says."""
+    tomllib = pytest.importorskip("tomllib")
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def cmake_list(name: str):
@@ -51,31 +62,12 @@ def test_library_needs_only_what_slicer_bundles_and_torch(path):
             assert not name.startswith(("slicer", "vtk")), f"{path.name} imports {name} at file scope"
 
 
-# What works on a scene; all else is arrays and tensors.
-KNOW_SLICER = {
-    "scene.py",
-    "views.py",
-    "export.py",
-    "alignment_views.py",
-    "evaluation_nodes.py",
-    "sample_data.py",
-    "self_test.py",
-}
-
-
-def test_the_core_does_not_know_slicer():
-    """Only some modules may name it, and those in Logic only inside functions."""
-    for path in (MODULE / "Logic").rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        if re.search(r"^\s*(import|from) (slicer|vtk|qt|ctk)\b", text, re.MULTILINE):
-            assert path.name in KNOW_SLICER or path.parent.name in ("registration", "panel")
-
-
-def test_loading_the_module_does_not_import_torch():
-    """Slicer starts without PyTorch, and quickly."""
+def test_loading_the_module_imports_no_torch_and_needs_no_qt():
+    """Slicer starts without PyTorch, and quickly; the command line loads it where PySide6 is missing, too."""
     code = (
-        "import sys; from funfuse_cli.extension import load_module; load_module();"
-        "sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
+        "import sys; sys.modules['PySide6'] = None;"
+        "from funfuse_cli.headless.boot import boot; from funfuse_cli.extension import load_module;"
+        "boot(); load_module(); sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -99,32 +91,64 @@ def test_icons_are_128_pixels(path):
     assert header[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", header[16:24]) == (128, 128)
 
 
-def test_extension_metadata():
+def test_extension_metadata(settings):
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     assert "project(FunFuseSlicer)" in text
     fields = "HOMEPAGE CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS LICENSE_FILE README_FILE"
     for name in fields.split():
         assert re.search(rf'set\(EXTENSION_{name} "[^"]+"\)', text), name
+    entry = json.loads((ROOT / "docs" / "FunFuseSlicer.json").read_text(encoding="utf-8"))
+    assert re.search(r'EXTENSION_DEPENDS "(.+)"', text).group(1).split() == entry["build_dependencies"]
+    homepage = re.search(r'EXTENSION_HOMEPAGE "(.+)"', text).group(1)
+    assert homepage.endswith("/SlicerFunFuse"), "the index wants repositories whose names begin with Slicer"
+    assert entry["scm_url"] == f"{homepage}.git" and set(settings["project"]["urls"].values()) == {homepage}
     assert (ROOT / "LICENSE.txt").is_file() and (ROOT / "README.md").is_file()
 
 
-def test_versions_agree():
-    from FunFuseSlicer.Logic.version import VERSION
+def test_the_citation_tells_the_version():
+    citation = ROOT / "CITATION.cff"
+    if not citation.is_file():
+        pytest.skip("there is no CITATION.cff")
+    found = re.search(r'^version: *"?([^"\s]+)"?$', citation.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found and found.group(1) == VERSION
 
-    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+def requirements(settings, *extras: str):
+    """By name, what pip is asked for with these extras, and with those that they contain."""
+    project = settings["project"]
+    texts = sum((project["optional-dependencies"][extra] for extra in extras), project["dependencies"])
+    found = {}
+    for wanted in map(Requirement, texts):
+        own = wanted.name == project["name"]
+        found.update(requirements(settings, *wanted.extras) if own else {wanted.name.lower(): wanted})
+    return found
 
 
-def test_what_the_code_is_written_for_is_what_is_installed():
+def test_what_the_code_is_written_for_is_what_is_installed(settings):
     """The ranges of pyproject.toml against the exact versions of the lists."""
-    tomllib = pytest.importorskip("tomllib")
-    from packaging.requirements import Requirement
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lists = "".join(path.read_text(encoding="ascii") for path in ROOT.glob("requirements*.lock"))
-    for text in project["dependencies"] + project["optional-dependencies"]["test"]:
-        wanted = Requirement(text)
-        found = re.findall(rf"^{wanted.name.lower()}==([\w.+]+)", lists, re.MULTILINE)
-        assert found and all(wanted.specifier.contains(version) for version in found), text
+    for name, wanted in requirements(settings, "test").items():
+        found = re.findall(rf"^{name}==([\w.+]+)", lists, re.MULTILINE)
+        assert found and all(wanted.specifier.contains(version) for version in found), name
+
+
+def test_the_tests_have_all_extras_and_a_missing_package_is_named_with_its_own(settings):
+    extras = settings["project"]["optional-dependencies"]
+    assert set(requirements(settings, *extras)) == set(requirements(settings, "test"))
+    names = {"sklearn": "scikit-learn", "PySide6": "pyside6-essentials", "xdist": "pytest-xdist"}
+    come_along = {"threadpoolctl": "scikit-learn", "shiboken6": "pyside6-essentials"}
+    for package, extra in installation.EXTRAS.items():
+        name = names.get(package) or come_along.get(package) or package
+        assert name in requirements(settings, extra), package
+        told = installation.remedy(ModuleNotFoundError(name=package))
+        assert package in told and f'pip install "funfuse-slicer[{extra}]"' in told
+    assert installation.remedy(ModuleNotFoundError(name="elsewhere")) is None
+
+
+def test_pre_commit_has_the_ruff_of_the_list():
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    pinned = re.search(r"ruff-pre-commit\s+rev: v(\S+)", text).group(1)
+    assert f"\nruff=={pinned} " in (ROOT / "requirements.lock").read_text(encoding="ascii")
 
 
 def test_readme_names_the_two_commands_and_its_pictures_exist():

@@ -1,4 +1,4 @@
-"""What ``funfuse.py benchmark`` measures.
+"""What ``funfuse benchmark`` measures.
 
 Each section is a module with ``measure(settings) -> Section``.
 """

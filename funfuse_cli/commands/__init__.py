@@ -1,4 +1,4 @@
-"""The commands of ``funfuse.py``: name -> (module, one line of help)."""
+"""The commands of ``funfuse``: name -> (module, one line of help)."""
 
 COMMANDS = {
     "demo": ("funfuse_cli.commands.demo", "fuse a real MRI-PET pair and write a scene for Slicer"),
@@ -12,3 +12,6 @@ COMMANDS = {
     "pictures": ("funfuse_cli.commands.pictures", "make the pictures of panel and views anew"),
     "test": ("funfuse_cli.commands.test", "run the tests"),
 }
+
+# About the repository itself: nothing for an installation without it.
+OF_THE_REPOSITORY = ("study", "test")

@@ -1,4 +1,4 @@
-"""``funfuse.py benchmark``: how fast it is on this computer."""
+"""``funfuse benchmark``: how fast it is on this computer."""
 
 import argparse
 import importlib
@@ -9,9 +9,6 @@ from typing import List
 
 from ..benchmarks import BENCHMARKS, LARGEST_OF_QUICK, Settings
 from ..benchmarks.timing import machine
-
-# Of the repository's own data, if it has any beside it.
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def main(arguments: List[str]) -> int:
@@ -72,7 +69,8 @@ def run(settings: Settings, options) -> int:
 
 def settings_of(options) -> Settings:
     """What the options ask for."""
-    data = options.data if (options.data / "volumes" / "patient_fdg").is_dir() else None
+    there = options.data is not None and (options.data / "volumes" / "patient_fdg").is_dir()
+    data = options.data if there else None
     if not options.quick:
         return Settings(repeats=options.repeats or 10, data=data)
     volumes = tuple(shape for shape in Settings.volumes if shape[0] <= LARGEST_OF_QUICK[0])
@@ -82,7 +80,7 @@ def settings_of(options) -> Settings:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = argparse.ArgumentParser(
-        prog="funfuse.py benchmark",
+        prog="funfuse benchmark",
         description="Measure on this computer how fast FunFuse is. All of it takes about half an hour.",
     )
     result.add_argument("--only", nargs="+", choices=list(BENCHMARKS), help="some of the measurements")
@@ -95,9 +93,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--data",
         type=Path,
-        default=DATA,
         metavar="DIR",
-        help="folder with volumes/patient_fdg, if there is one",
+        help="folder with volumes/patient_fdg: a real pair, T1.nii.gz and FDG_displaced.nii.gz",
     )
     return result
 

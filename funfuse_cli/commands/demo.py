@@ -1,4 +1,4 @@
-"""``funfuse.py demo``: the whole way on a real pair, with an error that can be measured."""
+"""``funfuse demo``: the whole way on a real pair, with an error that can be measured."""
 
 import argparse
 import time
@@ -24,7 +24,7 @@ SHIFT = (25.0, -18.0, 30.0)
 def main(arguments: List[str]) -> int:
     """Fetch, displace, fuse, write demo-output, and say what was found."""
     about = f"{__doc__.splitlines()[0]} For research use, not for diagnosis."
-    parser = argparse.ArgumentParser(prog="funfuse.py demo", description=about)
+    parser = argparse.ArgumentParser(prog="funfuse demo", description=about)
     parser.add_argument("--out", default="demo-output", metavar="DIR", help="folder for the results")
     options = parser.parse_args(arguments)
     start = time.perf_counter()

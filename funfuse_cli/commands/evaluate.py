@@ -1,4 +1,4 @@
-"""``funfuse.py evaluate``: the metrics of a fused image, or of several methods over a folder of pairs."""
+"""``funfuse evaluate``: the metrics of a fused image, or of several methods over a folder of pairs."""
 
 import argparse
 import json
@@ -42,7 +42,7 @@ def main(arguments: List[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = argparse.ArgumentParser(
-        prog="funfuse.py evaluate",
+        prog="funfuse evaluate",
         description="Measure how good a fused image is (--mri, --pet, --fused), or compare the network with "
         "other methods over a folder of registered pairs (--pairs).",
         epilog=f"Images may be: {FORMATS}. {report.REWARDS}",

@@ -1,4 +1,4 @@
-"""``funfuse.py fuse``: fuse a user's own MRI and PET."""
+"""``funfuse fuse``: fuse a user's own MRI and PET."""
 
 import argparse
 from dataclasses import replace
@@ -26,7 +26,7 @@ def main(arguments: List[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = argparse.ArgumentParser(
-        prog="funfuse.py fuse",
+        prog="funfuse fuse",
         description="Register a PET to an MRI, fuse both, and write volumes, a scene for 3D Slicer, a "
         "preview and a report. For research use, not for diagnosis.",
         epilog=f"MRI, PET and mask may be: {FORMATS}.",

@@ -1,4 +1,4 @@
-"""``funfuse.py learn``: the dictionary or the network of a comparison method, from registered pairs."""
+"""``funfuse learn``: the dictionary or the network of a comparison method, from registered pairs."""
 
 import argparse
 import io
@@ -63,7 +63,7 @@ def main(arguments: List[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = argparse.ArgumentParser(
-        prog="funfuse.py learn",
+        prog="funfuse learn",
         description="Learn what the comparison methods LP-SR (a dictionary of image patches) and LP-CNN (a "
         "network that tells sharp from blurred) need. The files go into the folder --out; those that the "
         "extension ships are in FunFuseSlicer/Resources/Methods.",

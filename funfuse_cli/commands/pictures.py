@@ -1,4 +1,4 @@
-"""``funfuse.py pictures``: the pictures of the panel and of the views, made by the module itself.
+"""``funfuse pictures``: the pictures of the panel and of the views, made by the module itself.
 
 The panel is the real one, pressed as a user presses it; the views are rendered by Slicer's slice logic.
 """
@@ -120,7 +120,7 @@ def _center_of_head(node) -> np.ndarray:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = argparse.ArgumentParser(
-        prog="funfuse.py pictures",
+        prog="funfuse pictures",
         description="Make the pictures of panel and views anew, from a pair that may be published.",
     )
     result.add_argument("--mri", type=Path, required=True)

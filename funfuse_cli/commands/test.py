@@ -1,12 +1,12 @@
-"""``funfuse.py test``: run the tests."""
+"""``funfuse test``: run the tests."""
 
 import os
-from pathlib import Path
 from typing import List
 
 import pytest
+import xdist  # noqa: F401  pytest finds it by itself, but would say no more than that it does not know -n
 
-ROOT = Path(__file__).resolve().parents[2]
+from ..installation import checkout
 
 # Each process holds Slicer's libraries and PyTorch: about 1 GB.
 MOST_PROCESSES = 4
@@ -17,6 +17,6 @@ def main(arguments: List[str]) -> int:
 
     ``-n0`` runs all in this process, as a debugger wants it.
     """
-    os.chdir(ROOT)  # pytest looks for its settings in pyproject.toml from here
+    os.chdir(checkout())  # pytest looks for its settings in pyproject.toml from here
     processes = min(MOST_PROCESSES, os.cpu_count() or 1)
     return int(pytest.main(["-q", "-n", str(processes), "--dist", "loadfile", *arguments]))

@@ -1,4 +1,4 @@
-"""``funfuse.py train``: train the fusion network on registered pairs."""
+"""``funfuse train``: train the fusion network on registered pairs."""
 
 import argparse
 import sys
@@ -114,7 +114,7 @@ class _Bar:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = argparse.ArgumentParser(
-        prog="funfuse.py train",
+        prog="funfuse train",
         description="Train the fusion network on registered pairs. The folder of the run gets a checkpoint, "
         "log.csv, loss.png and the weights; the same command again continues an interrupted run.",
         epilog="Pairs are: folders mri/ and pet/ (or spect/, fdg/) with equally named pictures, below a "

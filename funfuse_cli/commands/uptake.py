@@ -1,4 +1,4 @@
-"""``funfuse.py uptake``: turn a pseudo-colored PET back into scalar uptake."""
+"""``funfuse uptake``: turn a pseudo-colored PET back into scalar uptake."""
 
 import argparse
 from pathlib import Path
@@ -38,7 +38,7 @@ def main(arguments: List[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = argparse.ArgumentParser(
-        prog="funfuse.py uptake",
+        prog="funfuse uptake",
         description="Turn a pseudo-colored PET back into scalar uptake, by finding each color on its color "
         "table. The table must be known; an image that does not follow it is refused.",
     )
