@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..monitor import Monitor
-from ..volumes.geometry import Volume, axial_order, to_axial
+from ..volumes.geometry import Order, Volume, axial_order, to_axial
 from ..volumes.preprocessing import clean, normalize
 from .evaluation import evaluate_pair
 from .parts import completeness, rank_correlation
@@ -83,10 +83,10 @@ def evaluate_volumes(
     rows = []
     for done, k in enumerate(chosen):
         monitor.report(STAGE, done / len(chosen))
-        images = [stack[k] for stack in stacks]
-        row = {SLICE: k, PLACE: float(places[k]), **evaluate_pair(*images, lam=lam)}
+        mri_slice, pet_slice, fused_slice = (stack[k] for stack in stacks)
+        row = {SLICE: k, PLACE: float(places[k]), **evaluate_pair(mri_slice, pet_slice, fused_slice, lam=lam)}
         if parts:
-            row["rank_PET_part"] = rank_correlation(images[1], lanes[1][k])
+            row["rank_PET_part"] = rank_correlation(pet_slice, lanes[1][k])
             row["completeness"] = completeness(*(lane[k] for lane in lanes))
         rows.append(row)
     monitor.report(STAGE, 1.0)
@@ -104,6 +104,7 @@ def means(rows: Sequence[Row]) -> Row:
 
 
 def measured(rows: Sequence[Row]) -> List[str]:
+    """The columns that are measured, in order: all but those that say which slice it is."""
     return [name for name in rows[0] if name not in (SLICE, PLACE)]
 
 
@@ -133,7 +134,7 @@ def _fused_levels(fused: Volume) -> np.ndarray:
     return array
 
 
-def _places(mri: Volume, order) -> np.ndarray:
+def _places(mri: Volume, order: Order) -> np.ndarray:
     """S, in mm, of the center of each axial slice."""
     axes, flips = order
     center = (np.array(mri.dimensions) - 1) / 2
