@@ -22,7 +22,7 @@ from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError, Model
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, RegistrationResult
-from FunFuseSlicer.Logic.scene import attributes, color_maps, inputs, outputs, rollback, views
+from FunFuseSlicer.Logic.scene import attributes, color_maps, inputs, outputs, rollback, run, views
 from FunFuseSlicer.Logic.scene.evaluation import as_text
 from Testing.conftest import head_phantom
 
@@ -80,7 +80,7 @@ def pair_nodes(slicer):
 
 
 @pytest.fixture
-def quick(module, monkeypatch):
+def quick(monkeypatch):
     """Options of a registration that takes no time; other options register as ever."""
 
     def register(fixed, moving, options, monitor):
@@ -90,8 +90,8 @@ def quick(module, monkeypatch):
             monitor.report("Registering", step / 3)
         return RegistrationResult(np.eye(4), "quick", "rigid", 0.0, 1.0, 0.0)
 
-    original = module.register
-    monkeypatch.setattr(module, "register", register)
+    original = run.register
+    monkeypatch.setattr(run, "register", register)
     return RegistrationOptions(engine="quick", stages=("rigid",))
 
 
@@ -273,13 +273,13 @@ def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, agai
 
 # Every function that a run goes through, from the voxels of the inputs to the views.
 STEPS = [
-    ("FunFuseSlicer", "volume_from_node"),
+    ("FunFuseSlicer.Logic.scene.run", "volume_from_node"),
     ("FunFuseSlicer.Logic.volumes.preprocessing", "clean"),
     ("FunFuseSlicer.Logic.fusion.fuser", "load_fuser"),
     ("FunFuseSlicer.Logic.fusion.models", "load_model"),
-    ("FunFuseSlicer", "color_table"),
-    ("FunFuseSlicer", "register"),
-    ("FunFuseSlicer", "resample"),
+    ("FunFuseSlicer.Logic.scene.run", "color_table"),
+    ("FunFuseSlicer.Logic.scene.run", "register"),
+    ("FunFuseSlicer.Logic.scene.run", "resample"),
     ("FunFuseSlicer.Logic.volumes.preprocessing", "check_overlap"),
     ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_volumes"),
     ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_slices"),

@@ -223,7 +223,7 @@ def test_the_rigid_result_is_offered_where_another_one_was_kept(panel, slicer, m
         return replace(reuse(mri, pet, larger), method="SimpleITK affine", rigid_matrix=rigid)
 
     # Where the module's library is loaded from is the module's own business.
-    monkeypatch.setitem(type(panel.logic)._process.__globals__, "register", register)
+    monkeypatch.setitem(panel.logic.process.__globals__["fuse_nodes"].__globals__, "register", register)
     panel._parameters.registration = Registration.SIMPLEITK
     assert not panel.ui.rigidButton.visible
     panel.onApplyButton()

@@ -1,5 +1,6 @@
 """All that touches Slicer's scene; the numeric rooms know nothing of it.
 
+- `run`: from two nodes to results in the scene, by all that follows.
 - `inputs`: volume nodes as arrays, and back.
 - `outputs`: the nodes of a fused pair. `attributes`: what they say of themselves. `rollback`: the scene as it
   was, after an error.

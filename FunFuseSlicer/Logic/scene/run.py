@@ -1,0 +1,191 @@
+"""A whole run: from two nodes to results in the scene.
+
+Slicer is imported inside the functions, so that this module can be imported anywhere; torch, too.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from ..color.sources import scale_of
+from ..errors import DeviceError, InputError
+from ..monitor import Monitor
+from ..registration import RegistrationResult, register, reuse
+from ..version import VERSION
+from ..volumes import preprocessing
+from ..volumes.geometry import Volume, resample
+from . import (
+    brains_engine,  # noqa: F401 (joins the engines)
+    views,
+)
+from .attributes import matrix_text
+from .color_maps import color_table
+from .inputs import volume_from_node
+from .outputs import OutputNodes, push_outputs
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run made and found.
+
+    :param nodes: the output nodes in the scene.
+    :param registration: None when the pair was registered already.
+    :param fusion: arrays and facts, see :class:`fusion.pipeline.Fusion`.
+    :param fuser: what fused, see :class:`fusion.fuser.Fuser`.
+    :param notes: sentences for the log: what was replaced, what was chosen.
+    """
+
+    nodes: OutputNodes
+    registration: Optional[RegistrationResult]
+    fusion: object
+    fuser: object
+    options: object
+    notes: List[str]
+    seconds: float
+
+
+def fuse_nodes(mri_node, pet_node, options, registration, mask_node, monitor, show: bool, matrix) -> Run:
+    """Register, fuse, color, and put the results into the scene: see ``FunFuseSlicerLogic.process``.
+
+    :raises FunFuseError: with a sentence for the user; DeviceError also where there is not enough memory.
+    """
+    try:
+        return _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix)
+    except Exception as error:
+        from ..fusion.device import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(
+            "There is not enough memory: close other programs or volumes, or choose an MRI with larger "
+            "voxels."
+        ) from error
+
+
+def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix) -> Run:
+    import slicer
+
+    from ..fusion.fuser import load_fuser
+    from ..fusion.pipeline import FusionOptions, color_volume, fuse_volumes
+
+    start = time.perf_counter()
+    options, monitor = options or FusionOptions(), monitor or Monitor()
+    if mri_node is not None and mri_node is pet_node:
+        raise InputError(f'"{mri_node.GetName()}" is chosen as MRI and as PET: choose two volumes.')
+    monitor.report("Preparing", 0.0)
+    mri_raw, pet_raw = volume_from_node(mri_node), volume_from_node(pet_node)
+    ranges = (mri_raw.array.dtype, pet_raw.array.dtype)
+    (mri, mri_counts), (pet, pet_counts) = preprocessing.clean(mri_raw), preprocessing.clean(pet_raw)
+    notes = preprocessing.replaced_sentences([(mri.name, mri_counts), (pet.name, pet_counts)])
+    monitor.report("Preparing", 0.5)
+    fuser = load_fuser(options)
+    table = color_table(options.colormap)
+    monitor.report("Preparing", 1.0)
+
+    result = None
+    if matrix is not None:
+        result = reuse(mri, pet, matrix)
+    elif registration is not None:
+        result = register(mri, pet, registration, monitor)
+    matrix = None if result is None else result.matrix
+    monitor.report("Resampling", 0.0)
+    pet_on_grid = _on_grid(pet, mri, matrix)
+    monitor.report("Resampling", 1.0)
+    remedy = "check the choice of volumes."
+    preprocessing.check_overlap(
+        pet_on_grid.array, mri, pet.name, remedy if result is not None else f"register them, or {remedy}"
+    )
+    mask = None
+    if mask_node is not None:
+        mask = resample(volume_from_node(mask_node), mri, nearest=True).array
+    fusion = fuse_volumes(mri, pet_on_grid, fuser.network, options, ranges, mask, monitor)
+    monitor.report("Coloring", 0.0)
+    colored = color_volume(fusion, options, table)
+    monitor.report("Coloring", 1.0)
+    for node in (mri_node, pet_node):
+        if not slicer.mrmlScene.IsNodePresent(node):
+            raise InputError("The MRI or the PET was removed from the scene meanwhile: nothing was made.")
+    arrays = {
+        "pet_registered": pet_on_grid.array,
+        "fused": fusion.fused,
+        "mri_part": fusion.mri_part,
+        "pet_part": fusion.pet_part,
+        "colored": colored,
+    }
+    nodes = push_outputs(
+        mri_node,
+        pet_node,
+        {role: array for role, array in arrays.items() if array is not None},
+        matrix,
+        _display(pet_on_grid.array),
+        _provenance(mri, pet, options, fuser, result, fusion),
+        options.colormap,
+        (lambda made: views.show_overlay(mri_node, made.colored)) if show else None,
+    )
+    seconds = time.perf_counter() - start
+    logging.info("FunFuse: fused %s with %s in %.1f s", mri.name, pet.name, seconds)
+    return Run(nodes, result, fusion, fuser, options, [*notes, *fusion.slices.notes], seconds)
+
+
+def _on_grid(pet: Volume, mri: Volume, matrix: Optional[np.ndarray]) -> Volume:
+    """The PET on the MRI's grid; voxels are copied, not interpolated, when they coincide."""
+    if matrix is None and pet.same_grid(mri):
+        return pet
+    return resample(pet, mri, matrix)
+
+
+def _display(pet: np.ndarray) -> Dict[str, Tuple[float, float]]:
+    """Black and white level of each scalar output."""
+    return {
+        "pet_registered": (0.0, preprocessing.robust_scale(pet)),
+        "fused": (0.0, 1.0),
+        "mri_part": (0.0, 0.5),
+        "pet_part": (0.0, 0.5),
+    }
+
+
+def _provenance(mri, pet, options, fuser, registration, fusion) -> Dict[str, str]:
+    """The attributes by which a saved scene explains itself; all text, as MRML wants it."""
+    facts = {"MRIName": mri.name, "PETName": pet.name, "Version": VERSION}
+    chosen = {**options.facts(), **fuser.facts()}
+    facts.update({_camel(name): str(value) for name, value in chosen.items()})
+    if fusion.pet_part is not None:
+        facts["PETPartScale"] = repr(scale_of(fusion.pet_part))
+    facts.update(
+        {
+            "UsedDevice": fusion.slices.device,
+            # What the panel needs, as PETPartScale, to repaint a saved scene without fusing again.
+            "MRIScale": repr(fusion.scales[0]),
+            "PETScale": repr(fusion.scales[1]),
+            "Registration": "none" if registration is None else registration.method,
+            "RegistrationSummary": _summary(registration),
+            "RegistrationDetails": "" if registration is None else registration.description,
+            # Of the images before; Evaluate fills it again.
+            "Metrics": "",
+        }
+    )
+    if registration is not None:
+        facts["RegistrationMatrix"] = matrix_text(registration.matrix)
+    # Where another result was kept: the panel offers this one.
+    facts["RigidMatrix"] = matrix_text(None if registration is None else registration.rigid_matrix)
+    return facts
+
+
+def _summary(result: Optional[RegistrationResult]) -> str:
+    """What the user wants to know about a registration."""
+    from slicer.i18n import tr as _
+
+    if result is None:
+        return _("The volumes were taken as registered already.")
+    similarity = _("Mutual information {before} before, {after} after.").format(
+        before=f"{result.similarity_before:.3f}", after=f"{result.similarity_after:.3f}"
+    )
+    sentences = [f"{result.method}.", result.verdict, similarity, *result.notes]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _camel(name: str) -> str:
+    return {"lam": "Lambda", "model_sha256": "ModelSHA256"}.get(name, name.capitalize())
