@@ -17,8 +17,8 @@ MAPS = ("Jet", "PET-Heat")
 def measure(settings: Settings) -> Section:
     """What Ω, balance and color map cost, each with all else as it was, and a plain copy to compare with."""
     slicer = boot()
-    from FunFuseSlicer.Logic.panel.live_colors import LiveColors, Look
     from FunFuseSlicer.Logic.scene import views
+    from FunFuseSlicer.Logic.scene.live_colors import LiveColors, Look
 
     slicer.mrmlScene.Clear(False)
     nodes = _nodes(slicer, settings.sliders)

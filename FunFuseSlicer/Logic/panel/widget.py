@@ -23,15 +23,15 @@ from ..scene import views
 from ..scene.attributes import ATTRIBUTE, attribute, matrix_of
 from ..scene.color_maps import use_color_map
 from ..scene.export import export_outputs
+from ..scene.lambda_preview import LambdaPreview
 from ..scene.legend import show_legend
+from ..scene.live_colors import LiveColors, Look
 from ..scene.outputs import find_results
 from ..scene.rollback import taken_back_after_an_error
 from .alignment_check import AlignmentCheck
 from .choices import AlignmentView, Device, Mode, Registration
 from .combo_items import enable_item
 from .inputs import guess, looks_swapped, problem
-from .lambda_preview import LambdaPreview
-from .live_colors import LiveColors, Look
 from .method_selector import MethodSelector
 from .run_state import RunState, RunStateMachine
 from .time_left import TimeLeft, in_words

@@ -13,12 +13,12 @@ from ..color.colorize import NEED_PARTS
 from ..color.ends import ColorEnds, ends_or_none, write_part
 from ..color.sources import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
-from ..scene import views
-from ..scene.attributes import ATTRIBUTE
-from ..scene.color_maps import color_table
-from ..scene.inputs import ijk_to_world
-from ..scene.outputs import PART_ROLES
 from ..volumes.slabs import shown_voxels
+from . import views
+from .attributes import ATTRIBUTE
+from .color_maps import color_table
+from .inputs import ijk_to_world
+from .outputs import PART_ROLES
 
 # How long an event loop may have to wait while the whole volume is painted, in seconds.
 TURN = 0.01

@@ -10,13 +10,13 @@ from typing import Dict, List, NamedTuple
 import numpy as np
 
 from ..color.sources import ColorSource
-from ..scene import views
-from ..scene.attributes import ATTRIBUTE
-from ..scene.color_maps import color_table
-from ..scene.inputs import volume_from_node
-from ..scene.outputs import display_as_color, display_as_gray, remove_volume
 from ..volumes.geometry import Volume, resample
+from . import views
+from .attributes import ATTRIBUTE
+from .color_maps import color_table
+from .inputs import volume_from_node
 from .live_colors import Look, number_of
+from .outputs import display_as_color, display_as_gray, remove_volume
 
 PREVIEW = ATTRIBUTE.format("Preview")
 
