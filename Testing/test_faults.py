@@ -557,7 +557,7 @@ def panel(slicer, qt_started, module, pair_nodes, monkeypatch):
     panel = widget.self()
     panel.shown = []
     monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **named: panel.shown.append((text, named)))
-    chosen = panel._parameters
+    chosen = panel.session.choices
     (chosen.mri, chosen.pet), chosen.registration = pair_nodes, Registration.ALIGNED
     yield panel
     close_widget(widget)
@@ -565,7 +565,7 @@ def panel(slicer, qt_started, module, pair_nodes, monkeypatch):
 
 def during(panel, stage, act):
     """Press Apply, and do something when a stage is first reported; returns what ``act`` did."""
-    report, results = panel._onProgress, []
+    report, results = panel.work.on_progress, []
 
     def on_progress(now, fraction):
         if now == stage and not results:
@@ -573,29 +573,30 @@ def during(panel, stage, act):
             results[0] = act()
         report(now, fraction)
 
-    panel._onProgress = on_progress
+    panel.work.on_progress = on_progress
     try:
         panel.onApplyButton()
     finally:
-        panel._onProgress = report
+        panel.work.on_progress = report
     assert results, "the stage was not reached"
     return results[0]
 
 
 def is_usable(panel):
     """Whether the panel is at rest, and a following run succeeds."""
-    assert panel.run.state.value == "idle" and panel.run.free and panel._monitor is None
+    machine = panel.session.run
+    assert machine.state.value == "idle" and machine.free and panel.work.monitor is None
     assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled
     assert panel.ui.progressBar.isHidden() and panel.ui.inputsCollapsibleButton.enabled
     panel.onApplyButton()
-    return "Done" in panel.ui.statusLabel.text and len(panel._nodes) >= len(outputs.VOLUME_ROLES)
+    return "Done" in panel.ui.statusLabel.text and len(panel.session.nodes) >= len(outputs.VOLUME_ROLES)
 
 
 def colors(panel):
     import slicer
 
-    panel._finishPainting()
-    return slicer.util.arrayFromVolume(panel._nodes["colored"]).copy()
+    panel.display.finish_painting()
+    return slicer.util.arrayFromVolume(panel.session.nodes["colored"]).copy()
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -609,7 +610,7 @@ def test_cancel_and_errors_at_every_stage_of_apply(slicer, panel, again):
 
     if again:
         panel.onApplyButton()
-        panel._parameters.registerAgain = True
+        panel.session.choices.registerAgain = True
     for stage in [stage for stage in STAGES if stage != "Registering"]:
         for act, sentence in ((press, "Cancelled"), (_raising(Broken("boo")), "boo")):
             with unchanged(slicer):
@@ -647,22 +648,22 @@ def library_as_before():
 @pytest.mark.parametrize("what", ["mri", "pet", "scene", "fused", "reload"])
 def test_what_is_removed_under_the_panel(slicer, library_as_before, panel, pair_nodes, stage, what):
     panel.onApplyButton()
-    nodes = {"mri": pair_nodes[0], "pet": pair_nodes[1], **panel._nodes}
+    nodes = {"mri": pair_nodes[0], "pet": pair_nodes[1], **panel.session.nodes}
     acts = {"scene": lambda: slicer.mrmlScene.Clear(False), "reload": panel.onReload}
     during(panel, stage, acts.get(what, lambda: slicer.mrmlScene.RemoveNode(nodes[what])))
     if what == "reload":
-        assert panel._parameters is None and panel.run.state.value == "idle"
+        assert panel.session.choices is None and panel.session.run.state.value == "idle"
         panel = slicer.modules.FunFuseSlicerWidget
     if what in ("mri", "pet"):
         assert "removed from the scene" in panel.ui.statusLabel.text and panel.shown
     elif what == "fused":
         assert "Done" in panel.ui.statusLabel.text
-        assert slicer.mrmlScene.IsNodePresent(panel._nodes["fused"])
+        assert slicer.mrmlScene.IsNodePresent(panel.session.nodes["fused"])
     if what == "scene":
         assert not panel.ui.applyButton.enabled and panel.ui.noticeLabel.text
     if what in ("mri", "pet", "scene"):
         volumes = head_phantom((6, 20, 18), (7.0, 7.0, 14.0))
-        chosen = panel._parameters
+        chosen = panel.session.choices
         chosen.mri, chosen.pet = [inputs.add_volume_node(volume) for volume in volumes]
         from FunFuseSlicer.Logic.panel.choices import Registration
 
@@ -672,17 +673,17 @@ def test_what_is_removed_under_the_panel(slicer, library_as_before, panel, pair_
 
 def test_sliders_that_move_while_a_run_goes_on(panel):
     """The results are those of the start of the run; then they follow the sliders."""
-    chosen = panel._parameters
+    chosen = panel.session.choices
     panel.onApplyButton()
 
     def move():
         chosen.omega, chosen.colormap, chosen.lam = 1.0, "PET-Heat", 0.3
 
     during(panel, "Fusing", move)
-    assert panel._nodes["fused"].GetAttribute("FunFuse.Lambda") == "0.8"
-    assert panel._previews, "the other λ is previewed"
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.Lambda") == "0.8"
+    assert panel.preview.waiting, "the other λ is previewed"
     found = colors(panel)
-    assert panel._nodes["colored"].GetAttribute("FunFuse.Omega") == "1.0"
+    assert panel.session.nodes["colored"].GetAttribute("FunFuse.Omega") == "1.0"
     chosen.lam = 0.8
     panel.onApplyButton()
     np.testing.assert_array_equal(found, colors(panel))
@@ -690,38 +691,39 @@ def test_sliders_that_move_while_a_run_goes_on(panel):
 
 def test_an_automatic_run_that_was_due_during_another_comes_afterwards(panel):
     panel.onApplyButton()
-    panel._parameters.autoUpdate = True
-    during(panel, "Fusing", lambda: setattr(panel._parameters, "lam", 0.2))
-    assert panel._autoTimer.active
-    panel._autoTimer.stop()
+    panel.session.choices.autoUpdate = True
+    during(panel, "Fusing", lambda: setattr(panel.session.choices, "lam", 0.2))
+    assert panel.runs.auto_timer.active
+    panel.runs.auto_timer.stop()
 
 
 def test_a_script_that_fuses_again_under_the_panel(slicer, module, panel, pair_nodes):
     """The next color is made of the new results."""
     panel.onApplyButton()
-    panel._parameters.omega = 0.9
+    panel.session.choices.omega = 0.9
     before = colors(panel)
     run = module.FunFuseSlicerLogic().process(*pair_nodes, FusionOptions(lam=0.0), registration=None)
-    assert run.nodes.colored is panel._nodes["colored"]
+    assert run.nodes.colored is panel.session.nodes["colored"]
     expected = slicer.util.arrayFromVolume(run.nodes.colored).astype(int)
-    panel._parameters.omega = 0.9
-    panel._paintAll()
+    panel.session.choices.omega = 0.9
+    panel.display.paint_all()
     assert np.abs(colors(panel) - before.astype(int)).max() > 5
-    panel._parameters.omega = 0.6
+    panel.session.choices.omega = 0.6
     assert np.abs(colors(panel) - expected).max() <= 1, "but for rounding"
 
 
 def test_another_method_that_is_chosen_while_a_run_goes_on(panel):
     """The results are those of the start of the run; their colors follow the choice as far as they can."""
-    chosen = panel._parameters
+    chosen = panel.session.choices
     during(panel, "Fusing", lambda: setattr(chosen, "method", "average"))
-    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "funfuse"
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.Method") == "funfuse"
     colors(panel)
-    assert panel._nodes["colored"].GetAttribute("FunFuse.Mode") == "uptake"
+    assert panel.session.nodes["colored"].GetAttribute("FunFuse.Mode") == "uptake"
     panel.onApplyButton()
-    assert "pet_part" not in panel._nodes
+    assert "pet_part" not in panel.session.nodes
     during(panel, "Fusing", lambda: setattr(chosen, "method", "funfuse"))
-    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "average" and panel._painting is None
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.Method") == "average"
+    assert panel.display.painting is None
     assert "press Apply" in panel.ui.statusLabel.text
     assert is_usable(panel)
 
@@ -729,20 +731,20 @@ def test_another_method_that_is_chosen_while_a_run_goes_on(panel):
 def test_results_that_are_removed_under_a_moving_slider(slicer, panel):
     panel.onApplyButton()
     for role in ("pet_registered", "colored"):
-        panel._parameters.omega = 0.1 if role == "colored" else 0.9
-        assert panel._settleTimer.active
-        slicer.mrmlScene.RemoveNode(panel._nodes[role])
-        assert panel._nodes == {} and not panel._settleTimer.active
+        panel.session.choices.omega = 0.1 if role == "colored" else 0.9
+        assert panel.display.settle_timer.active
+        slicer.mrmlScene.RemoveNode(panel.session.nodes[role])
+        assert panel.session.nodes == {} and not panel.display.settle_timer.active
         assert is_usable(panel)
 
 
 def test_results_that_are_removed_under_a_preview(slicer, panel):
     panel.onApplyButton()
-    panel._parameters.lam = 0.3
-    while panel._previews:
-        panel._previewStep()
+    panel.session.choices.lam = 0.3
+    while panel.preview.waiting:
+        panel.preview.step()
     assert panel.preview.active
-    slicer.mrmlScene.RemoveNode(panel._nodes["colored"])
+    slicer.mrmlScene.RemoveNode(panel.session.nodes["colored"])
     assert not panel.preview.active
     for logic in views.slice_logics():
         for node_id in views.layers_of(logic)[:3]:
@@ -758,22 +760,22 @@ def test_two_panels_on_the_same_choices(slicer, panel):
     widget = open_panel()
     other = widget.self()
     try:
-        assert other._parameters.mri is panel._parameters.mri
+        assert other.session.choices.mri is panel.session.choices.mri
 
         def press_other():
             assert not other.ui.applyButton.enabled and "Another" in other.ui.applyButton.toolTip
             other.onApplyButton()
-            other.onEvaluateButton()
-            other._parameters.omega = 1.0
-            assert "Another FunFuse panel" in other.ui.statusLabel.text and other._monitor is None
+            other.results.onEvaluateButton()
+            other.session.choices.omega = 1.0
+            assert "Another FunFuse panel" in other.ui.statusLabel.text and other.work.monitor is None
 
         for _run in range(2):
-            panel._parameters.omega = 0.4
+            panel.session.choices.omega = 0.4
             during(panel, "Fusing", press_other)
             assert "Done" in panel.ui.statusLabel.text
-            assert other._nodes == panel._nodes and other.ui.exportButton.enabled
+            assert other.session.nodes == panel.session.nodes and other.ui.exportButton.enabled
             found = colors(panel)
-            assert panel._nodes["colored"].GetAttribute("FunFuse.Omega") == "1.0"
+            assert panel.session.nodes["colored"].GetAttribute("FunFuse.Omega") == "1.0"
         panel.onApplyButton()
         np.testing.assert_array_equal(found, colors(panel))
         assert is_usable(other) and is_usable(panel)
@@ -786,24 +788,24 @@ def test_two_panels_on_the_same_choices(slicer, panel):
 def test_an_evaluation_that_fails_leaves_the_scene(slicer, panel, monkeypatch, again):
     from FunFuseSlicer.Logic.scene import evaluation as evaluation_nodes
 
-    chosen = panel._parameters
+    chosen = panel.session.choices
     volumes = head_phantom((3, 48, 44), (3.0, 3.0, 30.0))
     chosen.mri, chosen.pet = [inputs.add_volume_node(volume) for volume in volumes]
     panel.onApplyButton()
     if again:
-        panel.onEvaluateButton()
+        panel.results.onEvaluateButton()
         monkeypatch.setattr(evaluation_nodes, "COLORS", dict(evaluation_nodes.COLORS, Q_IE=(1.0, 0.0, 0.0)))
     style = evaluation_nodes._style_chart
     monkeypatch.setattr(evaluation_nodes, "_style_chart", lambda *a: (style(*a), _raising(Broken("boo"))()))
     with unchanged(slicer):
-        panel.onEvaluateButton()
+        panel.results.onEvaluateButton()
     assert "boo" in panel.ui.statusLabel.text and panel.shown
     monkeypatch.setattr(evaluation_nodes, "_style_chart", style)
-    panel.onEvaluateButton()
-    assert len(panel._tables()) == 2
+    panel.results.onEvaluateButton()
+    assert len(panel.results.tables()) == 2
     with unchanged(slicer):
         monkeypatch.setattr(evaluation_nodes, "evaluate_nodes", _raising(Cancelled()))
-        panel.onEvaluateButton()
+        panel.results.onEvaluateButton()
     assert "Cancelled" in panel.ui.statusLabel.text
 
 
@@ -825,7 +827,7 @@ def test_opening_and_closing_the_panel_leaves_nothing(slicer, qt_started, module
     for _time in range(20):
         widget = open_panel()
         panels.append(weakref.ref(widget.self()))
-        widget.self()._parameters.omega = 0.3 + 0.01 * len(panels)
+        widget.self().session.choices.omega = 0.3 + 0.01 * len(panels)
         assert census() != (counts[-1] if counts else None), "an open panel does observe"
         close_widget(widget)
         del widget

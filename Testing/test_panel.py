@@ -36,7 +36,7 @@ def panel(widget, slicer):
 
     panel = widget.self()
     panel.mri, panel.pet = add_pair()
-    chosen = panel._parameters
+    chosen = panel.session.choices
     chosen.mri, chosen.pet, chosen.registration = panel.mri, panel.pet, Registration.ALIGNED
     return panel
 
@@ -110,7 +110,7 @@ def test_volumes_that_are_loaded_later_are_chosen(widget):
     from funfuse_cli.headless import qt_events
 
     mri, pet = add_pair()
-    chosen = widget.self()._parameters
+    chosen = widget.self().session.choices
     qt_events.process(lambda: chosen.pet is not None, 10.0)
     assert (chosen.mri, chosen.pet) == (mri, pet)
 
@@ -119,7 +119,7 @@ def test_volumes_that_are_loaded_later_are_chosen(widget):
     "components, dtype, words", [(3, np.uint8, "color image"), (12, np.float32, "dynamic")]
 )
 def test_color_and_dynamic_pet_are_told(panel, slicer, components, dtype, words):
-    panel._parameters.pet = add_vector_volume(slicer, components, "PET", dtype)
+    panel.session.choices.pet = add_vector_volume(slicer, components, "PET", dtype)
     assert words in panel.ui.noticeLabel.text
     assert not panel.ui.applyButton.enabled
 
@@ -132,27 +132,27 @@ def test_dicom_modality_decides_before_the_name(panel, slicer):
     hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(panel.mri), name, "PT")
     hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(panel.pet), name, "MR")
     assert (modality(panel.mri), modality(panel.pet)) == ("PT", "MR")
-    panel._updatePanel()
+    panel.session.refresh()
     assert "wrong way round" in panel.ui.noticeLabel.text
 
 
 def test_a_non_linear_transform_is_told(panel, slicer):
     grid = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
     panel.pet.SetAndObserveTransformNodeID(grid.GetID())
-    panel._updatePanel()
+    panel.session.refresh()
     assert "non-linear" in panel.ui.noticeLabel.text
 
 
 def test_missing_torch_is_told_and_can_be_installed(panel, slicer, monkeypatch):
-    from FunFuseSlicer.Logic.panel import widget as module
+    from FunFuseSlicer.Logic.panel import torch_setup as module
 
     missing = ["PyTorch is not installed."]
     monkeypatch.setattr(module, "torch_problem", lambda: missing[0] if missing else None)
-    panel._updatePanel()
+    panel.session.refresh()
     assert panel.ui.noticeLabel.text == "PyTorch is not installed."
     assert not panel.ui.installTorchButton.isHidden()
     monkeypatch.setattr(module, "install_torch", lambda: missing.clear() or True)
-    panel.onInstallTorchButton()
+    panel.inputs.onInstallTorchButton()
     assert panel.ui.applyButton.enabled and panel.ui.installTorchButton.isHidden()
 
 
@@ -195,18 +195,18 @@ def test_a_failure_is_told_and_leaves_the_scene(panel, slicer, monkeypatch):
 def test_apply_uses_the_transform_that_was_corrected_by_hand(panel, slicer):
     from FunFuseSlicer.Logic.panel.choices import Registration
 
-    panel._parameters.registration = Registration.SIMPLEITK
-    panel._parameters.rigidOnly = True
+    panel.session.choices.registration = Registration.SIMPLEITK
+    panel.session.choices.rigidOnly = True
     panel.onApplyButton()
-    transform = panel._nodes["transform"]
-    assert not panel._parameters.registerAgain
+    transform = panel.session.nodes["transform"]
+    assert not panel.session.choices.registerAgain
     nudged = vtk.vtkMatrix4x4()
     nudged.SetElement(0, 3, 3.5)
     transform.SetMatrixTransformToParent(nudged)
     panel.onApplyButton()
-    assert panel._nodes["transform"] is transform
-    assert panel._matrixToReuse()[0, 3] == 3.5
-    moved = voxels(panel._nodes["pet_registered"])
+    assert panel.session.nodes["transform"] is transform
+    assert panel.registration.matrix_to_reuse()[0, 3] == 3.5
+    moved = voxels(panel.session.nodes["pet_registered"])
     # One voxel of 3.5 mm to the right, which is down the i axis.
     np.testing.assert_allclose(moved[:, :, :-1], voxels(panel.pet)[:, :, 1:], rtol=1e-4, atol=1)
 
@@ -224,28 +224,28 @@ def test_the_rigid_result_is_offered_where_another_one_was_kept(panel, slicer, m
 
     # Where the module's library is loaded from is the module's own business.
     monkeypatch.setitem(panel.logic.process.__globals__["fuse_nodes"].__globals__, "register", register)
-    panel._parameters.registration = Registration.SIMPLEITK
+    panel.session.choices.registration = Registration.SIMPLEITK
     assert not panel.ui.rigidButton.visible
     panel.onApplyButton()
-    transform = panel._nodes["transform"]
+    transform = panel.session.nodes["transform"]
     assert slicer.util.arrayFromTransformMatrix(transform)[0, 0] == 1.1 and panel.ui.rigidButton.visible
     panel.ui.rigidButton.click()
     assert slicer.util.arrayFromTransformMatrix(transform)[0].tolist() == [1, 0, 0, 3.5]
-    assert panel._nodes["transform"] is transform and not panel.ui.rigidButton.visible
+    assert panel.session.nodes["transform"] is transform and not panel.ui.rigidButton.visible
 
 
 def test_volumes_far_apart_are_refused_unless_allowed(panel, slicer):
     from FunFuseSlicer.Logic.panel.choices import Registration
 
-    panel._parameters.registration = Registration.SIMPLEITK
-    panel._parameters.rigidOnly = True
+    panel.session.choices.registration = Registration.SIMPLEITK
+    panel.session.choices.rigidOnly = True
     origin = np.array(panel.pet.GetOrigin())
     panel.pet.SetOrigin(*(origin + [400.0, 0.0, 0.0]))
     panel.onApplyButton()
-    assert "do not overlap" in panel.ui.statusLabel.text and not panel._nodes
-    panel._parameters.farApart = True
+    assert "do not overlap" in panel.ui.statusLabel.text and not panel.session.nodes
+    panel.session.choices.farApart = True
     panel.onApplyButton()
-    matrix = slicer.util.arrayFromVTKMatrix(panel._nodes["transform"].GetMatrixTransformToParent())
+    matrix = slicer.util.arrayFromVTKMatrix(panel.session.nodes["transform"].GetMatrixTransformToParent())
     assert abs(matrix[0, 3] + 400.0) < 30.0
 
 
@@ -253,62 +253,65 @@ def test_the_position_is_adjusted_in_the_module_transforms(panel, slicer, monkey
     from FunFuseSlicer.Logic.panel.choices import Registration
 
     assert not panel.ui.transformsButton.enabled
-    panel._parameters.registration = Registration.SIMPLEITK
+    panel.session.choices.registration = Registration.SIMPLEITK
     panel.onApplyButton()
     assert panel.ui.transformsButton.enabled
     opened = []
     monkeypatch.setattr(
         type(slicer.app), "openNodeModule", lambda _, node: opened.append(node), raising=False
     )
-    panel.onTransformsButton()
-    assert opened == [panel._nodes["transform"]]
+    panel.results.onTransformsButton()
+    assert opened == [panel.session.nodes["transform"]]
 
 
 def test_an_input_that_changes_is_fused_again_by_itself(panel, slicer):
     panel.onApplyButton()
-    first = voxels(panel._nodes["fused"]).copy()
-    panel._parameters.autoUpdate = True
+    first = voxels(panel.session.nodes["fused"]).copy()
+    panel.session.choices.autoUpdate = True
     slicer.util.updateVolumeFromArray(panel.pet, voxels(panel.pet)[:, ::-1].copy())
-    assert panel._autoTimer.active
-    panel._autoTimer.stop()
-    panel._autoRun()
-    assert np.abs(voxels(panel._nodes["fused"]) - first).max() > 0.05
+    assert panel.runs.auto_timer.active
+    panel.runs.auto_timer.stop()
+    panel.runs.auto_run()
+    assert np.abs(voxels(panel.session.nodes["fused"]) - first).max() > 0.05
 
 
 def test_another_lambda_runs_by_itself_only_where_asked(panel):
     panel.onApplyButton()
-    panel._parameters.lam = 0.3
-    assert not panel._autoTimer.active and panel._previews
-    panel._parameters.autoUpdate = True
-    panel._parameters.lam = 0.2
-    assert panel._autoTimer.active
-    panel._autoTimer.stop()
+    panel.session.choices.lam = 0.3
+    assert not panel.runs.auto_timer.active and panel.preview.waiting
+    panel.session.choices.autoUpdate = True
+    panel.session.choices.lam = 0.2
+    assert panel.runs.auto_timer.active
+    panel.runs.auto_timer.stop()
 
 
 def test_the_panel_can_be_closed_and_opened_while_a_slider_moves(panel, widget, slicer):
     panel.onApplyButton()
-    panel._parameters.omega = 0.1
+    panel.session.choices.omega = 0.1
     panel.cleanup()
-    assert not panel._settleTimer.active
-    assert (np.ptp(voxels(panel._nodes["colored"]).astype(int), axis=-1) < 30).all()
+    assert not panel.display.settle_timer.active
+    assert (np.ptp(voxels(panel.session.nodes["colored"]).astype(int), axis=-1) < 30).all()
 
 
 def test_a_run_may_outlive_its_panel(panel, slicer):
     """The module is loaded again while it runs: the old panel must not touch widgets that are gone."""
-    process = panel.logic.process
+    process, ui = panel.logic.process, panel.ui
+
+    def give_widgets(widgets):
+        for part in (panel, *panel.sections):
+            part.ui = widgets
 
     def reloaded_meanwhile(*arguments):
         panel.cleanup()
-        panel.ui = None
+        give_widgets(None)
         return process(*arguments)
 
     panel.logic.process = reloaded_meanwhile
     before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
-    ui = panel.ui
     panel.onApplyButton()
-    panel.ui = ui
+    give_widgets(ui)
     assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
-    assert not panel.run.busy_elsewhere and panel.run.state.value == "idle"
+    assert not panel.session.run.busy_elsewhere and panel.session.run.state.value == "idle"
 
 
 # The look
@@ -319,7 +322,7 @@ def test_a_drag_paints_what_the_view_shows_as_the_whole(panel, slicer, oblique):
     from FunFuseSlicer.Logic.scene import views
 
     panel.onApplyButton()
-    colored = panel._nodes["colored"]
+    colored = panel.session.nodes["colored"]
     logic = next(logic for logic in views.shown_logics(colored))
     if oblique:
         turn = vtk.vtkTransform()
@@ -328,12 +331,12 @@ def test_a_drag_paints_what_the_view_shows_as_the_whole(panel, slicer, oblique):
         turn.RotateZ(8)
         logic.GetSliceNode().GetSliceToRAS().DeepCopy(turn.GetMatrix())
         logic.GetSliceNode().UpdateMatrices()
-    panel._parameters.omega = 1.0
-    assert panel._settleTimer.active
+    panel.session.choices.omega = 1.0
+    assert panel.display.settle_timer.active
     logic.GetImageDataConnection().GetProducer().Update()
     dragged = _picture(logic)
-    panel._finishPainting()
-    assert not panel._settleTimer.active
+    panel.display.finish_painting()
+    assert not panel.display.settle_timer.active
     np.testing.assert_array_equal(_picture(logic), dragged)
     assert np.ptp(dragged[..., :3].astype(int), axis=-1).max() > 50
 
@@ -352,32 +355,32 @@ def test_the_mode_and_the_map_change_the_colors(panel):
     from FunFuseSlicer.Logic.panel.choices import Mode
 
     panel.onApplyButton()
-    colored = panel._nodes["colored"]
+    colored = panel.session.nodes["colored"]
     seen = []
     for mode, colormap in (
         (Mode.CONTRIBUTION, "Jet"),
         (Mode.UPTAKE, "Jet"),
         (Mode.UPTAKE, "PET-Heat"),
     ):
-        panel._parameters.mode, panel._parameters.colormap = mode, colormap
-        panel._finishPainting()
+        panel.session.choices.mode, panel.session.choices.colormap = mode, colormap
+        panel.display.finish_painting()
         seen.append(voxels(colored).copy())
         assert colored.GetAttribute("FunFuse.Colormap") == colormap or mode is Mode.CONTRIBUTION
     assert not np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[1], seen[2])
-    panel._parameters.mode = Mode.GRADIENT
+    panel.session.choices.mode = Mode.GRADIENT
     assert "press Apply" in panel.ui.statusLabel.text
     panel.onApplyButton()
     assert colored.GetAttribute("FunFuse.Mode") == "gradient"
-    panel._parameters.omega = 0.2
-    panel._finishPainting()
+    panel.session.choices.omega = 0.2
+    panel.display.finish_painting()
 
 
 def test_the_legend_belongs_to_the_registered_pet(panel, slicer):
     panel.onApplyButton()
     logic = slicer.modules.colors.logic()
-    legend = logic.GetColorLegendDisplayNode(panel._nodes["pet_registered"])
+    legend = logic.GetColorLegendDisplayNode(panel.session.nodes["pet_registered"])
     assert legend.GetVisibility() and legend.GetTitleText() == "FDG"
-    panel._parameters.legend = False
+    panel.session.choices.legend = False
     assert not legend.GetVisibility()
 
 
@@ -385,7 +388,7 @@ def test_zoom_is_kept_on_the_second_run(panel, slicer):
     from FunFuseSlicer.Logic.scene import views
 
     panel.onApplyButton()
-    node = views.shown_logics(panel._nodes["colored"])[0].GetSliceNode()
+    node = views.shown_logics(panel.session.nodes["colored"])[0].GetSliceNode()
     node.SetFieldOfView(33.0, 33.0, node.GetFieldOfView()[2])
     panel.onApplyButton()
     assert node.GetFieldOfView()[0] == 33.0
@@ -395,9 +398,9 @@ def test_previews_are_not_saved_with_the_scene(panel, slicer, tmp_path):
     from FunFuseSlicer.Logic.scene import views
 
     panel.onApplyButton()
-    panel._parameters.lam = 0.3
-    while panel._previews:
-        panel._previewStep()
+    panel.session.choices.lam = 0.3
+    while panel.preview.waiting:
+        panel.preview.step()
     assert panel.preview.active
     path = tmp_path / "scene.mrb"
     assert slicer.util.saveScene(str(path))
@@ -406,18 +409,18 @@ def test_previews_are_not_saved_with_the_scene(panel, slicer, tmp_path):
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(path))
     shown = {views.layers_of(logic).foreground for logic in views.slice_logics()}
-    assert shown == {panel._nodes["colored"].GetID()}
+    assert shown == {panel.session.nodes["colored"].GetID()}
 
 
 def test_scrolling_moves_the_preview(panel, slicer):
     panel.onApplyButton()
-    panel._parameters.lam = 0.3
-    while panel._previews:
-        panel._previewStep()
-    logic = panel.preview.views()[0]
+    panel.session.choices.lam = 0.3
+    while panel.preview.waiting:
+        panel.preview.step()
+    logic = panel.preview.volumes.views()[0]
     node = logic.GetSliceNode()
     node.SetSliceOffset(node.GetSliceOffset() + 5.0)
-    assert panel._previews == [logic]
+    assert panel.preview.waiting == [logic]
 
 
 @pytest.mark.parametrize("index", [1, 2, 3])
@@ -431,7 +434,7 @@ def test_checking_the_alignment_leaves_the_views_as_they_were(panel, slicer, ind
     assert panel.alignment.active and views.all_layers() != layers
     if index == 1:
         opacities = [views.slice_logics()[0].GetSliceCompositeNode().GetForegroundOpacity()]
-        panel._flicker()
+        panel.alignment.flicker()
         opacities.append(views.slice_logics()[0].GetSliceCompositeNode().GetForegroundOpacity())
         assert sorted(opacities) == [0.0, 1.0]
     panel.exit()
@@ -463,7 +466,7 @@ def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
     from FunFuseSlicer.Logic.fusion.fuser import method_labels
     from FunFuseSlicer.Logic.panel.choices import Mode
 
-    ui, chosen = panel.ui, panel._parameters
+    ui, chosen = panel.ui, panel.session.choices
     labels = [ui.methodComboBox.itemText(index) for index in range(ui.methodComboBox.count)]
     assert [label.lower() for label in labels] == [label.lower() for label in method_labels().values()]
     assert chosen.method == "funfuse" and ui.methodComboBox.currentText == "FunFuse (this network)"
@@ -497,12 +500,12 @@ def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
     from FunFuseSlicer.Logic.scene import attributes, outputs
 
     panel.onApplyButton()
-    first, network = dict(panel._nodes), voxels(panel._nodes["fused"]).copy()
+    first, network = dict(panel.session.nodes), voxels(panel.session.nodes["fused"]).copy()
     count = slicer.mrmlScene.GetNumberOfNodes()
     choose(panel, "Average")
     assert "Press Apply for average" in panel.ui.resultLabel.text
     panel.onApplyButton()
-    nodes = panel._nodes
+    nodes = panel.session.nodes
     assert set(nodes) == set(outputs.VOLUME_ROLES) - set(outputs.PART_ROLES)
     assert all(nodes[role] is first[role] for role in nodes)
     assert not slicer.mrmlScene.IsNodePresent(first["mri_part"])
@@ -510,73 +513,73 @@ def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
     assert said.endswith("average.") and "λ" not in said and "Press Apply" not in said
     assert panel.ui.deviceLabel.text.endswith("CPU")
     colored = nodes["colored"]
-    panel._parameters.omega, panel._parameters.colormap = 0.0, "PET-Heat"
-    panel._finishPainting()
+    panel.session.choices.omega, panel.session.choices.colormap = 0.0, "PET-Heat"
+    panel.display.finish_painting()
     gray = np.rint(255 * np.clip(voxels(nodes["fused"]), 0, 1))
     np.testing.assert_allclose(voxels(colored), np.repeat(gray[..., None], 3, axis=-1), atol=1)
     assert attributes.attribute(colored, "Omega") == "0.0" and colored.GetAttribute("FunFuse.Balance") is None
     # Colors of the network need its parts: they are not there before Apply.
     choose(panel, "FunFuse (this network)")
-    assert "press Apply" in panel.ui.statusLabel.text and panel._nodes == nodes
+    assert "press Apply" in panel.ui.statusLabel.text and panel.session.nodes == nodes
     panel.onApplyButton()
-    assert set(panel._nodes) == set(outputs.VOLUME_ROLES)
-    np.testing.assert_array_equal(voxels(panel._nodes["fused"]), network)
+    assert set(panel.session.nodes) == set(outputs.VOLUME_ROLES)
+    np.testing.assert_array_equal(voxels(panel.session.nodes["fused"]), network)
     assert slicer.mrmlScene.GetNumberOfNodes() == count
 
 
 def test_other_methods_have_no_preview(panel):
     panel.onApplyButton()
-    panel._parameters.lam = 0.3
-    while panel._previews:
-        panel._previewStep()
+    panel.session.choices.lam = 0.3
+    while panel.preview.waiting:
+        panel.preview.step()
     assert panel.preview.active
     choose(panel, "Maximum")
-    assert not panel.preview.active and not panel._previews
+    assert not panel.preview.active and not panel.preview.waiting
     choose(panel, "FunFuse (this network)")
-    assert panel._previews, "of the λ that is chosen"
+    assert panel.preview.waiting, "of the λ that is chosen"
     choose(panel, "Maximum")
     panel.onApplyButton()
     # The λ of the network next time, which means nothing now; nor is there a picture of it to change.
-    panel._parameters.lam = 0.5
+    panel.session.choices.lam = 0.5
     choose(panel, "FunFuse (this network)")
-    assert not panel.preview.active and not panel._previews
+    assert not panel.preview.active and not panel.preview.waiting
 
 
 def test_another_method_runs_by_itself_where_asked(panel):
     panel.onApplyButton()
-    panel._parameters.autoUpdate = True
+    panel.session.choices.autoUpdate = True
     choose(panel, "Average")
-    assert panel._autoTimer.active
-    panel._autoTimer.stop()
-    panel._autoRun()
-    assert panel._nodes["fused"].GetAttribute("FunFuse.Method") == "average"
-    panel._parameters.lam = 0.1
-    assert not panel._autoTimer.active, "the average has no λ"
+    assert panel.runs.auto_timer.active
+    panel.runs.auto_timer.stop()
+    panel.runs.auto_run()
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.Method") == "average"
+    panel.session.choices.lam = 0.1
+    assert not panel.runs.auto_timer.active, "the average has no λ"
 
 
 @pytest.mark.parametrize("method", ["average", "of_the_future"])
 def test_a_saved_scene_brings_the_method_back(panel, slicer, tmp_path, method):
     from FunFuseSlicer.Logic.panel.choices import Mode
 
-    panel._parameters.mode = Mode.GRADIENT
+    panel.session.choices.mode = Mode.GRADIENT
     choose(panel, "Average")
     panel.onApplyButton()
-    fused = panel._nodes["fused"]
+    fused = panel.session.nodes["fused"]
     if method != "average":
-        panel._parameters.method = method
+        panel.session.choices.method = method
         fused.SetAttribute("FunFuse.Method", method)
     path = tmp_path / "scene.mrb"
     assert slicer.util.saveScene(str(path))
     slicer.mrmlScene.Clear(0)
     assert panel.ui.methodComboBox.currentText == "FunFuse (this network)"
     slicer.util.loadScene(str(path))
-    chosen = panel._parameters
+    chosen = panel.session.choices
     assert chosen.method == method and chosen.mode is Mode.UPTAKE
     assert panel.ui.methodComboBox.currentText == ("Average" if method == "average" else method)
-    assert set(panel._nodes) == {"pet_registered", "fused", "colored"}
+    assert set(panel.session.nodes) == {"pet_registered", "fused", "colored"}
     chosen.omega = 0.0
-    panel._finishPainting()
-    gray = voxels(panel._nodes["colored"])
+    panel.display.finish_painting()
+    gray = voxels(panel.session.nodes["colored"])
     assert (gray == gray[..., :1]).all()
     if method == "average":
         assert panel.ui.applyButton.enabled
@@ -586,7 +589,7 @@ def test_a_saved_scene_brings_the_method_back(panel, slicer, tmp_path, method):
     choose(panel, "FunFuse (this network)")
     assert chosen.mode is Mode.GRADIENT, "as before the scene was saved"
     panel.onApplyButton()
-    assert "pet_part" in panel._nodes and "Done" in panel.ui.statusLabel.text
+    assert "pet_part" in panel.session.nodes and "Done" in panel.ui.statusLabel.text
 
 
 def test_a_method_that_lacks_its_package_is_gray_and_says_why(panel, slicer, monkeypatch):
@@ -605,14 +608,14 @@ def test_a_method_that_lacks_its_package_is_gray_and_says_why(panel, slicer, mon
         last = combo.count - 1
         assert combo.itemText(last) == "Odd" and not is_offered(combo, last) and is_offered(combo, 0)
         assert "no-such-package" in combo.itemData(last, qt.Qt.ToolTipRole)
-        other._parameters.method = "odd"
+        other.session.choices.method = "odd"
         assert not other.ui.applyButton.enabled and "Odd needs" in other.ui.noticeLabel.text
         assert not panel.ui.applyButton.enabled, "the other panel shows the same choices"
         monkeypatch.setitem(methods.METHODS, "odd", methods.Method("odd", "Odd", "", np.maximum))
-        other._updatePanel()
+        other.session.refresh()
         assert other.ui.applyButton.enabled and is_offered(combo, last)
         other.onApplyButton()
-        assert set(panel._nodes) == {"pet_registered", "fused", "colored"} == set(other._nodes)
+        assert set(panel.session.nodes) == {"pet_registered", "fused", "colored"} == set(other.session.nodes)
     finally:
         close_widget(widget)
 
@@ -624,10 +627,10 @@ def test_a_script_may_use_another_method_under_the_panel(panel, slicer):
     panel.onApplyButton()
     for method, parts in (("average", False), ("funfuse", True)):
         panel.logic.process(panel.mri, panel.pet, FusionOptions(method=method), registration=None)
-        qt_events.process(lambda wanted=parts: ("pet_part" in panel._nodes) == wanted, 10.0)
-        assert ("pet_part" in panel._nodes) == ("mri_part" in panel._nodes) == parts
-    panel._parameters.omega = 0.1
-    panel._finishPainting()
+        qt_events.process(lambda wanted=parts: ("pet_part" in panel.session.nodes) == wanted, 10.0)
+        assert ("pet_part" in panel.session.nodes) == ("mri_part" in panel.session.nodes) == parts
+    panel.session.choices.omega = 0.1
+    panel.display.finish_painting()
 
 
 # Results
@@ -637,23 +640,23 @@ def test_evaluate_fills_tables_and_says_the_means(panel, slicer, tmp_path):
     from FunFuseSlicer.Logic.scene.export import export_outputs
 
     panel.onApplyButton()
-    panel.onEvaluateButton()
+    panel.results.onEvaluateButton()
     assert "Q_SSIM" in panel.ui.resultLabel.text and "b_P" in panel.ui.resultLabel.text
     tables = slicer.util.getNodesByClass("vtkMRMLTableNode")
     assert max(table.GetNumberOfRows() for table in tables) >= 3
     count = len(tables)
-    panel.onCopyButton()
+    panel.results.onCopyButton()
     import qt
 
     copied = qt.QApplication.clipboard().text()
     assert "Q_SSIM" in copied and copied.count("\t") > 20
-    files = export_outputs(panel._nodes, tmp_path, panel._tables())
+    files = export_outputs(panel.session.nodes, tmp_path, panel.results.tables())
     assert [path.suffix for path in files].count(".csv") == 2
     assert "Q_SSIM" in files[-1].read_text(encoding="utf-8")
     panel.onApplyButton()
-    assert not panel.ui.copyButton.enabled and panel._tables() == []
+    assert not panel.ui.copyButton.enabled and panel.results.tables() == []
     assert "Q_SSIM" not in panel.ui.resultLabel.text
-    panel.onEvaluateButton()
+    panel.results.onEvaluateButton()
     assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == count
 
 
@@ -662,11 +665,11 @@ def test_results_are_exported_whole_or_not_at_all(panel, slicer, tmp_path):
     from FunFuseSlicer.Logic.scene.export import export_outputs
 
     panel.onApplyButton()
-    files = export_outputs(panel._nodes, tmp_path)
+    files = export_outputs(panel.session.nodes, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
     assert len(files) == 5 and all(re.fullmatch(r"[\w +]+\.nrrd", path.name) for path in files)
     with pytest.raises(OutputError, match="another folder"):
-        export_outputs(panel._nodes, files[0])
+        export_outputs(panel.session.nodes, files[0])
 
 
 def test_sample_data_is_offered_where_there_is_the_module(monkeypatch):

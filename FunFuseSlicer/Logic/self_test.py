@@ -47,7 +47,7 @@ class SelfTests:
         self.mri, self.pet = add_volume_node(mri), add_volume_node(pet)
         self.panel = slicer.util.getModuleWidget("FunFuseSlicer")
         self.panel.enter()
-        self.choices = self.panel._parameters
+        self.choices = self.panel.session.choices
         self.choices.mri, self.choices.pet = self.mri, self.pet
 
     def _fuse(self):
@@ -56,7 +56,7 @@ class SelfTests:
 
         self.choices.registration = Registration.ALIGNED
         self.panel.onApplyButton()
-        return self.panel._nodes
+        return self.panel.session.nodes
 
     def _voxels(self, node):
         import slicer
@@ -121,7 +121,7 @@ class SelfTests:
         self.choices.registration = Registration.BRAINS if brains else Registration.SIMPLEITK
         self.choices.rigidOnly = True
         self.panel.onApplyButton()
-        transform = self.panel._nodes["transform"]
+        transform = self.panel.session.nodes["transform"]
         matrix = slicer.util.arrayFromVTKMatrix(transform.GetMatrixTransformToParent())
         corners = np.array([[x, y, z, 1.0] for x in (-50, 50) for y in (-60, 60) for z in (-30, 30)])
         error = np.linalg.norm(((matrix @ moved @ corners.T) - corners.T)[:3], axis=0)
@@ -158,7 +158,7 @@ class SelfTests:
         self.assertFalse(button.enabled)
         self.choices.mri, self.choices.pet = self.pet, self.mri
         self.assertIn("wrong way round", self.panel.ui.noticeLabel.text)
-        self.panel.onSwapButton()
+        self.panel.inputs.onSwapButton()
         self.assertIs(self.choices.mri, self.mri)
         self.assertNotIn("wrong way round", self.panel.ui.noticeLabel.text)
         colored = self._fuse()["colored"]
@@ -170,12 +170,12 @@ class SelfTests:
         nodes = self._fuse()
         fused = self._voxels(nodes["fused"]).copy()
         self.choices.omega = 0.0
-        self.panel._finishPainting()
+        self.panel.display.finish_painting()
         gray = self._voxels(nodes["colored"])
         self.assertTrue((gray == gray[..., :1]).all())
         np.testing.assert_allclose(gray[..., 0], np.rint(255 * np.clip(fused, 0, 1)), atol=1)
         self.choices.omega = 1.0
-        self.panel._finishPainting()
+        self.panel.display.finish_painting()
         colored = self._voxels(nodes["colored"])
         self.assertGreater((colored.max(axis=-1).astype(int) - colored.min(axis=-1)).max(), 100)
         np.testing.assert_array_equal(self._voxels(nodes["fused"]), fused)
@@ -187,8 +187,8 @@ class SelfTests:
         fused = self._voxels(nodes["fused"]).copy()
         applied = self.choices.lam
         self.choices.lam = 0.1
-        while self.panel._previews:
-            self.panel._previewStep()
+        while self.panel.preview.waiting:
+            self.panel.preview.step()
         self.assertTrue(self.panel.preview.active)
         self.assertNotEqual(self._layers(), layers)
         np.testing.assert_array_equal(self._voxels(nodes["fused"]), fused)
@@ -209,7 +209,7 @@ class SelfTests:
         self.assertEqual(before - set(nodes), {"mri_part", "pet_part"})
         fused = self._voxels(nodes["fused"]).copy()
         self.choices.omega = 0.0
-        self.panel._finishPainting()
+        self.panel.display.finish_painting()
         gray = self._voxels(nodes["colored"])
         np.testing.assert_allclose(gray[..., 0], np.rint(255 * np.clip(fused, 0, 1)), atol=1)
         self.choices.method = "funfuse"
@@ -223,7 +223,7 @@ class SelfTests:
         from .scene import views
 
         nodes = self._fuse()
-        self.panel.onFourPanesButton(True)
+        self.panel.display.onFourPanesButton(True)
         self.assertTrue(views.four_panes_are_open())
         shown = {
             logic.GetSliceNode().GetLayoutName(): views.layers_of(logic).background
@@ -231,7 +231,7 @@ class SelfTests:
         }
         self.assertEqual(shown["FunFuseMRI"], self.mri.GetID())
         self.assertEqual(shown["FunFuseFused"], nodes["fused"].GetID())
-        self.panel.onFourPanesButton(False)
+        self.panel.display.onFourPanesButton(False)
         self.assertFalse(views.four_panes_are_open())
 
     def test_saved_scene_restores_choices_and_results(self):
@@ -245,13 +245,13 @@ class SelfTests:
             self.assertTrue(slicer.util.saveScene(path))
             slicer.mrmlScene.Clear(0)
             slicer.util.loadScene(path)
-        choices = self.panel._parameters
+        choices = self.panel.session.choices
         self.assertEqual((choices.omega, choices.lam), (0.25, 0.35))
         self.assertEqual(choices.mri.GetName(), "T1")
-        nodes = self.panel._nodes
+        nodes = self.panel.session.nodes
         self.assertIn("colored", nodes)
         choices.omega = 0.0
-        self.panel._finishPainting()
+        self.panel.display.finish_painting()
         gray = self._voxels(nodes["colored"])
         self.assertTrue((gray == gray[..., :1]).all())
 
@@ -270,7 +270,7 @@ class SelfTests:
             self._fuse()
         finally:
             del self.panel.logic.process
-        self.assertFalse(self.panel._nodes)
+        self.assertFalse(self.panel.session.nodes)
         self.assertEqual(self.panel.ui.applyButton.text, "Apply")
 
     def _layers(self):

@@ -40,7 +40,7 @@ def main(arguments: List[str]) -> int:
     grab(widget, folder / "panel-before.png", width=PANEL_WIDTH)
     print("applying ...", flush=True)
     panel.onApplyButton()
-    if "colored" not in panel._nodes:
+    if "colored" not in panel.session.nodes:
         print(f"error: {panel.ui.statusLabel.text}")
         return 1
     place = _center_of_head(mri)
@@ -50,7 +50,7 @@ def main(arguments: List[str]) -> int:
     Image.fromarray(compose(panes)).save(folder / "four-panes.png")
     Image.fromarray(_beside(folder / "panel.png", compose(panes))).save(folder / "window.png")
     panel.ui.fourPanesButton.checked = False
-    colored = panel._nodes["colored"]
+    colored = panel.session.nodes["colored"]
     planes = ("Axial", "Sagittal", "Coronal")
     tiles = [render_slice(mri, colored, 1.0, plane, place, (TILE, TILE)) for plane in planes]
     Image.fromarray(compose([tiles])).save(folder / "overlay.png")

@@ -1,7 +1,7 @@
 """The selector of the fusion method."""
 
 from ..fusion.fuser import method_labels, method_problem
-from .combo_items import enable_item
+from .enabling import enable_item
 
 
 class MethodSelector:

@@ -1,0 +1,143 @@
+"""The display of the results: their colors, which follow the sliders, the legend, and the four panes."""
+
+import time
+from typing import Callable
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..color.colorize import NEED_PARTS
+from ..errors import FunFuseError
+from ..scene import views
+from ..scene.color_maps import use_color_map
+from ..scene.legend import show_legend
+from ..scene.live_colors import LiveColors
+from ..scene.run import Run
+from .choices import Mode
+from .enabling import enable, enable_item
+from .section import Section
+from .session import label_of
+
+
+class DisplaySection(Section):
+    """Paints the shown slices at once, and the whole volume in small steps when the slider rests.
+
+    :param follow_results: called a moment after results were computed anew, perhaps by a script.
+    """
+
+    # Milliseconds until the whole volume is painted after the last touch of a slider.
+    SETTLE = 250
+
+    def __init__(self, ui, session, follow_results: Callable[[], None]):
+        super().__init__(ui, session)
+        self._live, self.painting, self._layout_before = LiveColors(), None, None
+        self.settle_timer = self.timer(self.paint_all, self.SETTLE)
+        self._step_timer = self.timer(self._paint_step, 0)
+        self._results_timer = self.timer(follow_results, 0)
+        ui.fourPanesButton.connect("toggled(bool)", self.onFourPanesButton)
+
+    def update(self) -> None:
+        """What needs the parts, which only the network gives."""
+        alone = None
+        if not self.session.uses_network:
+            alone = _("Only FunFuse tells what came from each image; {method} does not.")
+            alone = alone.format(method=label_of(self.session.choices.method))
+        enable(self.ui.balanceSlider, alone)
+        for index, mode in enumerate(Mode):
+            enable_item(self.ui.modeComboBox, index, alone if mode.value in NEED_PARTS else None)
+
+    def use_results(self) -> None:
+        """Paint these, and forget their voxels when they change."""
+        nodes = self.session.nodes
+        self._live.use(nodes)
+        self.removeObservers(self._on_results_modified)
+        if nodes:
+            event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+            self.addObserver(nodes["fused"], event, self._on_results_modified)
+
+    def show_result(self, result: Run) -> None:
+        """What a run has made; the session's results are those already."""
+        self._live.keep_gradients(result.nodes.colored, result.fusion.gradients)
+        self.show_legend()
+        if self.ui.fourPanesButton.checked:
+            self._fill_panes()
+        # While nobody does anything.
+        self.painting = self._live.get_ready(self.session.seen.look)
+        self._step_timer.start()
+
+    def _on_results_modified(self, _caller=None, _event=None):
+        self.painting = None
+        self._live.use(self.session.nodes)
+        self._results_timer.start()
+
+    # Colors: live, without the network
+
+    def paint_shown(self) -> bool:
+        """Color the shown slices now, the whole volume when the slider rests; whether that is possible."""
+        if not self.session.ready:
+            return False
+        self.painting = None
+        try:
+            self._live.paint_shown(self.session.seen.look)
+        except FunFuseError as error:
+            self.session.say(str(error))
+            return False
+        self.settle_timer.start()
+        return True
+
+    def paint_all(self) -> None:
+        """Begin with the whole volume."""
+        nodes, look = self.session.nodes, self.session.seen.look
+        if nodes:
+            shown = [nodes[role] for role in ("pet_registered", "pet_part") if role in nodes]
+            use_color_map(shown, look.colormap)
+            self.painting = self._live.paint_all(look)
+            self._step_timer.start()
+
+    def _paint_step(self):
+        if self.painting is None:
+            return
+        # As many small steps as fit between two frames of the screen.
+        end = time.monotonic() + 0.015
+        while time.monotonic() < end:
+            if next(self.painting, None) is None:
+                self.painting = None
+                return
+        self._step_timer.start()
+
+    def finish_painting(self) -> None:
+        """Bring the colored volume up to date at once, if it still is there."""
+        if not self.session.results_are_there():
+            self.settle_timer.stop()
+            self.painting = None
+        if self.settle_timer.active:
+            self.settle_timer.stop()
+            self.paint_all()
+        for _fraction in self.painting or ():
+            pass
+        self.painting = None
+
+    # Legend and panes
+
+    def show_legend(self) -> None:
+        """The legend of the colors, or none, as chosen."""
+        if self.session.nodes:
+            chosen = self.session.choices
+            show_legend(self.session.nodes["pet_registered"], chosen.legend, chosen.pet.GetName())
+
+    def follow_layout(self) -> None:
+        """The layout is part of the scene."""
+        self.ui.fourPanesButton.checked = views.four_panes_are_open()
+
+    def onFourPanesButton(self, checked):
+        """MRI, PET, fused and colored side by side, or one overlay."""
+        if checked:
+            self._layout_before = views.open_four_panes() or self._layout_before
+            self._fill_panes()
+        else:
+            views.close_four_panes(self._layout_before)
+
+    def _fill_panes(self):
+        chosen, nodes = self.session.choices, self.session.nodes
+        pet = nodes.get("pet_registered", chosen.pet)
+        views.show_in_panes(chosen.mri, pet, nodes.get("fused"), nodes.get("colored"))

@@ -1,0 +1,72 @@
+"""The inputs: guessed where nothing is chosen, checked before a run, exchanged when they lie wrong."""
+
+from typing import Optional
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..fusion.fuser import method_problem
+from . import torch_setup
+from .inputs import guess, looks_swapped, problem
+from .run_state import RunState
+from .section import Section
+
+
+class InputSection(Section):
+    """The selectors, and the notice on top: what is in the way of a run, with buttons that mend it."""
+
+    # Milliseconds: voxels and headers of a volume that is being loaded come after the node.
+    GUESS = 200
+
+    def __init__(self, ui, session):
+        super().__init__(ui, session)
+        self._guess_timer = self.timer(self.guess, self.GUESS)
+        ui.swapButton.connect("clicked(bool)", self.onSwapButton)
+        ui.installTorchButton.connect("clicked(bool)", self.onInstallTorchButton)
+
+    def guess(self) -> None:
+        """Fill the selectors that are empty."""
+        chosen = self.session.choices
+        if chosen is None or not self.session.run.free:
+            return
+        found = guess(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+        if chosen.mri is None and found.mri is not chosen.pet:
+            chosen.mri = found.mri
+        if chosen.pet is None and found.pet is not chosen.mri:
+            chosen.pet = found.pet
+
+    def guess_soon(self) -> None:
+        """The scene has other nodes."""
+        self._guess_timer.start()
+
+    def reason_not_to_run(self) -> Optional[str]:
+        """What is in the way of a run, as a sentence; None when nothing is."""
+        chosen = self.session.choices
+        if self.session.run.busy_elsewhere:
+            return _("Another FunFuse panel is at work: wait until it is done.")
+        reason = problem(chosen.mri, chosen.pet, chosen.mask) or torch_setup.torch_problem()
+        return reason or method_problem(chosen.method)
+
+    def update(self) -> None:
+        """The notice and its buttons."""
+        ui, chosen = self.ui, self.session.choices
+        reason, swapped = self.reason_not_to_run(), looks_swapped(chosen.mri, chosen.pet)
+        idle = self.session.run.state is RunState.IDLE
+        ui.noticeFrame.setVisible(bool(idle and (reason or swapped)))
+        ui.noticeLabel.text = " ".join(text for text in (reason, swapped) if text)
+        ui.swapButton.setVisible(bool(swapped))
+        ui.installTorchButton.setVisible(torch_setup.torch_problem() is not None)
+
+    def onSwapButton(self, _checked=False):
+        """Exchange MRI and PET."""
+        chosen = self.session.choices
+        modifying = chosen.parameterNode.StartModify()
+        chosen.mri, chosen.pet = chosen.pet, chosen.mri
+        chosen.parameterNode.EndModify(modifying)
+
+    def onInstallTorchButton(self, _checked=False):
+        """Let the PyTorch extension install PyTorch."""
+        with slicer.util.tryWithErrorDisplay(_("PyTorch was not installed.")):
+            if torch_setup.install_torch():
+                self.session.say(_("PyTorch is installed."))
+            self.session.refresh()

@@ -1,0 +1,123 @@
+"""The results: what they are, how good they are, and where they go."""
+
+from typing import List
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import InputError
+from ..fusion.fuser import NETWORK, method_problem
+from ..scene.attributes import ATTRIBUTE, attribute
+from ..scene.export import export_outputs
+from ..scene.rollback import taken_back_after_an_error
+from .enabling import enable
+from .section import Section
+from .session import label_of
+from .work_section import reason_of
+
+# In the panel; the tables have all of them. b_P is the weight of the PET in the fused image.
+METRICS_SHOWN = ("Q_IE", "Q_G", "Q_FMI", "Q_SSIM", "Q_VIFF", "b_P")
+
+
+class ResultSection(Section):
+    """Evaluate, copy, export, adjust.
+
+    :param work, preview, display: sections.
+    :param parent: the widget over which a dialog opens.
+    """
+
+    def __init__(self, ui, session, work, preview, display, parent):
+        super().__init__(ui, session)
+        self._work, self._preview, self._display, self._parent = work, preview, display, parent
+        ui.evaluateButton.connect("clicked(bool)", self.onEvaluateButton)
+        ui.copyButton.connect("clicked(bool)", self.onCopyButton)
+        ui.exportButton.connect("clicked(bool)", self.onExportButton)
+        ui.transformsButton.connect("clicked(bool)", self.onTransformsButton)
+
+    def update(self) -> None:
+        """What can be done with the results, and what they are."""
+        ui, missing = self.ui, self.session.lacks_results()
+        enable(ui.exportButton, missing)
+        enable(ui.evaluateButton, missing)
+        enable(ui.copyButton, missing or (None if self.tables() else _("Press Evaluate first.")))
+        enable(ui.transformsButton, self.session.lacks_transform())
+        ui.resultLabel.text = self._description() if self.session.nodes else _("No results yet.")
+
+    def _description(self) -> str:
+        fused, chosen = self.session.nodes["fused"], self.session.choices
+        method, metrics = self.session.method_of_results, attribute(fused, "Metrics")
+        if method == NETWORK:
+            text = _('"{name}": model {model}, λ = {lam}.').format(
+                name=fused.GetName(), model=attribute(fused, "Model"), lam=attribute(fused, "Lambda")
+            )
+        else:
+            text = _('"{name}": {method}.').format(name=fused.GetName(), method=label_of(method))
+        if method != chosen.method and method_problem(chosen.method) is None:
+            text += " " + _("Press Apply for {method}.").format(method=label_of(chosen.method))
+        if metrics:
+            text += " " + _(
+                "Mean over the slices: {metrics}. (An unfused MRI scores high on some of them, too.)"
+            ).format(metrics=metrics)
+        if self._preview.active:
+            text += " " + _("The views preview λ = {lam}: press Apply for the whole volume.").format(
+                lam=f"{chosen.lam:g}"
+            )
+        return text
+
+    def onEvaluateButton(self, _checked=False):
+        """Fill the table and the chart of the metrics."""
+        said = _("The evaluation failed: {reason}")
+        self._work.do(self._evaluate, lambda error: said.format(reason=reason_of(error)))
+
+    def _evaluate(self, monitor) -> str:
+        from ..scene import evaluation
+
+        self._display.finish_painting()
+        mri, nodes = self.session.choices.mri, self.session.nodes
+        rows = evaluation.evaluate_nodes(mri, nodes, monitor=monitor)
+        for node in (mri, *nodes.values()):
+            if not slicer.mrmlScene.IsNodePresent(node):
+                raise InputError(_("The volumes were removed from the scene meanwhile."))
+        old = evaluation.find_evaluation(nodes["fused"])
+        with taken_back_after_an_error(
+            [] if old is None else [old.summary, old.slices, old.chart, *old.series.values()]
+        ):
+            made = evaluation.push_evaluation(mri, nodes, rows)
+        means = evaluation.means(rows)
+        shown = [f"{name} {means[name]:.3f}" for name in METRICS_SHOWN if name in means]
+        nodes["fused"].SetAttribute(ATTRIBUTE.format("Metrics"), ", ".join(shown))
+        evaluation.show_evaluation(made.chart, made.summary)
+        return _('The metrics are in the tables "{summary}" and "{slices}".').format(
+            summary=made.summary.GetName(), slices=made.slices.GetName()
+        )
+
+    def tables(self) -> List[object]:
+        """The tables of Evaluate, if it was pressed since the last run: the means, and the slices."""
+        if not self.session.nodes or not attribute(self.session.nodes["fused"], "Metrics"):
+            return []
+        from ..scene.evaluation import find_evaluation
+
+        found = find_evaluation(self.session.nodes["fused"])
+        return [] if found is None else [found.summary, found.slices]
+
+    def onCopyButton(self, _checked=False):
+        """Put the metrics on the clipboard, means first."""
+        from ..scene.evaluation import as_text
+
+        qt.QApplication.clipboard().setText("\n".join(as_text(table) for table in self.tables()))
+        self.session.say(_("The metrics are on the clipboard."))
+
+    def onExportButton(self, _checked=False):
+        """Write the results into a folder that the user chooses."""
+        folder = qt.QFileDialog.getExistingDirectory(self._parent, _("Folder for the results"))
+        if folder:
+            with slicer.util.tryWithErrorDisplay(_("The results were not written."), waitCursor=True):
+                self._display.finish_painting()
+                files = export_outputs(self.session.nodes, folder, self.tables())
+                said = _("{count} files written to {folder}.")
+                self.session.say(said.format(count=len(files), folder=folder))
+
+    def onTransformsButton(self, _checked=False):
+        """Open the PET's transform in the module Transforms."""
+        slicer.app.openNodeModule(self.session.nodes["transform"])
