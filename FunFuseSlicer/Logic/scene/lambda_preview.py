@@ -74,14 +74,15 @@ class LambdaPreview:
         """Show the results again."""
         import slicer
 
-        for slice_id, thin in self._thin.items():
-            for logic in views.slice_logics():
-                if logic.GetSliceNode().GetID() == slice_id:
-                    self._exchange(logic, thin, _Thin(self._nodes["fused"], self._nodes["colored"]))
-            for node in thin:
-                if slicer.mrmlScene.IsNodePresent(node):
-                    remove_volume(node)
-        self._thin = {}
+        ended, self._thin = self._thin, {}
+        for logic in views.slice_logics():
+            thin = ended.get(logic.GetSliceNode().GetID())
+            if thin is not None:
+                self._exchange(logic, thin, _Thin(self._nodes["fused"], self._nodes["colored"]))
+        # Last: whoever hears of it may come here again, or bring other results.
+        for node in [node for thin in ended.values() for node in thin]:
+            if slicer.mrmlScene.IsNodePresent(node):
+                remove_volume(node)
 
     def _planes(self, logic):
         """MRI and PET in [0, 1] on the plane of a view, at the MRI's resolution, (1, rows, columns)."""
