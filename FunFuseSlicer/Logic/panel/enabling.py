@@ -7,8 +7,9 @@ import qt
 # Where a widget keeps the tool tip of the form.
 TIP = "tipWhenEnabled"
 
-# Where and how Qt's combo boxes keep what can be done with an item: its flags, by number.
-FLAGS_ROLE = qt.Qt.UserRole - 1
+# Where and how Qt's combo boxes keep what can be done with an item: its flags, by number. The role is
+# Qt.UserRole - 1, in digits: the command line reads this file where there is no Qt.
+FLAGS_ROLE = 255
 SELECTABLE_AND_ENABLED, NOTHING = 33, 0
 
 
