@@ -1,172 +1,156 @@
-"""The numbers of one network or method on a group of pairs.
+"""What can be measured without training. Images are (rows, columns) float32 in [0, 1]; loss is eq. (4)."""
 
-Images are (rows, columns) float32 in [0, 1]; a *row* is a dictionary from column to number.
-"""
-
-from functools import cached_property
-from typing import Callable, Dict, List, Optional
+from argparse import Namespace
+from itertools import product
+from typing import Dict, List, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
+from tqdm import tqdm
+
+from FunFuseSlicer.Logic.fusion.models import Model
+from FunFuseSlicer.Logic.methods import REFERENCES
 
 from ..training.loss import fusion_loss, mean_square, ssim
-from ..training.pairs import Pair, fingerprint, to_unit
+from ..training.pairs import Pair
 
-TERMS = ("SSIM_MRI", "SSIM_PET", "MSE_MRI", "MSE_PET")
-
+# The λ of tables with one λ only, the paper's; and those of tables with several.
+LAMBDA, SHOWN, RANGE_LAMBDAS = 0.8, [0, 0.2, 0.5, 0.8, 1], [0, 0.5, 0.8, 1]
+LAMBDAS = [index / 10 for index in range(11)]
+TEST, HELD_OUT, AVERAGE = "test pairs", "held-out patients", "plain average"
+METHODS = dict(zip((AVERAGE, "maximum", "Laplacian pyramid"), REFERENCES.values()))
+TERMS = ["SSIM_MRI", "SSIM_PET", "MSE_MRI", "MSE_PET"]
 # The fused image may leave [0, 1] by so much before a pixel counts as outside; a part may go so far below 0.
 RANGE_SLACK, PART_SLACK = 0.01, 0.02
-
-# Adam on pixels: of what was tried (also L-BFGS) this ended lowest in 200 steps. Its ε is far above the noise
-# of a background's gradient, which must not be blown up to whole steps: there SSIM is a cliff.
-PIXEL_RATE, PIXEL_BETAS, PIXEL_EPSILON = 0.02, (0.9, 0.99), 1e-2
-
-Row = Dict[str, object]
-# From MRI and PET to the fused image, not clipped.
-Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Tables = Dict[str, pd.DataFrame]
 
 
-class Group:
-    """Pairs that are measured together.
+class Study(NamedTuple):
+    """The data, unseen pairs by group, ``some`` of them, evenly spread; the models, the default one first."""
 
-    :param name: for tables and file names.
-    :param pairs: not empty.
-    """
-
-    def __init__(self, name: str, pairs: List[Pair]):
-        self.name, self.pairs = name, pairs
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Tells these pairs from others."""
-        return fingerprint(self.pairs)
-
-    @property
-    def patients(self) -> List[str]:
-        """Whose pairs these are, each once."""
-        return sorted({pair.patient for pair in self.pairs})
-
-    def some(self, most: int) -> "Group":
-        """At most so many of the pairs, evenly spread; itself where there are no more."""
-        if len(self.pairs) <= most:
-            return self
-        chosen = np.linspace(0, len(self.pairs) - 1, most).round().astype(int)
-        return Group(self.name, [self.pairs[index] for index in chosen])
+    training: List[Pair]
+    groups: Dict[str, List[Pair]]
+    some: Dict[str, List[Pair]]
+    models: List[Model]
+    options: Namespace
 
 
-def images_of(pair: Pair):
-    """(MRI, PET) in [0, 1]."""
-    return to_unit(pair.mri), to_unit(pair.pet)
+def losses(study: Study) -> Tables:
+    """What was measured, who was trained on, and the loss at λ = 0.8 for every pair."""
+    fuses = {**{model.name: fuse_with(model) for model in study.models}, **METHODS}
+    fuses["pixels directly"] = lambda *images: best_pixels(*images, LAMBDA)
+    frames = []
+    for group, name in product(study.groups, fuses):
+        frames.append(measured(name, fuses[name], study.groups[group]).assign(group=group, method=name))
+    training = pd.Series([pair.patient for pair in study.training], name="patient").value_counts(sort=False)
+    models = pd.DataFrame([{"method": model.name, "sha256": model.sha256} for model in study.models])
+    return {"losses": pd.concat(frames), "training": training.reset_index(name="pairs"), "models": models}
 
 
-def fuse_with(network) -> Fuse:
-    """A network for one λ as a function of two arrays."""
-    network = network.to(memory_format=torch.channels_last).eval()
-
-    def fuse(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return network.fuse(_tensor(mri), _tensor(pet))[0, 0].numpy()
-
-    return fuse
-
-
-def pair_terms(mri: np.ndarray, pet: np.ndarray, fused: np.ndarray) -> Row:
-    """SSIM and mean squared difference with both sources, of the fused image as it is, not clipped."""
-    fused, sources = _tensor(fused), (_tensor(mri), _tensor(pet))
-    values = [float(term(source, fused)) for term in (ssim, mean_square) for source in sources]
-    return dict(zip(TERMS, values))
-
-
-def loss_of(row: Row, lam: float) -> float:
-    """Equation (4) from :func:`pair_terms`; NaN where a term is not finite."""
-    if any(row[name] is None for name in TERMS):
-        return float("nan")
-    structure = 2.0 - row["SSIM_MRI"] - row["SSIM_PET"]
-    return lam * structure + (1 - lam) * (row["MSE_MRI"] + row["MSE_PET"])
-
-
-def measure(fuse: Fuse, group: Group, report: Callable[[float], None] = lambda fraction: None) -> List[Row]:
-    """:func:`pair_terms` of every pair, with its patient."""
+def lambdas(study: Study) -> Tables:
+    """The mean losses at every λ, and how far the pictures move from those at λ = 0.8."""
     rows = []
-    for number, pair in enumerate(group.pairs):
-        report(number / len(group.pairs))
-        mri, pet = images_of(pair)
-        rows.append({"patient": pair.patient, **pair_terms(mri, pet, fuse(mri, pet))})
-    return rows
+    for lam, (group, pairs) in product(LAMBDAS, study.groups.items()):
+        fuses = {AVERAGE: METHODS[AVERAGE], **{one.name: fuse_with(one, lam) for one in study.models}}
+        for method, fuse in fuses.items():
+            loss = measured(f"{method}, λ = {lam:g}", fuse, pairs, lam).loss.mean()
+            rows.append({"λ": lam, "group": group, "method": method, "loss": loss})
+    moved = [movement(model, pair)[1] for model in study.models for pair in study.some[TEST]]
+    means = pd.concat(moved).groupby(["method", "λ"], sort=False).mean().reset_index()
+    return {"lambda": pd.DataFrame(rows), "moved": means}
 
 
-def mean_row(rows: List[Row], lam: float) -> Row:
-    """The loss at λ and the terms, means over pairs; NaN where one of them is not finite."""
-    result = {"loss": float(np.mean([loss_of(row, lam) for row in rows]))}
-    for name in TERMS:
-        result[name] = float(np.mean([np.nan if row[name] is None else row[name] for row in rows]))
-    return result
+def ranges(study: Study) -> Tables:
+    """:func:`range_of` of every model at some λ for some pairs."""
+    rows = []
+    for model, lam, group in product(study.models, RANGE_LAMBDAS, study.groups):
+        network = network_of(model, lam)
+        for pair in tqdm(study.some[group], f"{model.name}, range, λ = {lam:g}", leave=False):
+            facts = {"method": model.name, "λ": lam, "group": group, "patient": pair.patient}
+            rows.append({**facts, **range_of(network, pair.mri, pair.pet)})
+    return {"range": pd.DataFrame(rows)}
 
 
-def best_pixels(mri: np.ndarray, pet: np.ndarray, lam: float, steps: int) -> np.ndarray:
-    """The image with the lowest loss (4) that Adam finds from the plain average, pixel by pixel.
+def measured(label: str, fuse, pairs: List[Pair], lam: float = LAMBDA) -> pd.DataFrame:
+    """A row per pair: ``patient``, its number, ``loss`` and :data:`TERMS` of the picture, not clipped."""
+    rows = []
+    for number, pair in enumerate(tqdm(pairs, label, leave=False)):
+        fused, sources = tensor(fuse(pair.mri, pair.pet)), (tensor(pair.mri), tensor(pair.pet))
+        terms = [float(term(source, fused)) for term in (ssim, mean_square) for source in sources]
+        rows.append([pair.patient, number, float(fusion_loss(fused, *sources, lam)), *terms])
+    return pd.DataFrame(rows, columns=["patient", "pair", "loss", *TERMS])
 
-    No network can be expected to do better; since the loss is not convex, it is no proof of a bound. The
-    image is free to leave [0, 1].
 
-    :return: (rows, columns) float32.
-    """
-    sources = _tensor(mri), _tensor(pet)
+def movement(model: Model, pair: Pair):
+    """By λ the fused images; and rows with their mean distance over the head from λ = 0.8, of 255 levels."""
+    fused = {lam: fuse_with(model, lam)(pair.mri, pair.pet).clip(0, 1) for lam in SHOWN}
+    head = (pair.mri > 0) | (pair.pet > 0)
+    levels = [255 * np.abs(image - fused[LAMBDA])[head].mean() for image in fused.values()]
+    return fused, pd.DataFrame({"method": model.name, "λ": SHOWN, "gray_levels": levels})
+
+
+def best_pixels(mri: np.ndarray, pet: np.ndarray, lam: float, steps: int = 200) -> np.ndarray:
+    """The image with the lowest loss that Adam finds from the plain average: no proven bound."""
+    sources = tensor(mri), tensor(pet)
     pixels = ((sources[0] + sources[1]) / 2).requires_grad_(True)
-    optimizer = torch.optim.Adam([pixels], lr=PIXEL_RATE, betas=PIXEL_BETAS, eps=PIXEL_EPSILON)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
-    best, lowest = pixels.detach().clone(), float("inf")
-    for step in range(steps + 1):
+    # The lowest of what was tried. ε keeps a background's noise from whole steps: there SSIM is a cliff.
+    optimizer = torch.optim.Adam([pixels], lr=0.02, betas=(0.9, 0.99), eps=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    best, lowest = pixels, float("inf")
+    for _ in range(steps + 1):
         loss = fusion_loss(pixels, *sources, lam).sum()
         if loss.item() < lowest:
             best, lowest = pixels.detach().clone(), loss.item()
-        if step < steps:
-            optimizer.zero_grad()
-            # Times the number of pixels: gradients of about 1, whatever the size.
-            (loss * pixels.numel()).backward()
-            optimizer.step()
-            schedule.step()
+        optimizer.zero_grad()
+        # Times the number of pixels: gradients of about 1, whatever the size.
+        (loss * pixels.numel()).backward()
+        optimizer.step()
+        schedule.step()
     return best[0, 0].numpy()
 
 
-def range_of(network, mri: np.ndarray, pet: np.ndarray) -> Row:
+@torch.no_grad()
+def range_of(network, mri: np.ndarray, pet: np.ndarray) -> Dict[str, float]:
     """How a network for one λ keeps to the range, and whether its parts add up.
 
-    :return: ``outside``, the share of all pixels by more than 0.01 outside [0, 1]; of the pixels where a
-        source is not 0, ``limited``, the share where the limits change the fused image by more than 0.01,
-        ``C1_negative`` and ``C2_negative``, the shares where a part is below -0.02; ``lowest`` and
-        ``highest`` value of the fused image; ``completeness``, the largest |C1 + C2 - F| with F from
-        the ordinary one-lane pass.
+    :return: ``outside``, the share of all pixels outside [0, 1]; of the pixels where a source is not 0, the
+        shares where the limits change the fused image (``limited``) and where a part is negative; extremes
+        of the fused image; ``incomplete``, the largest difference of the parts' sum from it.
     """
-    with torch.no_grad():
-        parts = network(_tensor(mri), _tensor(pet))
-        mri_part, pet_part = parts.mri_part[0, 0].numpy(), parts.pet_part[0, 0].numpy()
-        fused = network.fuse(_tensor(mri), _tensor(pet))[0, 0].numpy()
-        # In training nothing is limited.
-        free = network.train().fuse(_tensor(mri), _tensor(pet))[0, 0].numpy()
-        network.eval()
+    _, mri_part, pet_part = parts_of(network, mri, pet)
+    # In training nothing is limited.
+    free = network.train().fuse(tensor(mri), tensor(pet))[0, 0].numpy()
+    fused = network.eval().fuse(tensor(mri), tensor(pet))[0, 0].numpy()
     head = (mri > 0) | (pet > 0)
-    outside = (fused < -RANGE_SLACK) | (fused > 1 + RANGE_SLACK)
     return {
-        "outside": float(outside.mean()),
-        "limited": _share(np.abs(free - fused) > RANGE_SLACK, head),
-        "C1_negative": _share(mri_part < -PART_SLACK, head),
-        "C2_negative": _share(pet_part < -PART_SLACK, head),
-        "lowest": float(fused.min()),
-        "highest": float(fused.max()),
-        "completeness": float(np.abs(mri_part + pet_part - fused).max()),
+        "outside": ((fused < -RANGE_SLACK) | (fused > 1 + RANGE_SLACK)).mean(),
+        "limited": (np.abs(free - fused) > RANGE_SLACK)[head].mean(),
+        "MRI_negative": (mri_part < -PART_SLACK)[head].mean(),
+        "PET_negative": (pet_part < -PART_SLACK)[head].mean(),
+        "lowest": fused.min(),
+        "highest": fused.max(),
+        "incomplete": np.abs(mri_part + pet_part - fused).max(),
     }
 
 
-def worst_of(rows: List[Row], name: str) -> Optional[Row]:
-    """The row with the largest value."""
-    return max(rows, key=lambda row: row[name]) if rows else None
+def network_of(model, lam: float = LAMBDA):
+    """The network for one λ of a shipped model, or of a network that serves several."""
+    return model.at_lambda(lam).to(memory_format=torch.channels_last).eval()
 
 
-def _share(condition: np.ndarray, where: np.ndarray) -> float:
-    return float(condition[where].mean()) if where.any() else 0.0
+def fuse_with(model, lam: float = LAMBDA):
+    """The same as a function of MRI and PET."""
+    network = network_of(model, lam)
+    return torch.no_grad()(lambda mri, pet: network.fuse(tensor(mri), tensor(pet))[0, 0].numpy())
 
 
-def _tensor(image: np.ndarray) -> torch.Tensor:
+@torch.no_grad()
+def parts_of(network, mri: np.ndarray, pet: np.ndarray) -> List[np.ndarray]:
+    """Fused image, MRI part and PET part."""
+    return [image[0, 0].numpy() for image in network(tensor(mri), tensor(pet))]
+
+
+def tensor(image: np.ndarray) -> torch.Tensor:
     """(rows, columns) -> (1, 1, rows, columns)."""
     return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None, None]

@@ -1,143 +1,84 @@
-"""One slice of a pair that may be shown: how its fused image changes with λ."""
+"""The pictures of the model page: plots of its numbers, and one slice that may be shown, over λ."""
 
-import hashlib
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Mapping, Tuple
 
 import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.fusion.models import Model
 from FunFuseSlicer.Logic.volumes.geometry import axial_order, to_axial
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 
+from ..training.pairs import Pair
 from ..workflow.files import read_volume
-from .model_measure import Row, fuse_with
-from .model_study import LAMBDA, Study
+from .model_measure import AVERAGE, HELD_OUT, LAMBDA, SHOWN, Study, Tables, movement
 
-LAMBDAS = (0.0, 0.2, 0.5, 0.8, 1.0)
-
-# Differences are shown so many times as strong: darker than at λ = 0.8 is blue, brighter is orange.
-AMPLIFIED = 8
-DIFFERENCE_COLORS = ("#7fd4ff", "#1478c8", "black", "#d2691e", "#ffd08a")
-MARGIN = 4
-SHEET = "model_pictures.png"
-KEPT = "pictures/sheet"
+# Differences are shown so many times as strong; bars end at so many percent.
+GAIN, WORST = 8, 12
+DIFFERENCES = LinearSegmentedColormap.from_list("", ["#7fd4ff", "#1478c8", "black", "#d2691e", "#ffd08a"])
 
 
-def sheet(study: Study, mri: Path, pet: Path) -> Optional[Row]:
-    """Draw the sheet into the store's folder ``pictures``.
-
-    :param mri: a volume that may be published; ``pet`` likewise, registered to it, on the same grid.
-    :return: ``changes``: model -> λ -> mean difference from λ = 0.8 over the head, in gray levels; and
-        ``slice``, its number from the feet; None when missing.
-    :raises InputError: the volumes cannot be read or differ in their grid.
-    """
-    identity = {
-        "files": [_sha256(mri), _sha256(pet)],
-        "networks": {model.name: model.sha256 for model in study.models},
-        "amplified": AMPLIFIED,
-        "colors": DIFFERENCE_COLORS,
-    }
-    path = study.store.folder / "pictures" / SHEET
-    # A result whose picture was deleted is no result.
-    if not path.exists():
-        if not study.store.computing:
-            study.store.missing.append(KEPT)
-            return None
-        (study.store.folder / f"{KEPT}.json").unlink(missing_ok=True)
-
-    def compute() -> Row:
-        study.monitor.report("pictures", 0.0)
-        return _draw(study, mri, pet, path)
-
-    return study.store.once(KEPT, identity, compute)
+def draw(data: Mapping[str, pd.DataFrame], images: Path) -> None:
+    """The plots, each of losses against the plain average's; over λ on the held-out patients."""
+    losses = pd.concat([data["model_ablation"], data["model_losses"]])
+    losses = losses.pivot_table("loss", "method", "group", sort=False)
+    curves = pd.concat([data["model_lambda"], data["model_tuned"].assign(method="tuned for this λ alone")])
+    curves = curves[curves.group == HELD_OUT].pivot_table("loss", "λ", "method", sort=False)
+    inputs, bars = data["model_inputs"], {"kind": "barh", "ylabel": "", "width": 0.75}
+    inputs = inputs.assign(share=inputs.loss / inputs.average, who=inputs.method + ", " + inputs.group)
+    for name, shares, style in (
+        ("model_ablation", losses[::-1] / losses.loc[AVERAGE], bars),
+        ("model_generalization", inputs.pivot_table("share", "change", "who", sort=False)[::-1], bars),
+        ("model_lambda", curves.div(curves[AVERAGE], axis=0), {"marker": "."}),
+    ):
+        figure, percent = Figure(figsize=(9.5, 6.5), layout="constrained"), 100 * (shares - 1)
+        percent.clip(upper=WORST).plot(ax=figure.subplots(), grid=True, legend=False, **style)
+        figure.legend(title="loss against the plain average's, %", loc="outside upper center", ncols=4)
+        figure.savefig(images / f"{name}.png", dpi=110)
 
 
-def _draw(study: Study, mri_path: Path, pet_path: Path, path: Path) -> Row:
-    mri, pet, number = middle_slice(mri_path, pet_path)
-    head = (mri > 0) | (pet > 0)
-    fused = {
-        model.name: {lam: np.clip(fuse_with(model.at_lambda(lam))(mri, pet), 0, 1) for lam in LAMBDAS}
-        for model in study.models
-    }
-    changes: Dict[str, Dict[str, float]] = {
-        name: {f"{lam:g}": 255 * float(np.abs(at[lam] - at[LAMBDA])[head].mean()) for lam in LAMBDAS}
-        for name, at in fused.items()
-    }
-    _write(mri, pet, fused, changes, _box(head), study.models, path)
-    return {"changes": changes, "slice": number}
+def pictures(study: Study) -> Tables:
+    """How far the picture of one axial slice moves from that at λ = 0.8; and a sheet of it, drawn."""
+    mri, pet, _ = middle_slice(*study.options.picture)
+    rows, columns = np.nonzero((mri > 0) | (pet > 0))
+    box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    lines, found = 2 * len(study.models), []
+    figure = Figure((1.75 * (len(SHOWN) + 1), 2.3 * lines), facecolor="black", layout="constrained")
+    panels = figure.subplots(lines, len(SHOWN) + 1)
+
+    def show(panel, image, title: str, low=0, colors="gray") -> None:
+        panel.imshow(image[box], cmap=colors, vmin=low, vmax=1, interpolation="bilinear")
+        panel.set_title(title, color="white", fontsize=8.5)
+
+    show(panels[0, 0], mri, "MRI")
+    show(panels[1, 0], pet, "PET")
+    for model, upper, lower in zip(study.models, panels[::2, 1:], panels[1::2, 1:]):
+        fused, moved = movement(model, Pair("", mri, pet))
+        found.append(moved)
+        for (lam, image), level, above, below in zip(fused.items(), moved.gray_levels, upper, lower):
+            show(above, image, f"{model.name}, λ = {lam:g}")
+            away = GAIN * (image - fused[LAMBDA])
+            show(below, away, f"× {GAIN}, mean {level:.1f} of 255", -1, DIFFERENCES)
+    for panel in panels.flat:
+        panel.axis("off")
+    figure.savefig(study.options.docs / "images" / "model_pictures.png", dpi=120)
+    return {"pictures": pd.concat(found)}
 
 
 def middle_slice(mri_path: Path, pet_path: Path) -> Tuple[np.ndarray, np.ndarray, int]:
-    """The axial slice through the center of the uptake: MRI and PET in [0, 1], and its number.
+    """The axial slice through the center of the uptake: MRI and PET in [0, 1], and its number from the feet.
 
     Noses point up, the patient's left is on the right.
+
+    :raises InputError: the volumes cannot be read, or are not registered, on one grid.
     """
     volumes = [read_volume(path) for path in (mri_path, pet_path)]
     if not volumes[0].same_grid(volumes[1]):
-        raise InputError(
-            f"{pet_path} and {mri_path} have different grids: give the registered PET (the command fuse "
-            "writes pet_registered.nrrd)."
-        )
+        raise InputError(f"{pet_path} and {mri_path} have different grids: give the registered PET of fuse.")
     order = axial_order(volumes[0].ijk_to_ras)
     mri, pet = (to_axial(normalize(clean(volume)[0].array), order) for volume in volumes)
-    weights = pet.sum(axis=(1, 2), dtype=np.float64)
-    number = int(round(float(weights @ np.arange(len(weights)) / weights.sum())))
+    number = round(float(np.average(np.arange(len(pet)), weights=pet.sum(axis=(1, 2), dtype=np.float64))))
     return np.ascontiguousarray(mri[number]), np.ascontiguousarray(pet[number]), number
-
-
-def _box(head: np.ndarray):
-    rows, columns = (np.flatnonzero(head.any(axis=axis)) for axis in (1, 0))
-    return tuple(slice(max(0, line[0] - MARGIN), line[-1] + MARGIN + 1) for line in (rows, columns))
-
-
-def _write(mri, pet, fused, changes, box, models: List[Model], path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.figure import Figure
-
-    colors = LinearSegmentedColormap.from_list("difference", DIFFERENCE_COLORS)
-    rows, columns = 2 * len(models), len(LAMBDAS) + 1
-    height, width = mri[box].shape
-    figure = Figure(figsize=(1.75 * columns, (1.75 * height / width + 0.22) * rows), facecolor="black")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 0.965, wspace=0.03, hspace=0.14)
-
-    def show(row: int, column: int, image, title: str, low=0.0, high=1.0, cmap="gray") -> None:
-        panel = panels[row, column]
-        panel.imshow(image[box], cmap=cmap, vmin=low, vmax=high, interpolation="bilinear")
-        panel.set_title(title, color="white", fontsize=8.5, pad=3)
-
-    for panel in panels.flat:
-        panel.set_axis_off()
-    show(0, 0, mri, "MRI")
-    show(1, 0, pet, "PET")
-    limit = 1.0 / AMPLIFIED
-    for number, model in enumerate(models):
-        at = fused[model.name]
-        for column, lam in enumerate(LAMBDAS, start=1):
-            show(2 * number, column, at[lam], f"{model.name}, λ = {lam:g}")
-            gray = changes[model.name][f"{lam:g}"]
-            said = "reference" if lam == LAMBDA else f"× {AMPLIFIED}, mean {gray:.1f} of 255"
-            show(2 * number + 1, column, at[lam] - at[LAMBDA], said, -limit, limit, colors)
-    if rows > 2:
-        legend = (
-            (0.72, f"difference\nfrom λ = {LAMBDA:g}", "white"),
-            (0.48, "orange: brighter", DIFFERENCE_COLORS[-1]),
-            (0.36, "blue: darker", DIFFERENCE_COLORS[0]),
-        )
-        for height, text, color in legend:
-            panels[3, 0].text(0.5, height, text, color=color, fontsize=9, ha="center", va="center")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    figure.savefig(part, format="png", dpi=120, facecolor="black")
-    part.replace(path)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: check the path.") from error
