@@ -78,5 +78,5 @@ def _measure(options, data: Path) -> None:
         if given.get(part, True):
             for name, table in PARTS[part](study).items():
                 table.to_csv(
-                    data / f"model_{name}.csv", index=False, float_format="%.6g", lineterminator="\n"
+                    data / f"model_{name}.csv", index=False, float_format="%.8g", lineterminator="\n"
                 )
