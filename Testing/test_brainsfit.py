@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from funfuse_cli.headless import cli
-from funfuse_cli.studies.registration_engines import find_brainsfit
+from funfuse_cli.workflow.brainsfit import find_brainsfit
 from FunFuseSlicer.Logic.errors import Cancelled, InputError, RegistrationError
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import (

@@ -701,98 +701,91 @@ def test_displacements_of_the_study_are_rigid_and_within_their_range(seed, cente
     assert mean_distance(shifted, matrix, points) == pytest.approx(5.0)
 
 
-def _row(family, case="", seed=1, outcome="good", off=0.0, message="", found=True):
-    from funfuse_cli.studies.registration import Row, _cell
+def test_plan_of_the_study():
+    from funfuse_cli.studies.registration_cases import FAMILIES, plan
 
-    expected = _rigid((0, 0, 10.0 * seed), (seed, 0, 0))
-    matrix = _rigid((0, 0, 0), (off, 0, 0)) @ expected
-    cell = _cell(matrix) if found else ""
-    return Row(
-        family,
-        case,
-        seed,
-        "SimpleITK",
-        outcome,
-        "rigid",
-        0.1,
-        0.3,
-        9.0,
-        8.0,
-        400.0,
-        message,
-        cell,
-        _cell(expected),
-    )
+    tasks = list(plan(5, ("SimpleITK",)))
+    assert len(set(tasks)) == len(tasks) and {family for family, *_ in tasks} == set(FAMILIES)
+    displaced = [case for family, case, seed, _ in tasks if family == "SPECT" and seed]
+    assert displaced == ["09", "10", "18", "25", "36"], "the displacements are shared among the patients"
+    assert sum(engine == "BRAINS" for *_, engine in plan(5, ("SimpleITK", "BRAINS"))) == 1 + 2 * 6
 
 
-def test_page_of_the_study_tells_what_failed(tmp_path, monkeypatch):
-    from funfuse_cli.studies import registration_page
-
-    monkeypatch.setattr(registration_page, "_points", lambda family, case, data: np.eye(3) * 50.0)
-    rows = [_row("simulated", seed=seed, off=0.2) for seed in range(10)]
-    rows += [_row("fdg", seed=seed, off=1.5) for seed in range(10)]
-    rows += [_row("scanner", "FDG"), _row("refused", "all_zero", outcome="refused", message="It is empty.")]
-    page = tmp_path / "docs" / "registration.md"
-    registration_page.write_page(rows, tmp_path, page)
-    text = page.read_text(encoding="utf-8")
-    assert "median ≤ 0.5 mm | 0.20 mm | met" in text and "100 %, worst 1.50 mm | met" in text
-    assert "median ≤ 0.7 mm | 0.00 mm | met" in text  # all alike off, so that they agree
-    assert "**not met**" not in text and "“It is empty.”" in text and "None: every" in text
-    assert (tmp_path / "docs" / "images" / "registration_errors.png").stat().st_size > 5000
-
-    rows += [_row("simulated", seed=11, off=30.0), _row("simulated", seed=12, off=30.0, outcome="doubted")]
-    rows += [_row("simulated", seed=13, outcome="refused", message="Lost.", found=False)]
-    rows += [_row("headers", "fdg, mirrored", outcome="doubted"), _row("headers", "fdg, upside down")]
-    registration_page.write_page(rows, tmp_path, page)
-    text = page.read_text(encoding="utf-8")
-    assert "error ≤ 1.0 mm in ≥ 98 % | 75 % | **not met**" in text
-    assert "No failure is reported as good | 0 | 1 | **not met**" in text
-    assert "displacement 11, SimpleITK: off by 30.00 mm, reported as good" in text
-    assert "displacement 13, SimpleITK: refused, “Lost.”" in text
-    assert "- missed: fdg, upside down" in text and "| mirrored | 1 | 0 | 1 | 0 |" in text
-
-
-def test_study_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+def test_study_measures_compares_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    """With stand-ins for pairs and engine; the engine is off by 1.5 mm, wherever the PET is."""
+    import json
+    from concurrent.futures import ThreadPoolExecutor
     from types import SimpleNamespace
 
     from funfuse_cli.studies import registration as study
+    from funfuse_cli.studies import registration_cases
+    from funfuse_cli.studies.registration_cases import Pair, displacement
 
-    options = SimpleNamespace(quick=True, count=50, data=tmp_path)
+    def make(data, case, seed):
+        made.append((case, seed))
+        nominal = np.linalg.inv(displacement(seed, np.zeros(3)))
+        return Pair(case, nominal, nominal, 50.0 * np.eye(3))
+
+    def register(mri, pet, options):
+        if mri == "refused":
+            raise InputError("It is empty.")
+        verdict = "Doubtful." if mri == "doubted" else "Plausible."
+        return SimpleNamespace(
+            notes=("A note.",),
+            verdict=verdict,
+            stage="rigid",
+            matrix=_rigid((0, 0, 0), (1.5, 0, 0)) @ pet,
+            similarity_before=0.1,
+            similarity_after=0.3,
+        )
+
+    made = []
+    monkeypatch.setattr(study, "register", register)
+    monkeypatch.setattr(study, "fetch", lambda image: None)
     monkeypatch.setattr(study, "find_brainsfit", lambda: None)
-    tasks = study.plan(options)
-    assert len({(t.family, t.case, t.seed, t.engine) for t in tasks}) == len(tasks)
-    assert {t.family for t in tasks} == {
-        "scanner",
-        "template",
-        "refused",
-        "simulated",
-        "fdg",
-        "spect",
-        "headers",
-    }
-    assert sum(t.family == "spect" and t.seed > 0 for t in tasks) == 5
-    monkeypatch.setattr(study, "find_brainsfit", lambda: ["BRAINSFit"])
-    assert sum(t.engine == "BRAINS" for t in study.plan(options)) == 1 + 2 * 6
+    monkeypatch.setattr(study, "ProcessPoolExecutor", lambda jobs, *_: ThreadPoolExecutor(jobs))
+    family = (make, ("good", "doubted", "refused"), None, False)
+    for module in (study, registration_cases):
+        monkeypatch.setattr(module, "FAMILIES", {"some": family})
+    records = study.measure_all(tmp_path, tmp_path / "out", count=6, jobs=1)
+    assert len(records) == len(made) == 9 and made[3][1] > 0, "what is not displaced comes first"
+    by_task = {(record["case"], record["seed"]): record for record in records}
+    for case in ("good", "doubted"):
+        assert by_task[case, 2]["outcome"] == case and by_task[case, 2]["message"] == "A note."
+        assert by_task[case, 2]["error_mm"] == pytest.approx(1.5)
+        assert by_task[case, 2]["agreement_mm"] == pytest.approx(0.0, abs=1e-9), "all are alike off"
+        assert "agreement_mm" not in by_task[case, 0]
+    assert (
+        by_task["refused", 1]["outcome"] == "refused" and by_task["refused", 1]["message"] == "It is empty."
+    )
+    assert "error_mm" not in by_task["refused", 1]
 
-    table = tmp_path / study.TABLE
-    written = [_row("fdg", seed=3, message='two "words", and\na line'), _row("spect", "09", found=False)]
-    import csv
-    from dataclasses import asdict
-
-    with open(table, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(asdict(written[0])))
-        writer.writeheader()
-        writer.writerows([asdict(row) for row in written])
-        file.write("fdg,,4,SimpleITK,go")  # the power failed here
-    assert list(study.read_rows(table).values()) == written
-    assert written[1].found() is None and np.allclose(written[0].found(), study.numbers(written[0].expected))
-    assert study.read_rows(tmp_path / "nothing.csv") == {}
+    json_file = next((tmp_path / "out").glob("some_good_2_*.json"))
+    assert json.loads(json_file.read_text(encoding="utf-8")) == by_task["good", 2]
+    json_file.rename(json_file.with_suffix(".part"))  # the power failed here
+    assert study.measure_all(tmp_path, tmp_path / "out", count=6, jobs=1) != [] and len(made) == 10
     with pytest.raises(InputError, match="no folder 'volumes'"):
         study.main(["--data", str(tmp_path)])
 
 
+def test_pictures_of_the_study(tmp_path, mri):
+    import pandas as pd
+
+    from funfuse_cli.studies.registration_tables import dice, plot_errors
+
+    runs = pd.DataFrame(
+        {"family": ["known truth"] * 3 + ["header"], "engine": "SimpleITK", "seed": [0, 1, 2, 1]}
+    )
+    plot_errors(runs.assign(error_mm=[0.2, 0.3, None, 90.0], agreement_mm=0.1), tmp_path / "errors.png")
+    assert (tmp_path / "errors.png").stat().st_size > 5000
+    fixed = prepare(mri, 6.0)
+    assert dice(fixed, fixed, np.eye(4)) == 1.0
+    assert 0.2 < dice(fixed, fixed, _rigid((0, 0, 0), (60, 0, 0))) < 0.8
+    assert dice(fixed, fixed, np.diag([2.0, 2.0, 2.0, 1.0])) < 0.5
+
+
 def test_a_true_brainsfit_is_found_by_its_variable_or_in_a_slicer(tmp_path, monkeypatch):
-    from funfuse_cli.studies.registration_engines import find_brainsfit
+    from funfuse_cli.workflow.brainsfit import find_brainsfit
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("FUNFUSE_BRAINSFIT", raising=False)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional, Tuple
 
@@ -52,6 +52,19 @@ FDG = DemoImage(
     "assets/nii/fill_states/fs_FDG_mean.nii.gz",
     "bdd405a7a4529af0d93fe6792f77c68420494d9c958a431d11d43f91903b6b98",
     "manylinux2014_x86_64",
+)
+# The tissues of the same head.
+GRAY, WHITE = (
+    replace(
+        T1,
+        what=f"tissue map: ICBM152 2009a {tissue} matter, 1 mm (McConnell Brain Imaging Centre, MNI)",
+        member=f"nilearn/datasets/data/mni_icbm152_{tissue[0]}m_tal_nlin_sym_09a_converted.nii.gz",
+        sha256=sha256,
+    )
+    for tissue, sha256 in (
+        ("gray", "97a5ca69bd24db37a9cb7b32525e1733a209af904129bf1cd36da06d24243bed"),
+        ("white", "382d92812de4744f9c86c7a0e4f680dc317a0a50e4da1f0153618a6798c7b7db"),
+    )
 )
 
 
