@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from funfuse_cli.studies import robustness_files as odd
+from funfuse_cli.odd_inputs import files as odd
 from funfuse_cli.workflow.files import is_flat, read_volume
 from funfuse_cli.workflow.output_folder import all_or_nothing, check_writable
 from FunFuseSlicer.Logic.errors import DeviceError, InputError, OutputError
@@ -197,7 +197,7 @@ def test_other_kinds_of_voxels(tmp_path, pair):
 
 def test_what_the_memory_or_the_system_refuses(tmp_path):
     with pytest.raises(DeviceError, match="big.nrrd does not fit into the computer's memory: close"):
-        read_volume(odd.enormous(tmp_path / "big.nrrd"))
+        read_volume(odd.enormous(None, tmp_path / "big.nrrd"))
     with pytest.raises(InputError, match="no such file"):
         read_volume(tmp_path / ("x" * 300))
 

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 import funfuse
 from funfuse_cli.__main__ import main
-from funfuse_cli.studies.robustness_files import dicom_series
+from funfuse_cli.odd_inputs.files import dicom_series
 from FunFuseSlicer.Logic.scene import inputs
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import ROOT, head_phantom

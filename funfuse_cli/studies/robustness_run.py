@@ -1,14 +1,10 @@
 """Runs one case of the study "robustness" as a user would, and says what came of it and what is wrong."""
 
 import contextlib
-import io
 import json
 import os
-import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional
 from unittest import mock
 
 import numpy as np
@@ -17,78 +13,76 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.errors import FunFuseError
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_from_sitk
 
+from ..odd_inputs.cases import Case
+from ..odd_inputs.pairs import phantom, write_pair
+from ..odd_inputs.watch import overheard, snapshot
+from ..workflow.files import read_volume
 from ..workflow.output_folder import VOLUME_ROLES
-from .robustness_cases import Case
-from .robustness_pairs import write_pair
 
 # |C1 + C2 - F| may not exceed this.
 COMPLETENESS = 1e-5
 BYSTANDER = "notes of the user.txt"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one case in one way.
-
-    :param kind: "result", the class of an error, or "crash".
-    :param sentence: what the user saw: the error, or the notes of a result; paths shortened to names.
-    :param problems: what is not as it must be; empty when all is well.
-    """
-
-    case: Case
-    way: str
-    kind: str
-    sentence: str
-    problems: Tuple[str, ...]
-
-
-def run_case(case: Case, way: str, folder: Path) -> Outcome:
-    """Run a case.
+def run_case(case: Case, way: str, folder: Path) -> Dict[str, str]:
+    """Run a case, and tell what came of it.
 
     :param way: "files" for the command line, "nodes" for ``FunFuseSlicerLogic.process``.
     :param folder: an empty folder for its files.
+    :return: ``kind`` is "result", the class of an error, or "crash"; ``sentence`` what the user saw, the
+        error or the notes of a result, paths shortened; ``problems`` what is not as it must be.
     """
-    error, sentence, problems = (_run_files if way == "files" else _run_nodes)(case, folder)
-    sentence = shortened(sentence, folder)
+    error, notes, problems = (_run_files if way == "files" else _run_nodes)(case, folder)
+    sentence = shortened(" ".join(notes) if error is None else str(error), folder)
     kind = "result" if error is None else type(error).__name__
     if error is not None and not isinstance(error, FunFuseError):
         problems.append(f"{kind} instead of a sentence: {error}")
         kind = "crash"
-    expected = "result" if case.expected is None else case.expected.__name__
-    if kind not in ("crash", expected):
-        problems.append(f"{expected} expected")
-    for words in case.says:
-        if not any(word in sentence for word in words.split("|")):
-            problems.append(f'"{words}" is not said')
-    return Outcome(case, way, kind, sentence, tuple(problems))
+    expected, _, said = case.must.partition(": ")
+    problems += [] if kind in ("crash", expected) else [f"{expected} expected"]
+    for words in filter(None, said.split("; ")):
+        problems += [] if any(word in sentence for word in words.split("|")) else [f'"{words}" is not said']
+    problems = "; ".join(problems)
+    return dict(input=case.name, made=case.made, way=way, kind=kind, sentence=sentence, problems=problems)
 
 
 def shortened(sentence: str, folder: Path) -> str:
     """Paths inside the folder are told from there, others by their last part, and long names are cut."""
-    words = []
-    for word in sentence.split(" "):
-        for inside in (folder.resolve(), folder):
-            word = word.replace(f"{inside}{os.sep}", "")
-        if word.startswith((os.sep, f"..{os.sep}", f".{os.sep}")):
-            word = word.rsplit(os.sep, 1)[-1]
-        words.append(word if len(word) < 80 else f"{word[:20]}…{word[-8:]}")
-    return " ".join(words)
+    for inside in (folder.resolve(), folder):
+        sentence = sentence.replace(f"{inside}{os.sep}", "")
+    starts = (os.sep, f"..{os.sep}", f".{os.sep}")
+    words = [w.rsplit(os.sep, 1)[-1] if w.startswith(starts) else w for w in sentence.split(" ")]
+    return " ".join(word if len(word) < 80 else f"{word[:20]}…{word[-8:]}" for word in words)
 
 
-# --- The command line -------------------------------------------------------------------------------------
+def check_volumes(volumes: Dict[str, Volume], mri: Volume) -> List[str]:
+    """What is wrong with a set of results, by role."""
+    problems = []
+    for role, volume in volumes.items():
+        place = Volume(volume.array[..., 0] if volume.array.ndim == 4 else volume.array, volume.ijk_to_ras)
+        problems += [] if place.same_grid(mri) else [f"{role} does not lie on the grid of the MRI"]
+        problems += [] if np.isfinite(volume.array).all() else [f"{role} is not finite"]
+    parts = volumes["mri_part"].array + volumes["pet_part"].array
+    error = float(np.abs(parts - volumes["fused"].array).max())
+    problems += [] if error <= COMPLETENESS else [f"the parts miss the fused image by {error:.1e}"]
+    there = volumes["fused"].array.any() and volumes["colored"].array.any()
+    return problems if there else [*problems, "the result is empty"]
+
+
+# --- Both give the error or None, the notes of a result, and what is wrong --------------------------------
 
 
 def _run_files(case: Case, folder: Path):
     from ..__main__ import EXIT_CODES, main
     from ..commands import fuse
 
-    paths = case.write(folder) if case.write else write_pair(folder, case.pair())
+    paths = write_pair(folder, phantom() if case.files else case.pair())
+    paths.update(case.files(folder) if case.files else {})
     out = paths.pop("out", folder / "out")
-    before = _prepare(out)
-    arguments = [f"--{role}={path}" for role, path in paths.items()] + [f"--out={out}", *case.arguments]
-    arguments += [] if case.register else ["--no-register"]
-    errors: List[BaseException] = []
-    real = fuse.main
+    with contextlib.suppress(OSError):
+        out.mkdir(parents=True)
+        (out / BYSTANDER).write_text("stays", encoding="utf-8")
+    before, errors, real = _listing(out), [], fuse.main
 
     def watched(arguments):
         try:
@@ -97,130 +91,68 @@ def _run_files(case: Case, folder: Path):
             errors.append(error)
             raise
 
+    arguments = [f"--{role}={path}" for role, path in paths.items()] + [f"--out={out}", *case.arguments]
+    arguments += [] if case.register else ["--no-register"]
     fault = case.fault(out) if case.fault else contextlib.nullcontext()
-    with _captured() as lines, fault, mock.patch.object(fuse, "main", watched):
+    with overheard() as lines, fault, mock.patch.object(fuse, "main", watched):
         try:
             code = main(["fuse", *arguments])
         except Exception as error:  # nothing may pass main
             errors, code = [error], 1
-    problems = []
-    error = errors[0] if errors else None
-    if error is None:
-        problems += [] if code == 0 else [f"exit code {code}"]
-        problems += [f"on standard error: {line}" for line in lines]
-        notes = json.loads((out / "report.json").read_text(encoding="utf-8"))["notes"] if code == 0 else []
-        return None, " ".join(notes), problems + _check_files(paths["mri"], out, before)
-    if isinstance(error, FunFuseError):
-        expected = {number for kind, number in EXIT_CODES.items() if isinstance(error, kind)}
-        problems += [] if code in expected else [f"exit code {code}"]
-        problems += [] if lines == [f"error: {error}"] else [f"on standard error: {lines}"]
-    if _listing(out) != before:
-        problems.append("the output folder was changed")
-    return error, str(error), problems
-
-
-def _prepare(out: Path) -> Dict[str, bytes]:
-    """An output folder with a file in it, where there can be one."""
-    with contextlib.suppress(OSError):
-        out.mkdir(parents=True)
-        (out / BYSTANDER).write_text("stays", encoding="utf-8")
-    return _listing(out)
+    error, *_ = [*errors, None]
+    codes = [number for kind, number in EXIT_CODES.items() if isinstance(error, kind)]
+    told = [f"error: {error}"] if isinstance(error, FunFuseError) else lines if error else []
+    problems = [] if code in (codes if error else [0]) else [f"exit code {code}"]
+    problems += [] if lines == told else [f"on standard error: {lines}"]
+    after = _listing(out)
+    if error is not None:
+        return error, [], problems + ([] if after == before else ["the output folder was changed"])
+    expected = {f"{role}.nrrd" for role in VOLUME_ROLES} | {"scene.mrb", "preview.png", "report.json"}
+    wrong = (set(after) - set(before) - {"pet_to_mri.tfm"}) ^ expected
+    if wrong or code != 0:
+        return None, [], problems + [f"files {sorted(wrong)}"]
+    problems += [] if after[BYSTANDER] == b"stays" else ["a file of the user was changed"]
+    images = {role: sitk.ReadImage(str(out / f"{role}.nrrd")) for role in VOLUME_ROLES}
+    volumes = {role: volume_from_sitk(image, role) for role, image in images.items()}
+    problems += check_volumes(volumes, read_volume(paths["mri"]))
+    return None, json.loads(after["report.json"])["notes"], problems
 
 
 def _listing(out: Path) -> Dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())} if os.path.isdir(out) else {}
 
 
-@contextlib.contextmanager
-def _captured():
-    """Standard output is hushed; gives a list that then has the lines of standard error, without bars.
-
-    Libraries write to the file descriptor, Python to its own object: both are caught.
-    """
-    lines: List[str] = []
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", buffering=1) as file:
-        sys.stderr.flush()
-        saved = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            with contextlib.redirect_stderr(file), contextlib.redirect_stdout(io.StringIO()):
-                yield lines
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            file.flush()
-            file.seek(0)
-            text = file.read().replace("\r", "\n").splitlines()
-            lines += [line for line in text if line.strip() and "|" not in line]
-
-
-def _check_files(mri_path: Path, out: Path, before: Dict[str, bytes]) -> List[str]:
-    if not (out / "report.json").is_file():
-        return ["no report"]
-    from ..workflow.files import read_volume
-
-    expected = {f"{role}.nrrd" for role in VOLUME_ROLES} | {"scene.mrb", "preview.png", "report.json"}
-    found = set(_listing(out)) - set(before) - {"pet_to_mri.tfm"}
-    problems = [] if found == expected else [f"files {sorted(found ^ expected)}"]
-    if (out / BYSTANDER).read_text(encoding="utf-8") != "stays":
-        problems.append("a file of the user was changed")
-    volumes = {}
-    for role in VOLUME_ROLES:
-        image = sitk.ReadImage(str(out / f"{role}.nrrd"))
-        volumes[role] = volume_from_sitk(image, role)
-    return problems + check_volumes(volumes, read_volume(mri_path))
-
-
-def check_volumes(volumes: Dict[str, Volume], mri: Volume) -> List[str]:
-    """What is wrong with a set of results, by role."""
-    problems = []
-    for role, volume in volumes.items():
-        place = Volume(volume.array[..., 0] if volume.array.ndim == 4 else volume.array, volume.ijk_to_ras)
-        if not place.same_grid(mri):
-            problems.append(f"{role} does not lie on the grid of the MRI")
-        if not np.isfinite(volume.array).all():
-            problems.append(f"{role} is not finite")
-    parts = volumes["mri_part"].array + volumes["pet_part"].array
-    error = float(np.abs(parts - volumes["fused"].array).max())
-    if not error <= COMPLETENESS:
-        problems.append(f"the parts miss the fused image by {error:.1e}")
-    if not volumes["fused"].array.any() or not volumes["colored"].array.any():
-        problems.append("the result is empty")
-    return problems
-
-
-# --- Nodes ------------------------------------------------------------------------------------------------
-
-
 def _run_nodes(case: Case, folder: Path):
-    from FunFuseSlicer.Logic.scene import inputs
+    from FunFuseSlicer.Logic.scene.inputs import ijk_to_world
 
     from ..headless.boot import boot
 
     slicer = boot()
     slicer.mrmlScene.Clear(False)
-    pair = case.pair()
-    mri, pet = inputs.add_volume_node(pair.mri), inputs.add_volume_node(pair.pet)
-    mask = inputs.add_volume_node(pair.mask) if pair.mask is not None else None
-    mri, pet = case.nodes(mri, pet) if case.nodes else (mri, pet)
+    mri, pet, mask = add_nodes(case, case.pair())
     before = snapshot()
     try:
         with case.fault(folder) if case.fault else contextlib.nullcontext():
             run = process(mri, pet, case.options, {} if case.register else None, mask)
     except Exception as error:
-        problems = [] if snapshot() == before else ["the scene was changed"]
-        return error, str(error), problems
-    kept = {node_id: facts for node_id, facts in snapshot().items() if node_id in before}
-    problems = [] if _only_volumes(kept) == _only_volumes(before) else ["an input was changed"]
-    volumes = {}
-    for role in VOLUME_ROLES:
-        node = getattr(run.nodes, role)
-        volumes[role] = Volume(slicer.util.arrayFromVolume(node), inputs.ijk_to_world(node), role)
-    grid = Volume(slicer.util.arrayFromVolume(mri), inputs.ijk_to_world(mri))
-    notes = " ".join(run.notes)
+        return error, [], [] if snapshot() == before else ["the scene was changed"]
+    # A result changes the layers of the views, as it shall.
+    inputs, after = {node_id: facts for node_id, facts in before.items() if facts[-1] is not None}, snapshot()
+    kept = all(after.get(node_id) == facts for node_id, facts in inputs.items())
     error = run.fusion.slices.completeness
+    problems = [] if kept else ["an input was changed"]
     problems += [] if error <= COMPLETENESS else [f"completeness {error:.1e}"]
-    return None, notes, problems + check_volumes(volumes, grid)
+    nodes = {"mri": mri, **{role: getattr(run.nodes, role) for role in VOLUME_ROLES}}
+    volumes = {r: Volume(slicer.util.arrayFromVolume(n), ijk_to_world(n)) for r, n in nodes.items()}
+    return None, run.notes, problems + check_volumes(volumes, volumes.pop("mri"))
+
+
+def add_nodes(case: Case, pair):
+    """The nodes of MRI, PET and mask, or None for one that there is not."""
+    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
+
+    mri, pet, mask = (v and add_volume_node(v) for v in (pair.mri, pair.pet, pair.mask))
+    return (*(case.nodes(mri, pet) if case.nodes else (mri, pet)), mask)
 
 
 def process(mri, pet, options: Dict[str, object], register: Optional[Dict[str, object]], mask=None):
@@ -234,27 +166,4 @@ def process(mri, pet, options: Dict[str, object], register: Optional[Dict[str, o
     from ..extension import load_module
 
     registration = None if register is None else RegistrationOptions(**register)
-    logic = load_module().FunFuseSlicerLogic()
-    return logic.process(mri, pet, FusionOptions(**options), registration, mask)
-
-
-def snapshot() -> Dict[str, tuple]:
-    """Every node of the scene by its ID: class, name, parent transform, layers, voxels."""
-    import slicer
-
-    found = {}
-    for index in range(slicer.mrmlScene.GetNumberOfNodes()):
-        node = slicer.mrmlScene.GetNthNode(index)
-        parent = node.GetTransformNodeID() if node.IsA("vtkMRMLTransformableNode") else None
-        layers = voxels = None
-        if node.IsA("vtkMRMLSliceCompositeNode"):
-            layers = node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()
-        if node.IsA("vtkMRMLVolumeNode") and node.GetImageData() is not None:
-            voxels = slicer.util.arrayFromVolume(node).tobytes()
-        found[node.GetID()] = (node.GetClassName(), node.GetName(), parent, layers, voxels)
-    return found
-
-
-def _only_volumes(nodes: Dict[str, tuple]) -> Dict[str, tuple]:
-    """A result changes the layers of the views, as it shall."""
-    return {node_id: facts for node_id, facts in nodes.items() if facts[-1] is not None}
+    return load_module().FunFuseSlicerLogic().process(mri, pet, FusionOptions(**options), registration, mask)

@@ -1,4 +1,4 @@
-"""Volumes for the study "robustness": a small phantom, and what can be odd about its voxels and its place."""
+"""A small phantom of a head, and what can be odd about its voxels and its place."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
+
+from ..workflow.files import read_volume
 
 SIZE, SPACING = (16, 36, 30), (5.0, 5.0, 8.0)
 
@@ -43,22 +45,19 @@ def phantom(size=SIZE, spacing=SPACING) -> Pair:
     return Pair(*(Volume(a.astype(np.float32), matrix, n) for a, n in ((mri, "T1"), (pet, "FDG"))))
 
 
-def write_pair(folder: Path, pair: Pair, ending: str = ".nrrd") -> Dict[str, Path]:
+def write_pair(folder: Path, pair: Pair) -> Dict[str, Path]:
     """The files of a pair, ``T1.nrrd`` and so on, by option."""
-    paths = {}
-    for role in ("mri", "pet", "mask"):
-        volume = getattr(pair, role)
-        if volume is not None:
-            paths[role] = folder / f"{volume.name}{ending}"
-            sitk.WriteImage(volume_to_sitk(volume), str(paths[role]))
-    return paths
+    volumes = {role: volume for role, volume in vars(pair).items() if volume is not None}
+    for volume in volumes.values():
+        sitk.WriteImage(volume_to_sitk(volume), str(folder / f"{volume.name}.nrrd"))
+    return {role: folder / f"{volume.name}.nrrd" for role, volume in volumes.items()}
 
 
-def with_pet(change: Callable[[np.ndarray], np.ndarray], **options) -> Callable[[], Pair]:
+def with_pet(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Pair]:
     """The phantom with changed voxels of the PET."""
 
     def build() -> Pair:
-        pair = phantom(**options)
+        pair = phantom()
         return replace(pair, pet=pair.pet.with_array(change(pair.pet.array.copy())))
 
     return build
@@ -66,42 +65,33 @@ def with_pet(change: Callable[[np.ndarray], np.ndarray], **options) -> Callable[
 
 def some_voxels(array: np.ndarray, *values) -> np.ndarray:
     """Some voxels in the middle with other values."""
-    middle = array.shape[0] // 2
-    array[middle, array.shape[1] // 2, 4 : 4 + len(values)] = values
+    array[array.shape[0] // 2, array.shape[1] // 2, 4 : 4 + len(values)] = values
     return array
 
 
-def moved(matrix, both: bool = True) -> Callable[[], Pair]:
-    """The phantom in another place or on other axes: ``matrix`` comes before its own."""
+def moved(both: bool = True, **entries: float) -> Callable[[], Pair]:
+    """The phantom elsewhere or on other axes, or only its PET: see :func:`affine`."""
 
     def build() -> Pair:
-        pair = phantom()
-        turned = [replace(v, ijk_to_ras=np.asarray(matrix) @ v.ijk_to_ras) for v in (pair.mri, pair.pet)]
-        return Pair(turned[0] if both else pair.mri, turned[1])
+        pair, matrix = phantom(), affine(**entries)
+        mri, pet = (replace(v, ijk_to_ras=matrix @ v.ijk_to_ras) for v in (pair.mri, pair.pet))
+        return Pair(mri if both else pair.mri, pet)
 
     return build
 
 
-def shift(*mm: float) -> np.ndarray:
-    """4×4, a shift in RAS."""
-    matrix = np.eye(4)
-    matrix[:3, 3] = mm
-    return matrix
-
-
-def shear(x: float) -> np.ndarray:
-    """4×4, R grows with S."""
-    matrix = np.eye(4)
-    matrix[0, 2] = x
+def affine(shift=(0.0, 0.0, 0.0), shear: float = 0.0, tilt: float = 0.0) -> np.ndarray:
+    """4×4: a shift in RAS millimeters, R growing with S by ``shear``, or a turn about R by degrees."""
+    matrix, (c, s) = np.eye(4), (np.cos(np.radians(tilt)), np.sin(np.radians(tilt)))
+    matrix[1:3, 1:3] = [[c, -s], [s, c]]
+    matrix[:3, 3], matrix[0, 2] = shift, shear
     return matrix
 
 
 def flat_axes() -> Pair:
     """Two voxel axes of the PET have one direction."""
     pair = phantom()
-    flat = pair.pet.ijk_to_ras.copy()
-    flat[:3, 2] = flat[:3, 1]
-    return replace(pair, pet=replace(pair.pet, ijk_to_ras=flat))
+    return replace(pair, pet=replace(pair.pet, ijk_to_ras=pair.pet.ijk_to_ras[:, [0, 1, 1, 3]]))
 
 
 def reoriented(volume: Volume, permutation, flips) -> Volume:
@@ -118,12 +108,7 @@ def reoriented(volume: Volume, permutation, flips) -> Volume:
 
 def stored(order: Tuple[int, int, int], flips: Tuple[bool, bool, bool]) -> Callable[[], Pair]:
     """The MRI of the phantom with its i, j, k axes in another order and direction; the PET as it is."""
-
-    def build() -> Pair:
-        pair = phantom()
-        return replace(pair, mri=reoriented(pair.mri, order, flips))
-
-    return build
+    return lambda: replace(phantom(), mri=reoriented(phantom().mri, order, flips))
 
 
 def masked(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Pair]:
@@ -138,13 +123,17 @@ def masked(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Pair]:
     return build
 
 
+def one_voxel() -> Pair:
+    """A PET of one voxel."""
+    return replace(phantom(), pet=phantom((1, 1, 1)).pet.with_array(np.ones((1, 1, 1), np.float32)))
+
+
 def large_even() -> Pair:
     """An MRI that lies wholly inside an even part of a larger PET."""
-    pair = phantom()
     large = phantom((8, 8, 8), (100.0, 100.0, 100.0)).pet
     even = np.full(large.array.shape, 5, np.float32)
     even[0] = 0
-    return Pair(pair.mri, large.with_array(even))
+    return Pair(phantom().mri, large.with_array(even))
 
 
 def slices() -> Pair:
@@ -157,3 +146,21 @@ def wide() -> Pair:
     pair = phantom((1, 200, 200), (1.0, 1.0, 5.0))
     border = ((0, 1), (412, 412), (412, 412))
     return Pair(*(volume.with_array(np.pad(volume.array, border)) for volume in (pair.mri, pair.pet)))
+
+
+def inside(*parts_and_folder) -> Dict[str, Path]:
+    """The files of the phantom in a folder within another one, and the results beside them."""
+    *parts, folder = parts_and_folder
+    inner = folder.joinpath(*parts)
+    inner.mkdir(parents=True)
+    return {**write_pair(inner, phantom()), "out": inner / "results"}
+
+
+def coarse(path: Path) -> Volume:
+    """The MRI of a file: a quarter of its rows and columns, an eighth of its slices, if there are as many."""
+    image = read_volume(path)
+    steps = [n if size >= 4 * n else 1 for n, size in zip((8, 4, 4), image.array.shape)]
+    matrix = image.ijk_to_ras.copy()
+    matrix[:3, :3] = matrix[:3, :3] * steps[::-1]
+    array = image.array[:: steps[0], :: steps[1], :: steps[2]]
+    return Volume(np.ascontiguousarray(array, dtype=np.float32), matrix, "T1")

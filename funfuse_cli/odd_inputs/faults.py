@@ -1,16 +1,16 @@
-"""Scenes in an odd state, and computers that fail, for the study "robustness"."""
+"""Scenes in an odd state, and computers that fail."""
 
 import os
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Callable
 from unittest import mock
 
 import numpy as np
 
-from .robustness_pairs import shift
+from .pairs import affine
 
-# --- Nodes ------------------------------------------------------------------------------------------------
+# --- Nodes: each changes those of a pair ------------------------------------------------------------------
 
 
 def nested(mri, pet):
@@ -18,11 +18,10 @@ def nested(mri, pet):
     import slicer
 
     outer, inner = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode") for _ in range(2))
-    for node, matrix in ((outer, shift(40, 0, -20)), (inner, shift(-3, 8, 5))):
-        node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
-    inner.SetAndObserveTransformNodeID(outer.GetID())
-    for node in (mri, pet):
-        node.SetAndObserveTransformNodeID(inner.GetID())
+    for node, shift in ((outer, (40, 0, -20)), (inner, (-3, 8, 5))):
+        node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(affine(shift)))
+    for node, parent in ((inner, outer), (mri, inner), (pet, inner)):
+        node.SetAndObserveTransformNodeID(parent.GetID())
     return mri, pet
 
 
@@ -56,22 +55,15 @@ def colored_node(mri, pet):
     return mri, node
 
 
-# --- Faults -----------------------------------------------------------------------------------------------
+# --- Faults: contexts, functions of the output folder -----------------------------------------------------
 
 
-def no_memory(*names: str) -> Callable[[Path], object]:
-    """A computer whose memory is full when a function asks for some."""
-
-    def fault(_):
-        stack = ExitStack()
-        for name in names:
-            stack.enter_context(mock.patch(name, side_effect=MemoryError("no memory")))
-        return stack
-
-    return fault
+def no_memory(name: str, _out: Path):
+    """A computer whose memory is full when a function of this name asks for some."""
+    return mock.patch(name, side_effect=MemoryError("no memory"))
 
 
-def full_disk(_) -> object:
+def full_disk(_out: Path):
     """A disk that is full when the second volume is written."""
     from ..workflow import run as workflow
 
@@ -90,17 +82,14 @@ def full_disk(_) -> object:
 def read_only(out: Path):
     """A disk that refuses new files: whoever runs this as root can write into any folder."""
     real_open, real_mkdir, nameless = os.open, os.mkdir, getattr(os, "O_TMPFILE", os.O_CREAT)
-    inside = str(out)
 
-    def open_(path, flags, *rest, **options):
-        if str(path).startswith(inside) and (flags & os.O_CREAT or flags & nameless == nameless):
+    def refuse(real, path, *rest, **options):
+        makes = real is real_mkdir or rest[0] & os.O_CREAT or rest[0] & nameless == nameless
+        if str(path).startswith(str(out)) and makes:
             raise OSError(30, "Read-only file system")
-        return real_open(path, flags, *rest, **options)
+        return real(path, *rest, **options)
 
-    def mkdir(path, *rest, **options):
-        if str(path).startswith(inside):
-            raise OSError(30, "Read-only file system")
-        return real_mkdir(path, *rest, **options)
-
-    with mock.patch("os.open", open_), mock.patch("os.mkdir", mkdir):
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch("os.open", partial(refuse, real_open)))
+        stack.enter_context(mock.patch("os.mkdir", partial(refuse, real_mkdir)))
         yield
