@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from funfuse_cli.odd_inputs.pairs import reoriented
+from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from funfuse_cli.training.paper_network import PaperNetwork
 from FunFuseSlicer.Logic.color.colorize import jet_table
 from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from funfuse_cli.odd_inputs import files as odd
+from funfuse_cli.studies.odd_inputs import files as odd
 from funfuse_cli.workflow.files import is_flat, read_volume
 from funfuse_cli.workflow.output_folder import all_or_nothing, check_writable
 from FunFuseSlicer.Logic.errors import DeviceError, InputError, OutputError

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from funfuse_cli.odd_inputs.pairs import reoriented
+from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
 from FunFuseSlicer.Logic.fusion.limits import REACH
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions

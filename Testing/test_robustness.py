@@ -13,10 +13,10 @@ import pytest
 import SimpleITK as sitk
 
 from funfuse_cli.__main__ import main
-from funfuse_cli.odd_inputs.cases import Case, real_cases, synthetic_cases
-from funfuse_cli.odd_inputs.pairs import phantom
-from funfuse_cli.odd_inputs.watch import overheard
 from funfuse_cli.studies import robustness, robustness_soak
+from funfuse_cli.studies.odd_inputs.cases import Case, real_cases, synthetic_cases
+from funfuse_cli.studies.odd_inputs.pairs import phantom
+from funfuse_cli.studies.odd_inputs.watch import overheard
 from funfuse_cli.studies.robustness_run import check_volumes, run_case, shortened
 from FunFuseSlicer.Logic.registration import RegistrationOptions, register
 from Testing.conftest import SHARED

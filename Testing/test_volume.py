@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funfuse_cli.odd_inputs.pairs import reoriented
+from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from FunFuseSlicer.Logic.errors import DeviceError, InputError
 from FunFuseSlicer.Logic.volumes.geometry import (
     Volume,

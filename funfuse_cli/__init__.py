@@ -6,5 +6,4 @@
 - `training`: the networks' training, and what comparison methods learn.
 - `studies`: measurements behind the pages in docs.
 - `benchmarks`: how fast it is.
-- `odd_inputs`: volumes, files and scenes that something is odd about, for a study and for tests.
 """

@@ -12,8 +12,8 @@ from FunFuseSlicer.Logic.errors import Cancelled, InputError
 
 from ..__main__ import EXIT_CODES, FAILED, INTERRUPTED, MISUSED
 from ..benchmarks.timing import machine
-from ..odd_inputs.cases import real_cases, synthetic_cases
 from . import pages
+from .odd_inputs.cases import real_cases, synthetic_cases
 from .robustness_run import COMPLETENESS, run_case
 from .robustness_soak import soak
 

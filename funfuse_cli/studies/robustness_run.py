@@ -13,11 +13,11 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.errors import FunFuseError
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_from_sitk
 
-from ..odd_inputs.cases import Case
-from ..odd_inputs.pairs import phantom, write_pair
-from ..odd_inputs.watch import overheard, snapshot
 from ..workflow.files import read_volume
 from ..workflow.output_folder import VOLUME_ROLES
+from .odd_inputs.cases import Case
+from .odd_inputs.pairs import phantom, write_pair
+from .odd_inputs.watch import overheard, snapshot
 
 # |C1 + C2 - F| may not exceed this.
 COMPLETENESS = 1e-5

@@ -13,9 +13,9 @@ from FunFuseSlicer.Logic.fusion.models import model_names
 from FunFuseSlicer.Logic.registration import STAGES
 
 from ..benchmarks.timing import resident_mb
-from ..odd_inputs.cases import Case, synthetic_cases
-from ..odd_inputs.pairs import phantom
-from ..odd_inputs.watch import snapshot
+from .odd_inputs.cases import Case, synthetic_cases
+from .odd_inputs.pairs import phantom
+from .odd_inputs.watch import snapshot
 from .robustness_run import add_nodes, process
 
 BLOCK = 20

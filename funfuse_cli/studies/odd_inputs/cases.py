@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from ..workflow.files import read_volume
+from ...workflow.files import read_volume
 from . import faults, pairs
 from . import files as odd
 from .pairs import Pair, masked, moved, phantom, stored, with_pet

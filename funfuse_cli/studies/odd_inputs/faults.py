@@ -65,7 +65,7 @@ def no_memory(name: str, _out: Path):
 
 def full_disk(_out: Path):
     """A disk that is full when the second volume is written."""
-    from ..workflow import run as workflow
+    from ...workflow import run as workflow
 
     real, written = workflow.save_node, []
 
