@@ -1,228 +1,103 @@
-"""``funfuse.py study evaluation``: every model and method on two sets of pairs, and docs/evaluation.md."""
+"""``funfuse.py study evaluation``: every model and method on two sets of pairs, for docs/evaluation.md."""
 
 import argparse
 import json
+import platform
+from importlib.metadata import version
 from pathlib import Path
-from typing import Dict, List, Optional
-
-import numpy as np
+from typing import List
 
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.fusion.models import load_model, model_names
-from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.version import VERSION
 
-from ..training.pairs import Pair, fingerprint, read_pairs
-from ..workflow import evaluation_report as report
+from ..training.pairs import read_pairs, split_by_patient
 from ..workflow.output_folder import check_writable
-from ..workflow.progress import ProgressBars
-from . import evaluation_measure
-from .evaluation_findings import Measured, standing, summary
-from .evaluation_jobs import Journal, run_all
-from .evaluation_measure import Task, candidates, measure
-from .evaluation_origin import code_fingerprint, versions
-from .evaluation_page import Facts, Picture, page
-from .evaluation_plots import write_bars
-from .evaluation_sheet import SHEET, write_sheet
-from .evaluation_sources import sources
+from . import pages
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "evaluation.md"
-JOURNAL = "evaluation_journal.jsonl"
-TEST, HELD_OUT = "test", "held_out"
-TITLES = {TEST: "Test pairs", HELD_OUT: "Held-out SPECT patients"}
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
 
 
 def main(arguments: List[str]) -> int:
-    """Measure, then write the tables, the pictures and the page."""
-    options = parser().parse_args(arguments)
-    _check(options)
-    sets = {
-        TEST: read_pairs([options.test]),
-        HELD_OUT: held_out_pairs(options.slices, options.hold_out)[:: options.every],
-    }
-    weights = read_weights(options.weights)
-    models = model_names()
-    hashes = [(name, load_model(name).sha256) for name in models]
-    folder = check_writable(options.out)
-    images = check_writable(options.page.parent / "images")
-    code = code_fingerprint(evaluation_measure.__file__)
-    with ProgressBars() as monitor:
-        measured = {
-            key: _measure(key, pairs, models, hashes, code, options, folder, monitor)
-            for key, pairs in sets.items()
-        }
-        rows = candidates(models, options.lam, options.omega)
-        picture = None
-        if options.picture is not None:
-            number = write_sheet(*options.picture, rows, images / SHEET, monitor)
-            picture = Picture(SHEET, number, options.credit)
-    facts = Facts(
-        _command(options),
-        options.lam,
-        options.omega,
-        hashes,
-        sources(),
-        {key: _black(pairs) for key, pairs in sets.items()},
-        versions(),
-        code,
-        weights,
-        "images",
-        picture,
+    """Measure, write the data and the pictures beside the page, and refresh the page."""
+    parser = argparse.ArgumentParser(
+        prog="funfuse.py study evaluation",
+        description="Compare all models and fusion methods on the authors' test pairs and on patients held "
+        "out from training. Writes tables and pictures beside the page, and refreshes the numbers in it. "
+        "Started again after an interruption it goes on where it stopped.",
     )
-    for key, one in measured.items():
-        _write_tables(one, folder)
-        write_bars(one, images / f"evaluation_{key}.png")
-    if weights is not None:
-        _draw_weights(weights, images / "evaluation_weights.png")
-    part = options.page.with_name(options.page.name + ".part")
-    part.write_text(page(measured[TEST], measured[HELD_OUT], facts), encoding="utf-8")
-    part.replace(options.page)
-    for one in measured.values():
-        print(f"\n{one.title}: {one.size}")
-        for sentence in standing(one):
-            print("- " + sentence.replace("**", ""))
-    print(f"\npage        {options.page.resolve()}\ntables      {folder.resolve()}")
+    add = parser.add_argument
+    add("--update", action="store_true", help="measure nothing, only refresh the page from its data")
+    add("--test", type=Path, metavar="DIR", help="the authors' test pairs")
+    add("--slices", type=Path, metavar="DIR", help="pairs with the held-out patients")
+    add("--hold-out", nargs="+", default=[], metavar="PATIENT", help="not trained on")
+    add("--weights", type=Path, metavar="DIR", help="results of the study weights, to show")
+    text = "a registered pair of volumes that may be published, to show what every method makes of it"
+    add("--picture", nargs=2, type=Path, metavar=("MRI", "PET"), help=text)
+    add("--page", type=Path, default=PAGE, metavar="FILE", help="default: docs/evaluation.md")
+    add("--out", type=Path, default="evaluation-study", metavar="DIR", help="remembers what is measured")
+    add("--lambda", dest="lam", type=float, default=0.8, help="of the models (default 0.8)")
+    add("--omega", type=float, default=0.6, help="Ω of the colored images (default 0.6)")
+    add("--every", type=int, default=1, metavar="N", help="only each N-th held-out image, for a trial")
+    add("--jobs", type=int, default=2, metavar="N", help="processes, one thread each")
+    options = parser.parse_args(arguments)
+    data = options.page.parent / "data"
+    if not options.update:
+        _study(options, check_writable(data), check_writable(options.page.parent / "images"))
+    changed = pages.update(options.page, data)
+    print(f"{options.page.resolve()} {'refreshed' if changed else 'is as it was'}")
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    """The study's options."""
-    result = argparse.ArgumentParser(
-        prog="funfuse.py study evaluation",
-        description="Compare all models and fusion methods on the authors' test pairs and on patients held "
-        "out from training, and write the page. Started again after an interruption it goes on where it "
-        "stopped.",
-    )
-    result.add_argument("--test", type=Path, required=True, metavar="DIR", help="the authors' test pairs")
-    result.add_argument(
-        "--slices", type=Path, required=True, metavar="DIR", help="pairs with the held-out patients"
-    )
-    result.add_argument("--hold-out", nargs="+", required=True, metavar="PATIENT", help="not trained on")
-    result.add_argument("--weights", type=Path, metavar="DIR", help="results of the study weights, to show")
-    result.add_argument(
-        "--picture",
-        nargs=2,
-        type=Path,
-        metavar=("MRI", "PET"),
-        help="a registered pair of volumes that may be published, to show what every method makes of it",
-    )
-    result.add_argument(
-        "--credit", default="", metavar="TEXT", help="whose images --picture shows, and license"
-    )
-    result.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help="default: docs/evaluation.md")
-    result.add_argument(
-        "--out", type=Path, default=Path("evaluation-study"), metavar="DIR", help="for all numbers as CSV"
-    )
-    result.add_argument("--lambda", dest="lam", type=float, default=0.8, help="of the models (default 0.8)")
-    result.add_argument("--omega", type=float, default=0.6, help="Ω of the colored images (default 0.6)")
-    result.add_argument(
-        "--every", type=int, default=1, metavar="N", help="only each N-th held-out image, for a trial"
-    )
-    result.add_argument("--jobs", type=int, default=2, metavar="N", help="processes, one thread each")
-    return result
-
-
-def _check(options) -> None:
+def _study(options, data: Path, pictures: Path) -> None:
     """:raises InputError: an option that cannot be used."""
-    for name, folder in (("--test", options.test), ("--slices", options.slices)):
-        if not folder.is_dir():
-            raise InputError(f"{name} {folder}: there is no such folder. Check the path.")
-    if options.picture is not None and not options.credit:
-        raise InputError("--picture needs --credit: whose images they are and under which license.")
-    for path in options.picture or ():
-        if not path.is_file():
-            raise InputError(f"--picture {path}: there is no such file. Check the path.")
-    for name in ("lam", "omega"):
-        if not 0 <= getattr(options, name) <= 1:
-            raise InputError(f"λ and Ω must lie between 0 and 1, not {getattr(options, name)}.")
-    for name in ("every", "jobs"):
-        if getattr(options, name) < 1:
-            raise InputError(f"--{name} must be 1 or more, not {getattr(options, name)}.")
+    # Imported on use: they take seconds, and --update needs none.
+    from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+    from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 
+    from . import evaluation_measure as measuring
+    from . import evaluation_plots as plots
+    from . import weights
+    from .evaluation_jobs import code_fingerprint, measure_all
+    from .model_sheet import middle_slice
 
-def held_out_pairs(folder: Path, patients: List[str]) -> List[Pair]:
-    """The pairs of some patients.
-
-    :raises InputError: a patient is not there.
-    """
-    pairs = read_pairs([folder])
-    there = {pair.patient for pair in pairs}
-    missing = sorted(set(patients) - there)
-    if missing:
-        raise InputError(
-            f"{folder} holds no patient {', '.join(missing)}: choose of {', '.join(sorted(there))}."
-        )
-    return [pair for pair in pairs if pair.patient in patients]
-
-
-def read_weights(folder: Optional[Path]) -> Optional[dict]:
-    """The results of the study of λ and Ω.
-
-    :raises InputError: there are none.
-    """
-    if folder is None:
-        return None
-    path = Path(folder) / "weights.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read: run the study weights with --out {folder} first."
-        ) from error
-
-
-def _measure(key, pairs, models, hashes, code, options, folder: Path, monitor: Monitor) -> Measured:
-    names = [candidate.name for candidate in candidates(models, options.lam, options.omega)]
-    settings = {
-        "pairs": fingerprint(pairs),
-        "models": hashes,
-        "methods": names,
-        "lambda": options.lam,
-        "omega": options.omega,
-        "code": code,
-    }
-    tasks = {f"{number}": Task(pair, models, options.lam, options.omega) for number, pair in enumerate(pairs)}
-    journal = Journal(folder / f"{key}_{JOURNAL}", settings)
-    results = run_all(measure, tasks, journal, options.jobs, monitor, TITLES[key])
-    rows: List[Dict] = [
-        {"pair": number, "patient": pairs[number].patient, **row}
-        for number in range(len(pairs))
-        for row in results[f"{number}"]
-    ]
-    return Measured(key, TITLES[key], tuple(pair.patient for pair in pairs), rows, summary(rows))
-
-
-def _write_tables(measured: Measured, folder: Path) -> None:
-    """CSV of all rows and of the means; each file is replaced in one go."""
-    for name, rows in (("per_image", measured.rows), ("table", measured.table)):
-        path = folder / f"{measured.key}_{name}.csv"
-        part = path.with_name(path.name + ".part")
-        report.write_csv(rows, part)
-        part.replace(path)
-
-
-def _draw_weights(content: dict, path: Path) -> None:
-    from .weights import title_of
-    from .weights_maps import write_heat_maps
-
-    size = content["count"]
-    write_heat_maps(content["rows"], path, title_of(content["settings"], size["pairs"], size["patients"]))
-
-
-def _command(options) -> str:
-    """The command with placeholders: where somebody keeps data says nothing to others."""
-    words = ["python3 funfuse.py study evaluation --test TEST_PAIRS --slices SLICES --hold-out"]
-    words += options.hold_out
+    if not (options.test and options.slices and options.hold_out):
+        raise InputError("Give --test, --slices and --hold-out, or --update alone.")
+    if min(options.every, options.jobs) < 1:
+        raise InputError("--every and --jobs must be 1 or more.")
+    FusionOptions(lam=options.lam, omega=options.omega)  # which checks them
+    sets = {"test": read_pairs([options.test])}
+    sets["held_out"] = split_by_patient(read_pairs([options.slices]), options.hold_out)[1][:: options.every]
+    names, out = model_names(), check_writable(options.out)
+    settings = names, options.lam, options.omega
+    # What is not made anew stays as it is.
+    record = data / "evaluation_study.json"
+    study = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    study.update(lam=options.lam, omega=options.omega, code=code_fingerprint(measuring.measure))
+    study["models"] = {name: load_model(name).sha256 for name in names}
+    study["versions"] = {name: version(name) for name in ("numpy", "scipy", "torch")}
+    study["versions"].update(FunFuse=VERSION, Python=platform.python_version(), system=platform.system())
     if options.weights is not None:
-        words.append("--weights WEIGHTS")
+        grid, study["weights"] = weights.read(options.weights)
+        grid.to_csv(data / "evaluation_weights.csv", index=False)
+        weights.draw(grid, study["weights"], pictures / "evaluation_weights.png")
     if options.picture is not None:
-        words.append("--picture MRI PET --credit TEXT")
-    for name, value, default in (("lambda", options.lam, 0.8), ("omega", options.omega, 0.6)):
-        words += [f"--{name} {value:g}"] if value != default else []
-    words += [f"--every {options.every}"] if options.every != 1 else []
-    return " ".join(words)
-
-
-def _black(pairs: List[Pair]) -> float:
-    """Share of the pixels that are black in both sources, mean over the pairs."""
-    return float(np.mean([((pair.mri == 0) & (pair.pet == 0)).mean() for pair in pairs]))
+        mri, pet, study["slice"] = middle_slice(*options.picture)
+        fusing = measuring.candidates(*settings, mri.shape)
+        shown = {name: fuse for name, kind, fuse in fusing if kind in (measuring.MODEL, measuring.METHOD)}
+        plots.write_sheet(mri, pet, shown, pictures / "evaluation_methods.png")
+    pairs = [(name, number, pair) for name, found in sets.items() for number, pair in enumerate(found)]
+    keys = [{"set": name, "image": number, "patient": pair.patient} for name, number, pair in pairs]
+    tasks = [(pair, *settings) for _, _, pair in pairs]
+    images = measure_all(measuring.measure, tasks, keys, out, options.jobs)
+    means = measuring.means(images)
+    for name in sets:
+        path = pictures / f"evaluation_{name}.png"
+        plots.write_bars(means[means.set == name], images[images.set == name], path)
+    # Of the fusion methods, 1 for the highest; equals share a place.
+    compared = means[means.kind.isin([measuring.MODEL, measuring.METHOD])].set_index(["set", "method"])
+    places = compared[list(measuring.METRICS)].groupby("set").rank(ascending=False, method="min").astype(int)
+    tables = {"images": images, "means": means, "places": places.reset_index()}
+    tables["differences"] = measuring.differences(images)
+    for name, table in tables.items():
+        table.to_csv(data / f"evaluation_{name}.csv", index=False, float_format="%.7g")
+    record.write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")

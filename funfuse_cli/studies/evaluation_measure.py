@@ -7,153 +7,133 @@ they show what a metric rewards or punishes.
 import functools
 import math
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
+import pandas as pd
+import torch
 
+from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
+from FunFuseSlicer.Logic.fusion.models import load_model
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes, value_and_function
+from FunFuseSlicer.Logic.methods import METHODS
+from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
 from FunFuseSlicer.Logic.metrics.images import to_8_bits
+from FunFuseSlicer.Logic.volumes.geometry import Volume
 
-from ..training.pairs import Pair
-from .weights_grid import luminance
+from ..training.pairs import Pair, to_unit
 
-MODEL, COLORED, METHOD, COPY, PROBE = "model", "colored", "method", "copy", "probe"
-
-MRI_COPY, PET_COPY = "copy of the MRI", "copy of the PET"
-VEIL, STRETCH = 3, 1.25
-VEIL_PROBE = f"{VEIL} gray levels of veil"
-STRETCH_PROBE = f"contrast × {STRETCH:g}"
-
+# The first two are compared; the others are there to be looked at.
+MODEL, METHOD, COLORED, COPY, PROBE = "model", "method", "colored", "copy", "probe"
+MEASURED = [*METRICS, "b_P", "rank_fused"]
 # MRI and PET, (rows, columns) float32 in [0, 1] -> the fused image, the same or uint8.
 Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# Rec. 601, as common image programs turn color into gray.
+LUMA = (0.299, 0.587, 0.114)
 
 
-class Candidate(NamedTuple):
-    """One row of the tables.
+def measure(pair: Pair, models: Tuple[str, ...], lam: float, omega: float) -> List[dict]:
+    """A row for each candidate, copy and probe: ``method``, ``kind``, :data:`MEASURED`, ``ms`` and ``black``.
 
-    :param kind: :data:`MODEL` and :data:`METHOD` are compared; the others are there to be looked at.
-    :param source: citation, or what the row is.
-    :param fuse: None for what takes no time.
+    Images are rounded to 8 bits before they are measured, as if read from pictures. ``ms`` is processor time,
+    NaN for copies and probes; ``black`` the share of pixels that are black in both sources.
+
+    :param models: their names; the probes are of the first.
     """
-
-    name: str
-    kind: str
-    source: str
-    fuse: Optional[Fuse] = None
-
-
-class Task(NamedTuple):
-    """One pair, for all candidates.
-
-    :param models: names of the models, the default one first.
-    """
-
-    pair: Pair
-    models: Tuple[str, ...]
-    lam: float
-    omega: float
-
-
-def measure(task: Task) -> List[Dict[str, object]]:
-    """A row per candidate: ``method``, ``kind``, all of :func:`metrics.evaluate_pair`, and ``ms``.
-
-    Times are the processor's for one thread, so that they mean something whatever else the computer does.
-    """
-    from FunFuseSlicer.Logic.metrics import evaluate_pair
-
-    from ..training.pairs import to_unit
-
-    mri, pet = to_unit(task.pair.mri), to_unit(task.pair.pet)
-    sources = to_8_bits(mri), to_8_bits(pet)
-    images: Dict[str, np.ndarray] = {MRI_COPY: sources[0], PET_COPY: sources[1]}
-    rows = []
-    for candidate in _ready(task.models, task.lam, task.omega, mri.shape):
-        milliseconds = math.nan
-        if candidate.fuse is not None:
-            start = time.process_time()
-            fused = candidate.fuse(mri, pet)
-            milliseconds = 1000 * (time.process_time() - start)
-            images[candidate.name] = fused if fused.dtype == np.uint8 else to_8_bits(fused)
-        elif candidate.kind == PROBE:
-            images[candidate.name] = _probe(candidate.name, images[label(task.models[0])])
-        values = evaluate_pair(*sources, images[candidate.name], lam=task.lam)
-        rows.append({"method": candidate.name, "kind": candidate.kind, **values, "ms": milliseconds})
+    mri, pet = to_unit(pair.mri), to_unit(pair.pet)
+    images, times = {}, {}
+    for name, kind, fuse in candidates(models, lam, omega, mri.shape):
+        start = time.process_time()
+        fused = fuse(mri, pet)
+        times[name] = 1000 * (time.process_time() - start)
+        images[name] = kind, fused if fused.dtype == np.uint8 else to_8_bits(fused)
+    first = f"FunFuse {models[0]}"
+    levels = images[first][1].astype(np.float64)
+    images["copy of the MRI"] = COPY, to_8_bits(mri)
+    images["copy of the PET"] = COPY, to_8_bits(pet)
+    images[f"{first}, 3 gray levels of veil"] = PROBE, to_8_bits((levels + 3) / 255)
+    images[f"{first}, contrast × 1.25"] = PROBE, to_8_bits(levels * 1.25 / 255)
+    black, rows = float(((pair.mri == 0) & (pair.pet == 0)).mean()), []
+    for name, (kind, image) in images.items():
+        values = evaluate_pair(to_8_bits(mri), to_8_bits(pet), image)
+        row = {"method": name, "kind": kind, **{column: values[column] for column in MEASURED}}
+        rows.append({**row, "ms": times.get(name, math.nan), "black": black})
     return rows
 
 
-@functools.lru_cache(maxsize=1)
-def candidates(models: Tuple[str, ...], lam: float, omega: float) -> List[Candidate]:
-    """All rows, in the order of the tables; methods that cannot be used here are left out."""
-    from FunFuseSlicer.Logic.fusion.models import load_model
-    from FunFuseSlicer.Logic.methods import METHODS
-
-    networks = {name: load_model(name).at_lambda(lam) for name in models}
-    result = [
-        Candidate(label(name), MODEL, f"this project, λ = {lam:g}", _gray(network))
-        for name, network in networks.items()
-    ]
-    usable = [method for method in METHODS.values() if method.problem() is None]
-    result += [Candidate(method.label, METHOD, method.citation, method) for method in usable]
-    said = f"luminance of the colored image, Ω = {omega:g}"
-    result += [
-        Candidate(f"{label(name)}, colored", COLORED, said, _colored(network, lam, omega))
-        for name, network in networks.items()
-    ]
-    result += [Candidate(name, COPY, "unfused") for name in (MRI_COPY, PET_COPY)]
-    result += [
-        Candidate(VEIL_PROBE, PROBE, f"{label(models[0])}, every pixel {VEIL} of 255 brighter"),
-        Candidate(STRETCH_PROBE, PROBE, f"{label(models[0])}, gray levels times {STRETCH:g}"),
-    ]
-    return result
-
-
 @functools.cache
-def _ready(models: Tuple[str, ...], lam: float, omega: float, shape: Tuple[int, int]) -> List[Candidate]:
-    """:func:`candidates`, after a first image of that size.
+def candidates(models: Tuple[str, ...], lam: float, omega: float, shape) -> List[Tuple[str, str, Fuse]]:
+    """(name, kind, function) of all that fuses, in the order of the tables, if it can be used here.
 
-    It prepares what later ones use, such as filters of the image's size: that is no time of an image.
+    Each has fused an image of that shape. It prepares what later ones use, such as filters of the image's
+    size: that is no time of an image.
     """
+    networks = {f"FunFuse {name}": load_model(name).at_lambda(lam) for name in models}
+    result = [(name, MODEL, _one_pass(network)) for name, network in networks.items()]
+    result += [(method.label, METHOD, method) for method in METHODS.values() if method.problem() is None]
+    for name, network in networks.items():
+        colored = functools.partial(colored_luminances, network=network, omegas=[omega], table=jet_table())
+        result.append((f"{name}, colored", COLORED, lambda mri, pet, colored=colored: colored(mri, pet)[0]))
     ramp = np.linspace(0, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
-    result = candidates(models, lam, omega)
-    for candidate in result:
-        if candidate.fuse is not None:
-            candidate.fuse(ramp, np.ascontiguousarray(ramp[::-1, ::-1]))
+    for _, _, fuse in result:
+        fuse(ramp, np.ascontiguousarray(ramp[::-1, ::-1]))
     return result
 
 
-def label(model: str) -> str:
-    """A model in the tables."""
-    return f"FunFuse {model}"
+def colored_luminances(
+    mri: np.ndarray, pet: np.ndarray, network, omegas: Sequence[float], table: np.ndarray, mode="contribution"
+) -> List[np.ndarray]:
+    """The luminance of the colored image for each Ω, (rows, columns) uint8.
+
+    The metrics compare gray images, and the network's output does not depend on Ω: here Ω enters. With V the
+    brightness and c the color of the map at full brightness, Y(Ω) = V ((1 - Ω) + Ω Y(c)), so that Ω = 0 gives
+    V, the fused image (in the mode "gradient": the gradient that gives V).
+
+    :param network: for one λ.
+    :param table: (n, 3) color table in [0, 1].
+    :param mode: one of :data:`color.colorize.MODES`.
+    """
+    options = FusionOptions(mode=mode, normalization="none", device="cpu")
+    fusion = fuse_volumes(Volume(mri[None], name="MRI"), Volume(pet[None], name="PET"), network, options)
+    value, functional = value_and_function(fusion, mode, options.balance)
+    colors = (colorize(value[0], functional[0], table, omega) for omega in omegas)
+    return [np.uint8(np.floor(rgb.astype(np.float64) @ LUMA + 0.5)) for rgb in colors]
 
 
-def _probe(name: str, fused: np.ndarray) -> np.ndarray:
-    levels = fused + float(VEIL) if name == VEIL_PROBE else fused * STRETCH
-    return to_8_bits(levels / 255)
+def means(images: pd.DataFrame) -> pd.DataFrame:
+    """A row per set and method: means of :data:`MEASURED` over the images, medians of ``ms`` and ``time``.
+
+    ``time`` is a method's time as a multiple of the first method's on the same image.
+
+    :param images: rows of :func:`measure` with the columns ``set`` and ``image`` before them.
+    """
+    first = images[images.method == images.method[0]].set_index(["set", "image"]).ms.rename("first")
+    images = images.join(first, on=["set", "image"])
+    groups = images.assign(time=images.ms / images["first"]).groupby(["set", "method", "kind"], sort=False)
+    return groups.agg({**dict.fromkeys(MEASURED, "mean"), "ms": "median", "time": "median"}).reset_index()
 
 
-def _gray(network) -> Fuse:
-    """The fused image alone, as one forward pass."""
-    import torch
+def differences(images: pd.DataFrame) -> pd.DataFrame:
+    """Each method minus the first, image by image: a row per set, method and metric.
 
+    Columns ``mean``, ``sd`` (of the images, not of their mean), ``higher`` and ``images``, numbers of images.
+    """
+    long = images.melt(["set", "image", "method"], list(METRICS), "metric")
+    first = long[long.method == images.method[0]].drop(columns="method")
+    both = long.merge(first, on=["set", "image", "metric"], suffixes=("", "_first"))
+    both["gap"] = both.value - both.value_first
+    both["above"] = both.gap > 0
+    groups = both.groupby(["set", "method", "metric"], sort=False)
+    table = groups.agg(mean=("gap", "mean"), higher=("above", "sum"), images=("gap", "size"))
+    return table.assign(sd=groups.gap.std(ddof=0)).reset_index()
+
+
+def _one_pass(network) -> Fuse:
+    """The fused image alone."""
     network = network.to(memory_format=torch.channels_last).eval()
 
     def fuse(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return network.fuse(*(torch.from_numpy(image)[None, None] for image in (mri, pet)))[0, 0].numpy()
-
-    return fuse
-
-
-def _colored(network, lam: float, omega: float) -> Fuse:
-    """Fusion with its parts, coloring, and the luminance."""
-    from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
-    from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes, value_and_function
-    from FunFuseSlicer.Logic.volumes.geometry import Volume
-
-    options = FusionOptions(lam=lam, omega=omega, normalization="none", device="cpu")
-
-    def fuse(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
-        fusion = fuse_volumes(Volume(mri[None], name="MRI"), Volume(pet[None], name="PET"), network, options)
-        value, functional = value_and_function(fusion, options.mode, options.balance)
-        return luminance(colorize(value[0], functional[0], jet_table(), omega))
 
     return fuse

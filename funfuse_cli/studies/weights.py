@@ -2,174 +2,126 @@
 
 import argparse
 import json
-import textwrap
 from pathlib import Path
-from typing import List
+from typing import List, Sequence, Tuple
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure  # no pyplot: it would look for a display
+from matplotlib.patches import Rectangle
 
 from FunFuseSlicer.Logic.color.colorize import MODES, jet_table
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
+from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
+from FunFuseSlicer.Logic.metrics.images import to_8_bits
 
-from ..training.pairs import Pair, fingerprint, read_pairs
-from ..workflow import evaluation_report as report
+from ..training.pairs import Pair, read_pairs, to_unit
 from ..workflow.output_folder import check_writable
-from ..workflow.progress import ProgressBars
 from ..workflow.wording import count
-from . import weights_grid
-from .evaluation_jobs import Journal, run_all
-from .evaluation_origin import code_fingerprint, versions
-from .weights_grid import EXPLANATION, Task, grid_values, mean_rows, measure
-from .weights_maps import findings, write_heat_maps
+from .evaluation_jobs import measure_all
+from .evaluation_measure import colored_luminances
 
-STAGE = "Evaluating"
-JOURNAL = "weights_journal.jsonl"
-RESULTS = ("weights.json", "weights.csv", "weights_per_pair.csv", "weights.png")
+PAPER_CHOICE = (0.8, 0.6)
 
 
 def main(arguments: List[str]) -> int:
-    """Measure, then write the tables and the heat maps."""
-    options = parser().parse_args(arguments)
-    _check(options)
-    model = load_model(options.model)
-    values = grid_values(options.steps)
-    if model.trained_lambda is not None and any(abs(lam - model.trained_lambda) > 1e-6 for lam in values):
-        raise InputError(f'Model "{model.name}" serves one λ only: choose a model that serves every λ.')
-    pairs = _read_pairs(options)[:: options.every]
+    """Measure, then write the table, its settings and the heat maps."""
+    parser = argparse.ArgumentParser(
+        prog="funfuse.py study weights",
+        description="The paper's five metrics, and the PET's weight, over λ and Ω, taken on the luminance of "
+        "the colored image. Started again after an interruption it goes on where it stopped.",
+    )
+    add = parser.add_argument
+    add("--pairs", type=Path, required=True, metavar="DIR", help="pairs, laid out as for train")
+    add("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"default: {DEFAULT_MODEL}")
+    add("--steps", type=int, default=10, metavar="N", help="values of λ and of Ω (10: 0.1 to 1)")
+    add("--mode", default="contribution", choices=MODES, help="what gives the hue")
+    add("--jobs", type=int, default=2, metavar="N", help="processes, one thread each")
+    add("--out", type=Path, required=True, metavar="DIR", help="for weights.csv, .json and .png")
+    options = parser.parse_args(arguments)
+    if min(options.steps, options.jobs) < 1:
+        raise InputError("--steps and --jobs must be 1 or more.")
+    # Ten steps from 0.1 to 1 hold the paper's own choice. Ω = 0 is the image without color.
+    lambdas = [round((step + 1) / options.steps, 12) for step in range(options.steps)]
+    pairs = list(enumerate(read_pairs([options.pairs])))
+    settings = {"model": options.model, "mode": options.mode, "sha256": load_model(options.model).sha256}
+    omegas = [0.0, *lambdas]
+    tasks = [(pair, options.model, lam, omegas, options.mode) for _, pair in pairs for lam in lambdas]
+    keys = [{"image": number, "patient": pair.patient} for number, pair in pairs for _ in lambdas]
     folder = check_writable(options.out)
-    table = _color_table(options.colormap)
-    settings = {
-        "model": model.name,
-        "sha256": model.sha256,
-        "pairs": fingerprint(pairs),
-        "lambdas": values,
-        "omegas": [0.0, *values],
-        "mode": options.mode,
-        "colormap": options.colormap,
-        "table": np.round(table, 6).tolist(),
-        "code": code_fingerprint(weights_grid.__file__),
-    }
-    tasks = {
-        f"{number} {lam:g}": Task(
-            pair, model.name, lam, tuple(settings["omegas"]), options.mode, table.tolist()
-        )
-        for number, pair in enumerate(pairs)
-        for lam in values
-    }
-    with ProgressBars() as monitor:
-        journal = Journal(folder / JOURNAL, settings)
-        results = run_all(measure, tasks, journal, options.jobs, monitor, STAGE)
-    rows = [
-        {"pair": int(key.split()[0]), "patient": pairs[int(key.split()[0])].patient, **row}
-        for key, result in results.items()
-        for row in result
-    ]
-    _write(folder, rows, settings, pairs)
-    print(EXPLAINED)
-    for sentence in findings(mean_rows(rows)):
-        print(f"- {sentence}")
-    print(f"\n{textwrap.fill(report.REWARDS, 100)}\n\nresults     {folder.resolve()}")
+    rows = measure_all(measure, tasks, keys, folder, options.jobs)
+    rows.to_csv(folder / "weights.csv", index=False, float_format="%.7g")
+    draw(rows, settings, folder / "weights.png")
+    (folder / "weights.json").write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    print(f"results     {folder.resolve()}")
     return 0
 
 
-EXPLAINED = "\n" + textwrap.fill(EXPLANATION, 100) + "\n"
+def measure(pair: Pair, model: str, lam: float, omegas: Sequence[float], mode: str) -> List[dict]:
+    """A row for each Ω: ``lam``, ``omega``, the five metrics, and the weight ``b_P`` of the PET.
+
+    :raises ModelError: the model serves another λ only.
+    """
+    mri, pet = to_unit(pair.mri), to_unit(pair.pet)
+    images = colored_luminances(mri, pet, load_model(model).at_lambda(lam), omegas, jet_table(), mode)
+    sources = to_8_bits(mri), to_8_bits(pet)
+    rows = []
+    for omega, image in zip(omegas, images):
+        values = {name: metric(*sources, image) for name, metric in METRICS.items()}
+        rows.append({"lam": lam, "omega": omega, **values, "b_P": pet_weight(*sources, image)[1]})
+    return rows
 
 
-def parser() -> argparse.ArgumentParser:
-    """The study's options."""
-    result = argparse.ArgumentParser(
-        prog="funfuse.py study weights",
-        description="The paper's five metrics, and the PET's weight, over λ and Ω: means over pairs, as "
-        "tables and heat maps.",
-        epilog=f"{EXPLANATION} An interrupted study goes on where it stopped when it is started again.",
+def read(folder: Path) -> Tuple[pd.DataFrame, dict]:
+    """The rows and the settings that this study left in a folder.
+
+    :raises InputError: there are none.
+    """
+    settings = folder / "weights.json"
+    if not settings.is_file():
+        raise InputError(f"There is no {settings}: run the study weights with --out {folder} first.")
+    return pd.read_csv(folder / "weights.csv"), json.loads(settings.read_text(encoding="utf-8"))
+
+
+def draw(rows: pd.DataFrame, settings: dict, path: Path) -> None:
+    """Means over the images as heat maps: one panel for each metric, and one for the PET's weight."""
+    figure = Figure(figsize=(15.5, 9.6), layout="constrained")
+    for panel, name in zip(figure.subplots(2, 3).flat, [*METRICS, "b_P"]):
+        _heat_map(panel, rows.pivot_table(name, "omega", "lam"), name)
+    size = f"{count(rows.image.nunique(), 'image')} of {count(rows.patient.nunique(), 'patient')}"
+    figure.suptitle(
+        f'Mean over {size}, model "{settings["model"]}", hue from the {settings["mode"]}: metrics of the '
+        "luminance of the colored image\n"
+        "Red frame: highest with color. White dots: the paper's choice, λ = 0.8, Ω = 0.6. Scales differ."
     )
-    result.add_argument("--pairs", type=Path, metavar="DIR", help="pairs, laid out as for train")
-    result.add_argument("--mri", type=Path, metavar="A", help="one pair instead: pictures, or volumes")
-    result.add_argument("--pet", type=Path, metavar="B", help="on the MRI's grid")
-    result.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"default: {DEFAULT_MODEL}")
-    result.add_argument(
-        "--steps", type=int, default=10, metavar="N", help="values of λ and of Ω (10: 0.1 to 1)"
-    )
-    result.add_argument("--mode", default="contribution", choices=MODES, help="what gives the hue")
-    result.add_argument("--colormap", default="Jet", help="Jet, or a color map of Slicer")
-    result.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th pair or slice")
-    result.add_argument("--jobs", type=int, default=2, metavar="N", help="processes, one thread each")
-    result.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"for {', '.join(RESULTS)}")
-    return result
+    figure.savefig(path, dpi=110)
 
 
-def _check(options) -> None:
-    """:raises InputError: options that do not go together or lie outside their range."""
-    one = options.mri is not None or options.pet is not None
-    if one == (options.pairs is not None):
-        raise InputError("Give a folder of pairs with --pairs, or one pair with --mri and --pet.")
-    if one and (options.mri is None or options.pet is None):
-        raise InputError("One pair needs both --mri and --pet.")
-    if options.pairs is not None and not options.pairs.is_dir():
-        raise InputError(f"{options.pairs}: there is no such folder. Check the path.")
-    for name in ("steps", "every", "jobs"):
-        if getattr(options, name) < 1:
-            raise InputError(f"--{name} must be 1 or more, not {getattr(options, name)}.")
-
-
-def _read_pairs(options) -> List[Pair]:
-    if options.pairs is not None:
-        return read_pairs([options.pairs])
-    from ..training.volumes import read_slices
-    from ..workflow.files import is_picture, read_volume
-
-    if not is_picture(options.mri):
-        return read_slices(options.mri.name, options.mri, options.pet)
-    images = [read_volume(path).array[0] for path in (options.mri, options.pet)]
-    if images[0].shape != images[1].shape:
-        raise InputError(f"{options.mri} and {options.pet} must have one size.")
-    return [Pair(options.mri.stem, *images)]
-
-
-def _color_table(name: str) -> np.ndarray:
-    """Slicer's libraries are only started for a map of theirs."""
-    if name.lower() == "jet":
-        return jet_table()
-    from FunFuseSlicer.Logic.scene.color_maps import color_table
-
-    from ..headless.boot import boot
-
-    boot()
-    return color_table(name)
-
-
-def _write(folder: Path, rows: List[dict], settings: dict, pairs: List[Pair]) -> None:
-    """All results; each file is replaced in one go, the JSON, from which the others can be made, last."""
-    means = mean_rows(rows)
-    patients = len({pair.patient for pair in pairs})
-    title = title_of(settings, len(pairs), patients)
-    for name, content in (("weights_per_pair.csv", rows), ("weights.csv", means)):
-        part = folder / f"{name}.part"
-        report.write_csv(content, part)
-        part.replace(folder / name)
-    write_heat_maps(means, folder / "weights.png", title)
-    facts = {key: value for key, value in settings.items() if key != "table"}
-    content = {
-        "explanation": EXPLANATION,
-        "settings": facts,
-        "count": {"pairs": len(pairs), "patients": patients},
-        "versions": versions(),
-        "findings": findings(means),
-        "rows": means,
-    }
-    part = folder / "weights.json.part"
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(folder / "weights.json")
-
-
-def title_of(settings: dict, pairs: int, patients: int) -> str:
-    """What the heat maps show, above them."""
-    return (
-        f"Mean over {count(pairs, 'image')} of {count(patients, 'patient')}, "
-        f'model "{settings["model"]}", hue from the '
-        f"{settings['mode']}, "
-        f"{settings['colormap']}. The metrics are taken on the luminance of the colored image.\n"
-        "Red frame: highest with color. White dashes: the paper's choice, λ = 0.8 and Ω = 0.6. "
-        "Every panel has a scale of its own."
-    )
+def _heat_map(panel, grid: pd.DataFrame, name: str) -> None:
+    """:param grid: a row per Ω, the first without color, and a column per λ."""
+    picture = panel.imshow(grid, "viridis" if name in METRICS else "cividis", aspect="auto", origin="lower")
+    panel.axhline(0.5, color="white", linewidth=7)
+    span = np.ptp(grid.to_numpy())
+    digits = 3 if span > 0.05 else 4 if span > 0.002 else 5
+    for (row, column), value in np.ndenumerate(grid):
+        # Without the leading zero, which would repeat a hundred times.
+        text = f"{value:.{digits}f}".removeprefix("0")
+        color = "black" if picture.norm(value) > 0.6 else "white"
+        panel.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
+    omega, lam = grid[grid.index > 0].stack().idxmax()
+    title = f"{name} ↑   best {grid.loc[omega, lam]:.{digits}f}"
+    frames = [(PAPER_CHOICE, "white", ":"), ((lam, omega), "#e8112d", "-")]
+    if name not in METRICS:
+        title, frames = "b_P, weight of the PET (1/2: plain average)", frames[:1]
+    for (lam, omega), color, style in frames:
+        if lam in grid.columns and omega in grid.index:
+            corner = grid.columns.get_loc(lam) - 0.45, grid.index.get_loc(omega) - 0.45
+            panel.add_patch(Rectangle(corner, 0.9, 0.9, fill=False, color=color, lw=2.2, ls=style))
+    panel.set_xticks(range(len(grid.columns)), [f"{lam:g}" for lam in grid.columns])
+    panel.set_yticks(range(len(grid)), [f"{omega:g}" for omega in grid.index])
+    panel.tick_params(length=0)
+    panel.spines[:].set_visible(False)
+    panel.set(xlabel="λ, structure against intensity", ylabel="Ω, strength of color (0: gray)")
+    panel.set_title(title, fontsize=11.5, fontweight="bold", loc="left")
+    panel.figure.colorbar(picture, ax=panel, pad=0.015, fraction=0.045, aspect=30).outline.set_visible(False)
