@@ -54,8 +54,7 @@ def write_bars(means: pd.DataFrame, images: pd.DataFrame, path: Path) -> None:
     handles = [Patch(color=color, label=label) for color, label in LOOKS.values()]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     size = f"{count(images.image.nunique(), 'image')} of {count(images.patient.nunique(), 'patient')}"
-    text = f"Mean over {size}; lines: ± one standard deviation; red: best fusion method"
-    figure.suptitle(text, fontsize=11)
+    figure.suptitle(f"Mean over {size}; lines: ± one standard deviation; red: best fusion method")
     figure.savefig(path, dpi=110, facecolor="white")
 
 
@@ -63,7 +62,8 @@ def _bars(panel, table: pd.DataFrame, values: pd.Series, base: float, title: str
     """:return: the numbers beside the bars."""
     line = {"ecolor": "0.25", "elinewidth": 0.9}
     colors = [LOOKS[kind][0] for kind in table.kind]
-    bars = panel.barh(table.y, values - base, 0.78, base, color=colors, xerr=spread, error_kw=line)
+    lengths = (values - base).round(6) + 0.0  # numbers of bars below 0 would stand on the left
+    bars = panel.barh(table.y, lengths, 0.78, base, color=colors, xerr=spread, error_kw=line)
     low, high = panel.get_xlim()
     panel.set_xlim(low, high + 0.4 * (high - low))
     panel.axvline(base, color="0.4", linewidth=0.8)
@@ -73,7 +73,7 @@ def _bars(panel, table: pd.DataFrame, values: pd.Series, base: float, title: str
     panel.spines[:].set_visible(False)
     # White keeps the lines behind a number from crossing it.
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    texts = [format(round(value, 9) + 0.0, digits) for value in values]  # no "-0.000"
+    texts = [format(round(value, 6) + 0.0, digits) for value in values]
     return panel.bar_label(bars, texts, padding=3, fontsize=8.5, color="0.15", bbox=box)
 
 
