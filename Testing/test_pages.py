@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funfuse_cli.studies import command
 from funfuse_cli.studies.pages import Data, PageError, check, problems, refreshed, update
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -386,3 +387,17 @@ def test_data_are_read_once_and_only_when_used(folder):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_agrees_with_the_data(page):
     assert check(page, ROOT / "docs" / "data") == []
+
+
+def test_a_study_refreshes_all_pages_and_tells_what_is_not_true(tmp_path, monkeypatch, capsys):
+    docs, card = tmp_path / "docs", tmp_path / command.MODEL_CARD
+    for folder in (docs / "data", card.parent):
+        folder.mkdir(parents=True)
+    (docs / "data" / "facts.json").write_text('{"lowest": 2}', encoding="utf-8")
+    for page in (docs / "a.md", card):
+        page.write_text("It is <!-- value facts.lowest -->?<!-- /value -->.", encoding="utf-8")
+    monkeypatch.setattr(command, "checkout", lambda: tmp_path)
+    assert command.main(["--update"]) == 0 == command.main(["model", "--update"])
+    assert ">2<" in card.read_text(encoding="utf-8") and capsys.readouterr().out.count("refreshed") == 2
+    (docs / "b.md").write_text("It is three. <!-- claim facts.lowest == 3 -->", encoding="utf-8")
+    assert command.main(["--update"]) == 1 and "facts.lowest is 2" in capsys.readouterr().err

@@ -192,11 +192,8 @@ def test_one_command_writes_data_and_pictures_and_remembers(data, tmp_path, monk
     docs, volumes = tmp_path / "docs", (tmp_path / "T1.nii.gz", tmp_path / "FDG.nii.gz")
     for volume, path in zip(head_phantom((9, 48, 44)), volumes):
         sitk.WriteImage(volume_to_sitk(volume), str(path))
-    docs.mkdir()
-    page = docs / "evaluation.md"
-    page.write_text("Of <!-- value evaluation_images.image.nunique() -->?<!-- /value -->.", encoding="utf-8")
     arguments = ("--test", data[0], "--slices", data[1], "--hold-out", "patient1", "--jobs", 1)
-    arguments += ("--page", page, "--out", tmp_path / "out")
+    arguments += ("--docs", docs, "--out", tmp_path / "out")
     assert study(*arguments, "--picture", *volumes) == 0
     tables = {
         name: docs / "data" / f"evaluation_{name}.csv"
@@ -211,10 +208,6 @@ def test_one_command_writes_data_and_pictures_and_remembers(data, tmp_path, monk
     assert (places.groupby("set")[list(METRICS)].min() == 1).all(axis=None)
     facts = json.loads((docs / "data" / "evaluation_study.json").read_text(encoding="utf-8"))
     assert facts["models"] == {name: load_model(name).sha256 for name in model_names()}
-    assert (
-        page.read_text(encoding="utf-8")
-        == "Of <!-- value evaluation_images.image.nunique() -->2<!-- /value -->."
-    )
     for name in ("test", "held_out", "methods"):
         assert min(Image.open(docs / "images" / f"evaluation_{name}.png").size) > 300
     # Again, from what is remembered; what is not made anew stays.
@@ -224,14 +217,11 @@ def test_one_command_writes_data_and_pictures_and_remembers(data, tmp_path, monk
     assert {path: path.read_bytes() for path in before} == before, "even the times"
     again = json.loads((docs / "data" / "evaluation_study.json").read_text(encoding="utf-8"))
     assert again == facts and "slice" in again
-    # Without measuring.
-    tables["images"].write_text("image\n7\n", encoding="utf-8")
-    assert study("--update", "--page", page) == 0 and "-->1<!--" in page.read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_used_is_said(data, tmp_path, capsys):
     good = {"--test": data[0], "--slices": data[1], "--hold-out": "patient1", "--out": tmp_path / "out"}
-    good["--page"] = tmp_path / "page.md"
+    good["--docs"] = tmp_path / "docs"
     for name, value, words in (
         ("--test", tmp_path / "none", "holds no MRI-PET pairs"),
         ("--hold-out", "patient7", "no patient patient7"),
@@ -242,5 +232,3 @@ def test_what_cannot_be_used_is_said(data, tmp_path, capsys):
         options = {**good, name: value}
         assert study(*(word for option in options.items() for word in option)) == 2
         assert words in capsys.readouterr().err
-    assert study() == 2 and "--update" in capsys.readouterr().err
-    assert not (tmp_path / "page.md").exists()

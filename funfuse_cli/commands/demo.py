@@ -12,8 +12,7 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume
 from ..workflow.demo_data import FDG, T1, fetch_pair
 from ..workflow.files import read_volume
 from ..workflow.output_folder import all_or_nothing
-from ..workflow.progress import ProgressBars
-from ..workflow.wording import count
+from ..workflow.progress import ProgressBars, count
 
 # The PET is turned by these angles (degrees, about x, y, z) and shifted by these millimeters (RAS), so
 # that the registration has work to do whose answer is known.

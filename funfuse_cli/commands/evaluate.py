@@ -18,8 +18,7 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume
 from ..workflow import evaluation_report as report
 from ..workflow.files import FORMATS, is_flat, is_picture, read_volume
 from ..workflow.output_folder import all_or_nothing
-from ..workflow.progress import ProgressBars
-from ..workflow.wording import count
+from ..workflow.progress import ProgressBars, count
 
 STAGE = "Evaluating"
 MODEL_LABEL, MRI_COPY, PET_COPY = "FunFuse", "copy of the MRI", "copy of the PET"

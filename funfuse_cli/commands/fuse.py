@@ -10,8 +10,7 @@ from FunFuseSlicer.Logic.fusion.fuser import method_labels
 
 from ..workflow.files import FORMATS, frames_differ, is_flat, is_picture, read_volume
 from ..workflow.output_folder import all_or_nothing
-from ..workflow.progress import ProgressBars
-from ..workflow.wording import count
+from ..workflow.progress import ProgressBars, count
 
 
 def main(arguments: List[str]) -> int:

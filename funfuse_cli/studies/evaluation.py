@@ -12,45 +12,39 @@ from FunFuseSlicer.Logic.version import VERSION
 
 from ..training.pairs import read_pairs, split_by_patient
 from ..workflow.output_folder import check_writable
-from . import pages
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def main(arguments: List[str]) -> int:
-    """Measure, write the data and the pictures beside the page, and refresh the page."""
+    """Measure, and write the data and the pictures."""
     parser = argparse.ArgumentParser(
         prog="funfuse.py study evaluation",
         description="Compare all models and fusion methods on the authors' test pairs and on patients held "
-        "out from training. Writes tables and pictures beside the page, and refreshes the numbers in it. "
+        "out from training. Writes docs/data/evaluation_*.csv and pictures. "
         "Started again after an interruption it goes on where it stopped.",
     )
     add = parser.add_argument
-    add("--update", action="store_true", help="measure nothing, only refresh the page from its data")
-    add("--test", type=Path, metavar="DIR", help="the authors' test pairs")
-    add("--slices", type=Path, metavar="DIR", help="pairs with the held-out patients")
-    add("--hold-out", nargs="+", default=[], metavar="PATIENT", help="not trained on")
+    add("--test", type=Path, required=True, metavar="DIR", help="the authors' test pairs")
+    add("--slices", type=Path, required=True, metavar="DIR", help="pairs with the held-out patients")
+    add("--hold-out", nargs="+", required=True, metavar="PATIENT", help="not trained on")
     add("--weights", type=Path, metavar="DIR", help="results of the study weights, to show")
     text = "a registered pair of volumes that may be published, to show what every method makes of it"
     add("--picture", nargs=2, type=Path, metavar=("MRI", "PET"), help=text)
-    add("--page", type=Path, default=PAGE, metavar="FILE", help="default: docs/evaluation.md")
+    add("--docs", type=Path, default=DOCS, metavar="DIR", help="folder with data and images (docs)")
     add("--out", type=Path, default="evaluation-study", metavar="DIR", help="remembers what is measured")
     add("--lambda", dest="lam", type=float, default=0.8, help="of the models (default 0.8)")
     add("--omega", type=float, default=0.6, help="Ω of the colored images (default 0.6)")
     add("--every", type=int, default=1, metavar="N", help="only each N-th held-out image, for a trial")
     add("--jobs", type=int, default=2, metavar="N", help="processes, one thread each")
     options = parser.parse_args(arguments)
-    data = options.page.parent / "data"
-    if not options.update:
-        _study(options, check_writable(data), check_writable(options.page.parent / "images"))
-    changed = pages.update(options.page, data)
-    print(f"{options.page.resolve()} {'refreshed' if changed else 'is as it was'}")
+    _study(options, *(check_writable(options.docs / name) for name in ("data", "images")))
     return 0
 
 
 def _study(options, data: Path, pictures: Path) -> None:
     """:raises InputError: an option that cannot be used."""
-    # Imported on use: they take seconds, and --update needs none.
+    # Imported on use: they take seconds, which --help does not need.
     from FunFuseSlicer.Logic.fusion.models import load_model, model_names
     from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 
@@ -60,8 +54,6 @@ def _study(options, data: Path, pictures: Path) -> None:
     from .evaluation_jobs import code_fingerprint, measure_all
     from .model_sheet import middle_slice
 
-    if not (options.test and options.slices and options.hold_out):
-        raise InputError("Give --test, --slices and --hold-out, or --update alone.")
     if min(options.every, options.jobs) < 1:
         raise InputError("--every and --jobs must be 1 or more.")
     FusionOptions(lam=options.lam, omega=options.omega)  # which checks them

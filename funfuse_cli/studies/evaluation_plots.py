@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from FunFuseSlicer.Logic.metrics import METRICS
 
-from ..workflow.wording import count
+from ..workflow.progress import count
 from .evaluation_measure import COLORED, COPY, METHOD, MODEL, PROBE, Fuse
 
 LOOKS = {

@@ -29,33 +29,29 @@ PARTS = {
 
 
 def main(arguments: List[str]) -> int:
-    """Measure what is asked for, each part into its data files; then the plots and the page."""
+    """Measure what is asked for, each part into its data files; then the plots."""
     parser = argparse.ArgumentParser(
         prog="funfuse.py study model",
         description="Examine the shipped models, and train variants of the network on one budget: writes "
-        "docs/data/model_*.csv, plots, and the page's numbers. A training that was interrupted goes on.",
+        "docs/data/model_*.csv and plots. A training that was interrupted goes on.",
     )
-    add, needed = parser.add_argument, "--update" not in arguments
-    add("--update", action="store_true", help="only refresh the page from the data files")
-    add("--data", nargs="+", metavar="DIR", required=needed, help="pairs to train on, laid out as for train")
-    add("--test", nargs="+", metavar="DIR", required=needed, help="pairs never trained on")
-    add("--hold-out", nargs="+", metavar="PATIENT", required=needed, help="of --data, not trained on")
-    add("--out", type=Path, metavar="RUNS", required=needed, help="folder for the trainings")
+    add = parser.add_argument
+    add("--data", nargs="+", metavar="DIR", required=True, help="pairs to train on, laid out as for train")
+    add("--test", nargs="+", metavar="DIR", required=True, help="pairs never trained on")
+    add("--hold-out", nargs="+", metavar="PATIENT", required=True, help="of --data, not trained on")
+    add("--out", type=Path, metavar="RUNS", required=True, help="folder for the trainings")
     add("--models", type=Path, metavar="DIR", help="models other than the shipped ones")
     add("--runs", nargs="*", type=Path, default=[], metavar="RUN", help="of train, such as several seeds")
     add("--picture", nargs=2, type=Path, metavar=("MRI", "PET"), help="registered volumes to be shown")
-    add("--docs", type=Path, default=DOCS, help="folder with model.md, data and images (docs)")
+    add("--docs", type=Path, default=DOCS, help="folder with data and images (docs)")
     add("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure (all)")
     add("--steps", type=int, default=400, help="of a variant; the paper's: × 3, tuning for one λ: × ½ (400)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="each variant once with each (0 1 2)")
     add("--some", type=int, default=6, help="pairs of a group for changed inputs and range (6)")
     options = parser.parse_args(arguments)
-    data, images, page = (options.docs / name for name in ("data", "images", "model.md"))
-    if not options.update:
-        check_writable(images)
-        _measure(options, check_writable(data))
-        model_sheet.draw(pages.Data(data), images)
-    print(f"{page}: {'refreshed' if pages.update(page, data) else 'as it was'}")
+    data, images = (check_writable(options.docs / name) for name in ("data", "images"))
+    _measure(options, data)
+    model_sheet.draw(pages.Data(data), images)
     return 0
 
 

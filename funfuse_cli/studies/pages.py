@@ -26,6 +26,8 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import pandas as pd
 
+from FunFuseSlicer.Logic.errors import InputError
+
 from .page_tables import best, cell, pick, table
 
 ALLOWED = "abs all any bool dict float int len list max min round set sorted str sum zip"
@@ -43,7 +45,7 @@ _LINE_START = re.compile(r"[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*")
 _BREAK = re.compile(r"\n[ \t]*(?:[\r\n]|[-+*>#=]|\d+[.)])")
 
 
-class PageError(Exception):
+class PageError(InputError):
     """A marker that cannot be understood or computed; the message names page, line and expression."""
 
     def __init__(self, page: str, line: int, expression: str, problem: str):

@@ -18,7 +18,6 @@ from FunFuseSlicer.Logic.registration import RegistrationOptions, register
 from ..benchmarks.timing import peak_resident_mb
 from ..workflow.brainsfit import find_brainsfit, start_brainsfit
 from ..workflow.demo_data import GRAY, T1, WHITE, fetch
-from . import pages
 from .registration_cases import FAMILIES, mean_distance, plan
 from .registration_tables import write
 
@@ -26,7 +25,7 @@ DOCS, OUT = Path(__file__).resolve().parents[2] / "docs", Path("registration-stu
 
 
 def main(arguments: List[str]) -> int:
-    """Measure what is missing, write tables and pictures, and refresh the page."""
+    """Measure what is missing, and write tables and pictures."""
     parser = argparse.ArgumentParser(
         prog="funfuse.py study registration",
         description="Register PET volumes that were displaced by known motions, and measure the errors. "
@@ -37,16 +36,13 @@ def main(arguments: List[str]) -> int:
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="default: the folder docs")
     parser.add_argument("--count", type=int, default=50, help="displacements of each kind (default 50)")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each (default 2)")
-    parser.add_argument("--update", action="store_true", help="only refresh the page from docs/data")
     options = parser.parse_args(arguments)
     volumes = options.data / "volumes"
-    if not options.update:
-        if not volumes.is_dir():
-            raise InputError(f"{options.data} has no folder 'volumes': give the data folder.")
-        if options.count < 1 or options.jobs < 1:
-            raise InputError("--count and --jobs must be at least 1.")
-        write(measure_all(volumes, options.out, options.count, options.jobs), volumes, options.docs)
-    pages.update(options.docs / "registration.md", options.docs / "data")
+    if not volumes.is_dir():
+        raise InputError(f"{options.data} has no folder 'volumes': give the data folder.")
+    if options.count < 1 or options.jobs < 1:
+        raise InputError("--count and --jobs must be at least 1.")
+    write(measure_all(volumes, options.out, options.count, options.jobs), volumes, options.docs)
     return 0
 
 

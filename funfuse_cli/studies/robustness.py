@@ -12,7 +12,6 @@ from FunFuseSlicer.Logic.errors import Cancelled, InputError
 
 from ..__main__ import EXIT_CODES, FAILED, INTERRUPTED, MISUSED
 from ..benchmarks.timing import machine
-from . import pages
 from .odd_inputs.cases import real_cases, synthetic_cases
 from .robustness_run import COMPLETENESS, run_case
 from .robustness_soak import soak
@@ -21,7 +20,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def main(arguments: List[str]) -> int:
-    """Run cases and soak, write the tables, and refresh the page; 1 when something is not as it must be."""
+    """Run cases and soak, and write the tables; 1 when something is not as it must be."""
     parser = argparse.ArgumentParser(
         prog="funfuse.py study robustness",
         description="Give the program odd inputs, on the command line and as nodes of a scene, and many "
@@ -34,15 +33,12 @@ def main(arguments: List[str]) -> int:
     parser.add_argument(
         "--soak", type=int, default=200, metavar="N", help="runs in a row (default 200; 0: none)"
     )
-    parser.add_argument("--update", action="store_true", help="only refresh the page from docs/data")
     options = parser.parse_args(arguments)
     if options.soak < 0:
         raise InputError("--soak must be 0 or more.")
     if options.data is not None and not (options.data / "volumes" / "awkward").is_dir():
         raise InputError(f"{options.data} has no folder 'volumes/awkward': give the data folder.")
-    wrong = 0 if options.update else measure(options.data, options.soak, options.docs / "data")
-    pages.update(options.docs / "robustness.md", options.docs / "data")
-    return 1 if wrong else 0
+    return 1 if measure(options.data, options.soak, options.docs / "data") else 0
 
 
 def measure(data: Path, runs: int, folder: Path) -> int:

@@ -18,7 +18,7 @@ from FunFuseSlicer.Logic.metrics.images import to_8_bits
 
 from ..training.pairs import Pair, read_pairs, to_unit
 from ..workflow.output_folder import check_writable
-from ..workflow.wording import count
+from ..workflow.progress import count
 from .evaluation_jobs import measure_all
 from .evaluation_measure import colored_luminances
 

@@ -1,4 +1,4 @@
-"""Progress bars on the terminal, one for each stage."""
+"""What the terminal shows: progress bars, one for each stage, and numbers with their nouns."""
 
 import sys
 from typing import Optional
@@ -40,3 +40,8 @@ class ProgressBars:
         if self._bar is not None:
             self._bar.close()
         self._bar = None
+
+
+def count(amount: int, what: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{amount} {what}" + ("" if amount == 1 else "s")

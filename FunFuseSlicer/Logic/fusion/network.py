@@ -71,9 +71,14 @@ class LambdaScales(nn.Module):
 
 
 class ConditionableNetwork(nn.Module):
-    """What networks share that may serve every λ: ``scales``, or None where there is one λ only."""
+    """What networks of these layers share that may serve every λ: ``scales``, or None for one λ only."""
 
+    convolutions: nn.ModuleDict
     scales: Optional[LambdaScales]
+
+    def convolution(self, name: str) -> nn.Conv2d:
+        """One of :data:`LAYERS`."""
+        return cast(nn.Conv2d, self.convolutions[name])
 
     @property
     def conditioned(self) -> bool:
@@ -162,10 +167,6 @@ class TwoLaneNetwork(ConditionableNetwork):
                     weight = weight * scales[name][0][:, None, None, None]
                 folded.convolution(name).weight.copy_(weight)
         return folded.eval()
-
-    def convolution(self, name: str) -> nn.Conv2d:
-        """One of :data:`LAYERS`."""
-        return cast(nn.Conv2d, self.convolutions[name])
 
     def _convolve(self, name: str, x: Tensor, scales: Dict[str, Tensor], lanes: int = 1) -> Tensor:
         x = self.convolution(name)(x)
