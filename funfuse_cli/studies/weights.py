@@ -117,7 +117,7 @@ def _heat_map(panel, grid: pd.DataFrame, name: str) -> None:
     for (lam, omega), color, style in frames:
         if lam in grid.columns and omega in grid.index:
             corner = grid.columns.get_loc(lam) - 0.45, grid.index.get_loc(omega) - 0.45
-            panel.add_patch(Rectangle(corner, 0.9, 0.9, fill=False, color=color, lw=2.2, ls=style))
+            panel.add_patch(Rectangle(corner, 0.9, 0.9, fill=False, color=color, lw=2.2, ls=style, zorder=3))
     panel.set_xticks(range(len(grid.columns)), [f"{lam:g}" for lam in grid.columns])
     panel.set_yticks(range(len(grid)), [f"{omega:g}" for omega in grid.index])
     panel.tick_params(length=0)
