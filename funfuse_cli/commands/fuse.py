@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         "--lambda", dest="lam", type=float, help="structure against intensity, 0-1 (default 0.8)"
     )
     network.add_argument(
-        "--model", metavar="NAME", help="faithful (default, the paper's objective) or detail"
+        "--model", metavar="NAME", help="faithful (default), detail, steered or steered-detail"
     )
     network.add_argument(
         "--balance", type=float, help="anatomy (0) against function (1); 0.5 is the fused image (default)"

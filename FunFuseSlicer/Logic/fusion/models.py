@@ -5,16 +5,20 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional, Tuple, Union
 
 import torch
 from torch import nn
 
 from ..errors import InputError, ModelError
 from .network import TwoLaneNetwork
+from .steered import SteeredNetwork
 
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 DEFAULT_MODEL = "faithful"
+
+Network = Union[TwoLaneNetwork, SteeredNetwork]
+KINDS = {network.kind: network for network in (TwoLaneNetwork, SteeredNetwork)}
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,12 @@ class Model:
     :param trained_lambda: the only λ it was trained for, or None when it serves all of [0, 1].
     """
 
-    network: TwoLaneNetwork
+    network: Network
     name: str
     sha256: str
     trained_lambda: Optional[float]
 
-    def at_lambda(self, lam: float) -> TwoLaneNetwork:
+    def at_lambda(self, lam: float) -> Network:
         """The network for one λ.
 
         :raises ModelError: the model was trained for another λ only.
@@ -59,10 +63,16 @@ def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Mode
     if not (folder / f"{name}.json").exists() and model_names(folder):
         known = ", ".join(model_names(folder))
         raise InputError(f'There is no model "{name}": choose one of {known}.')
-    network, facts = read_network(
-        name, folder, lambda facts: TwoLaneNetwork(facts["trained_lambda"] is None), "reinstall the extension"
-    )
+    network, facts = read_network(name, folder, build_network, "reinstall the extension")
     return Model(network, name, facts["sha256"], facts["trained_lambda"])
+
+
+def build_network(facts: dict) -> Network:
+    """The network that the facts beside the weights tell of, before it has its weights.
+
+    :raises KeyError: it is none that fuses.
+    """
+    return KINDS[facts.get("network", TwoLaneNetwork.kind)](facts["trained_lambda"] is None)
 
 
 def read_network(name: str, folder: Path, build: Callable[[dict], nn.Module], remedy: str):
@@ -90,7 +100,7 @@ def read_network(name: str, folder: Path, build: Callable[[dict], nn.Module], re
     return network.eval(), facts
 
 
-def save_model(network: TwoLaneNetwork, name: str, folder: Path, trained_lambda: Optional[float]) -> str:
+def save_model(network: Network, name: str, folder: Path, trained_lambda: Optional[float]) -> str:
     """Write ``<name>.pt`` and ``<name>.json``; the inverse of :func:`load_model`.
 
     :return: the sha256 of the weights file.
@@ -101,5 +111,7 @@ def save_model(network: TwoLaneNetwork, name: str, folder: Path, trained_lambda:
     torch.save(network.state_dict(), weights)
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     facts = {"sha256": sha256, "trained_lambda": trained_lambda}
+    if network.kind != TwoLaneNetwork.kind:
+        facts["network"] = network.kind
     (folder / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return sha256

@@ -73,6 +73,7 @@ class LambdaScales(nn.Module):
 class ConditionableNetwork(nn.Module):
     """What networks of these layers share that may serve every λ: ``scales``, or None for one λ only."""
 
+    kind = "two-lane"
     convolutions: nn.ModuleDict
     scales: Optional[LambdaScales]
 

@@ -26,6 +26,8 @@ class ModelChoice(_Choice):
 
     FAITHFUL = "faithful"
     DETAIL = "detail"
+    STEERED = "steered"
+    STEERED_DETAIL = "steered-detail"
 
 
 class Device(_Choice):
@@ -74,6 +76,8 @@ def _labels() -> dict:
         Registration.ALIGNED: _("Already registered"),
         ModelChoice.FAITHFUL: _("Faithful: gray levels close to both images"),
         ModelChoice.DETAIL: _("Detail: more contrast at edges"),
+        ModelChoice.STEERED: _("Steered: fast, for every tracer"),
+        ModelChoice.STEERED_DETAIL: _("Steered detail: fast, more contrast"),
         Device.AUTOMATIC: _("Automatic"),
         Device.CPU: _("CPU"),
         Device.GPU: _("GPU"),
