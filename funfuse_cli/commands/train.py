@@ -133,8 +133,9 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument(
         "--preset",
         default="default",
-        choices=("default", "detail", "paper"),
-        help="that of the model faithful, that of detail (with --start-from faithful.pt), or the paper's",
+        choices=("default", "detail", "steered", "steered-detail", "paper"),
+        help="that of the model faithful, that of detail (with --start-from faithful.pt), likewise of the "
+        "models steered and steered-detail, or the paper's",
     )
     recipe.add_argument(
         "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'
@@ -160,6 +161,13 @@ def parser() -> argparse.ArgumentParser:
     objective.add_argument(
         "--parts-weight", type=float, metavar="W", help="price of parts below 0; takes a quarter more time"
     )
+    objective.add_argument(
+        "--order-weight", type=float, metavar="W", help="price of a PET part that loses the order of uptake"
+    )
+    objective.add_argument(
+        "--excess-weight", type=float, metavar="W", help="price of what is brighter than both sources"
+    )
+    objective.add_argument("--synthetic", type=float, metavar="S", help="share of pairs with a made up PET")
     network = result.add_argument_group("network (other than the shipped one: for research)")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
     network.add_argument("--batch-norm", choices=("none", "running", "batch"))
@@ -182,6 +190,7 @@ def _recipe(options):
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
     names = ("batch", "crop", "rate", "optimizer", "seed", "start_from")
     names += ("objective", "structure_weight", "information_weight", "parts_weight")
+    names += ("order_weight", "excess_weight", "synthetic")
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
     return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))

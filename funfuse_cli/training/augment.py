@@ -82,31 +82,36 @@ def _random_crop(pairs, weights, crop, rng) -> Tuple[np.ndarray, np.ndarray]:
 def augment(mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
     """One random variation of a pair, (rows, columns) in [0, 1] -> the same."""
     if rng.random() < 0.3:
-        pet = _misregister(pet, rng)
+        pet = misregister(pet, rng)
     if rng.random() < 0.15:
         pet = _blur(pet, rng.uniform(0.5, 2.0))
     if rng.random() < 0.1:
         mri = _blur(mri, rng.uniform(0.3, 0.8))
     if rng.random() < 0.1:
         mri, pet = _lesion(mri, rng), _lesion(pet, rng)
-    mri, pet = _intensity(mri, rng), _intensity(pet, rng)
+    mri, pet = intensity(mri, rng), intensity(pet, rng)
     scale = rng.random()
     if scale < 0.2:
         pet = _pseudo_color_turned_gray(pet)
     elif scale < 0.5:
-        pet = _other_scale(pet, rng)
+        pet = other_scale(pet, rng)
     if rng.random() < 0.2:
-        mri = _other_scale(mri, rng)
+        mri = other_scale(mri, rng)
+    return turned((mri, pet), rng)
+
+
+def turned(images, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
+    """Both turned by a random number of right angles, perhaps mirrored; float32 in [0, 1]."""
     turns, mirror = rng.integers(4), rng.random() < 0.5
     result = []
-    for image in (mri, pet):
+    for image in images:
         image = np.rot90(image, turns)
         image = image[:, ::-1] if mirror else image
         result.append(np.ascontiguousarray(np.clip(image, 0.0, 1.0), dtype=np.float32))
-    return tuple(result)
+    return result[0], result[1]
 
 
-def _misregister(image: np.ndarray, rng) -> np.ndarray:
+def misregister(image: np.ndarray, rng) -> np.ndarray:
     """A registration error of up to two pixels."""
     return ndimage.shift(image, rng.uniform(-2.0, 2.0, 2), order=1, mode="constant")
 
@@ -130,14 +135,14 @@ def _pseudo_color_turned_gray(image: np.ndarray) -> np.ndarray:
     return np.interp(image, np.linspace(0.0, 1.0, len(luminance)), luminance)
 
 
-def _other_scale(image: np.ndarray, rng) -> np.ndarray:
+def other_scale(image: np.ndarray, rng) -> np.ndarray:
     """Another gray scale: a bent line from 0 that need not rise everywhere."""
     knots = np.linspace(0.0, 1.0, KNOTS)
     values = np.clip(knots + np.r_[0.0, rng.normal(0.0, STRAY, KNOTS - 1)], 0.0, 1.0)
     return np.interp(image, knots, values)
 
 
-def _intensity(image: np.ndarray, rng) -> np.ndarray:
+def intensity(image: np.ndarray, rng) -> np.ndarray:
     """Gamma, scale and noise."""
     if rng.random() < 0.4:
         image = image ** float(np.exp(rng.uniform(-0.35, 0.35)))

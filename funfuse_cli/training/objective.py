@@ -21,6 +21,10 @@ RANGE_WEIGHT, DETAIL_RANGE_WEIGHT = 10.0, 60.0
 
 # A part may be so far below 0 before it has a price: nobody sees that little, and the loss needs it.
 PART_SLACK = 0.01
+# Of a pixel that may be brighter than both sources; and from which uptake on its order counts.
+EXCESS_SLACK, UPTAKE = 0.015, 0.05
+# The steered network can do with less.
+STEERED_SLACK = 0.005
 
 # Visual information: window and weight of each scale, fine to coarse, and the eye's noise, as in
 # metrics.visual_fidelity; the smallest image that leaves a window at the coarsest scale.
@@ -40,6 +44,26 @@ class Terms(NamedTuple):
 
 
 Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Terms]
+
+
+class Prices(NamedTuple):
+    """What is asked of the parts beside the objective: weights of :func:`negative_parts` (beyond a slack), of
+    :func:`disorder`, and of :func:`excess`.
+    """
+
+    parts: float = 0.0
+    slack: float = PART_SLACK
+    order: float = 0.0
+    excess: float = 0.0
+
+    def of(self, fused: Tensor, mri_part: Tensor, pet_part: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
+        """All of it per sample, (N,)."""
+        result = self.parts * negative_parts(mri_part, pet_part, self.slack)
+        if self.order:
+            result = result + self.order * disorder(pet_part, pet)
+        if self.excess:
+            result = result + self.excess * excess(fused, mri, pet)
+        return result
 
 
 def faithful(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Terms:
@@ -82,15 +106,43 @@ def make_objective(
     return faithful if name == "faithful" else detail(structure_weight, information_weight)
 
 
-def negative_parts(mri_part: Tensor, pet_part: Tensor) -> Tensor:
+def negative_parts(mri_part: Tensor, pet_part: Tensor, slack: float = PART_SLACK) -> Tensor:
     """Mean of what lies below a slightly negative part, per sample, (N,).
 
     A part that takes brightness away is hard to read: what a modality contributed should not be negative.
 
     :param mri_part: (N, 1, H, W); ``pet_part`` likewise.
     """
-    below = (-PART_SLACK - mri_part).clamp_min(0) + (-PART_SLACK - pet_part).clamp_min(0)
+    below = (-slack - mri_part).clamp_min(0) + (-slack - pet_part).clamp_min(0)
     return below.mean(dim=(1, 2, 3))
+
+
+def excess(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
+    """Mean of what is brighter than both sources, beyond a slack, per sample, (N,).
+
+    Contrast is easily bought with brightness.
+    """
+    return (fused - torch.maximum(mri, pet) - EXCESS_SLACK).clamp_min(0).mean(dim=(1, 2, 3))
+
+
+def disorder(pet_part: Tensor, pet: Tensor) -> Tensor:
+    """1 - correlation of the PET part with the PET where there is uptake, per sample, (N,).
+
+    In place of a rank correlation, which has no gradient: the mean over two gray scales, the images as they
+    are and their roots, which count what is dark.
+    """
+    there = (pet > UPTAKE).to(pet.dtype)
+    count = there.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
+    result = pet.new_zeros(len(pet))
+    for power in (1.0, 0.5):
+        part, uptake = (image.clamp_min(1e-3) ** power for image in (pet_part, pet))
+        part, uptake = (
+            (image - (image * there).sum(dim=(1, 2, 3), keepdim=True) / count) * there
+            for image in (part, uptake)
+        )
+        squares = part.square().sum(dim=(1, 2, 3)) * uptake.square().sum(dim=(1, 2, 3))
+        result = result + 0.5 - 0.5 * (part * uptake).sum(dim=(1, 2, 3)) / (squares + 1e-6).sqrt()
+    return result
 
 
 def range_loss(fused: Tensor) -> Tensor:

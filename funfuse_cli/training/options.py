@@ -12,6 +12,7 @@ from .objective import SMALLEST, make_objective
 from .paper_network import Architecture
 
 INITIALIZATIONS = ("he", "paper")
+NETWORKS = ("two-lane", "steered")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class TrainingOptions:
     :param parts_weight: price of negative parts, see :func:`objective.negative_parts`; networks whose
         parts do not add up pay none.
     :param start_from: a weights file of an earlier run, instead of an initialization.
+    :param network: "two-lane", of the paper's layers, or "steered", see :mod:`fusion.steered`.
+    :param synthetic: share of pairs whose PET is made up, see :mod:`synthetic`.
+    :param order_weight: price of a PET part that does not keep the order of uptake; likewise
+        ``excess_weight``, of what is brighter than both sources. Both need parts that add up.
     """
 
     steps: int = 5000
@@ -54,6 +59,10 @@ class TrainingOptions:
     information_weight: float = 0.4
     parts_weight: float = 5.0
     start_from: Optional[str] = None
+    network: str = "two-lane"
+    synthetic: float = 0.0
+    order_weight: float = 0.0
+    excess_weight: float = 0.0
 
     def check(self) -> None:
         """:raises InputError: a value that cannot be trained with."""
@@ -74,12 +83,18 @@ class TrainingOptions:
             raise InputError(f"The objective detail needs a --crop of at least {SMALLEST}.")
         if self.seed < 0:
             raise InputError("--seed must not be negative.")
-        if self.parts_weight < 0:
-            raise InputError("--parts-weight must not be negative.")
+        for name in ("parts", "order", "excess"):
+            if getattr(self, f"{name}_weight") < 0:
+                raise InputError(f"--{name}-weight must not be negative.")
+        if not 0 <= self.synthetic <= 1:
+            raise InputError(f"--synthetic must lie in [0, 1], not {self.synthetic}.")
+        if self.synthetic and not self.crop:
+            raise InputError("--synthetic needs a --crop.")
         for value, known in (
             (self.optimizer, OPTIMIZERS),
             (self.schedule, SCHEDULES),
             (self.initialization, INITIALIZATIONS),
+            (self.network, NETWORKS),
         ):
             if value not in known:
                 raise InputError(f'There is no "{value}": choose one of {", ".join(known)}.')
@@ -107,6 +122,7 @@ def preset(name: str) -> TrainingOptions:
     """The recipe of that name.
 
     "default" makes the model faithful; "detail" makes the model of that name when it starts from faithful;
+    "steered" and "steered-detail" likewise;
     "paper" is section 3.1 with λ = 0.8.
 
     :raises InputError: there is none.
@@ -115,6 +131,11 @@ def preset(name: str) -> TrainingOptions:
         return TrainingOptions()
     if name == "detail":
         return TrainingOptions(steps=1500, rate=1e-3, objective="detail")
+    if name == "steered":
+        return replace(STEERED, steps=6000, excess_weight=2.0)
+    if name == "steered-detail":
+        more = {"information_weight": 0.5, "parts_weight": 10.0, "excess_weight": 8.0}
+        return replace(STEERED, steps=3000, rate=1e-3, objective="detail", **more)
     if name == "paper":
         return TrainingOptions(
             epochs=200,
@@ -131,7 +152,8 @@ def preset(name: str) -> TrainingOptions:
     raise InputError(f'There is no preset "{name}": choose one of {", ".join(PRESETS)}.')
 
 
-PRESETS = ("default", "detail", "paper")
+PRESETS = ("default", "detail", "steered", "steered-detail", "paper")
+STEERED = TrainingOptions(network="steered", synthetic=0.4, order_weight=0.3)
 
 
 def with_length(options: TrainingOptions, steps=None, epochs=None, minutes=None) -> TrainingOptions:

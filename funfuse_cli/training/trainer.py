@@ -14,10 +14,11 @@ from . import checkpoint
 from .augment import patient_weights, random_batch, whole_batch
 from .descent import Descent
 from .loss import WINDOW, fusion_terms
-from .objective import Objective, Terms, make_objective, negative_parts
+from .objective import STEERED_SLACK, Objective, Prices, Terms, make_objective
 from .options import TrainingOptions
 from .pair import Pair
 from .pairs import fingerprint, to_unit
+from .synthetic import synthetic_batch
 from .variants import Network, build_network
 
 LAMBDAS = (0.0, 0.2, 0.5, 0.8, 1.0)
@@ -32,7 +33,8 @@ ROWS, MEASUREMENTS, MEASURING_SHARE = 60, 20, 0.25
 # At most so much work is lost when a run is killed.
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
-# Negative parts have their price in each so many steps: a step with parts takes half as long again.
+# Parts of the two-lane network have their price in each so many steps: a step with parts takes half as long
+# again.
 PARTS_EVERY = 2
 
 # Steps that are timed for a budget of minutes, after some that are slow because they are the first.
@@ -87,11 +89,22 @@ class _Data:
         options = self.options
         rng = np.random.default_rng([options.seed, step])
         if options.crop:
-            images = random_batch(self.patients, self.weights, options.batch, options.crop, rng)
+            images = self._crops(rng)
         else:
             images = whole_batch(self.pairs, options.batch, step, options.seed)
         mri, pet = (torch.from_numpy(image).to(options.device) for image in images)
         return mri, pet, _draw_lambda(options, rng)
+
+    def _crops(self, rng):
+        options = self.options
+        if not options.synthetic:
+            return random_batch(self.patients, self.weights, options.batch, options.crop, rng)
+        made = int((rng.random(options.batch) < options.synthetic).sum())
+        batches = [synthetic_batch(self.patients, self.weights, made, options.crop, rng)] if made else []
+        if made < options.batch:
+            real = options.batch - made
+            batches.append(random_batch(self.patients, self.weights, real, options.crop, rng))
+        return tuple(np.concatenate(images) for images in zip(*batches))
 
 
 def train(
@@ -218,7 +231,7 @@ class _Run:
                 saved = self.seconds
 
     def _batch(self):
-        return (_parts_weight(self.options, self.step), *self.data.batch(self.step))
+        return (_prices(self.options, self.step), *self.data.batch(self.step))
 
     def _add_row(self, measure: bool) -> None:
         row: Row = {"step": self.step, "seconds": round(self.seconds, 1)}
@@ -294,26 +307,32 @@ def _objective(options: TrainingOptions) -> Objective:
     return make_objective(options.objective, options.structure_weight, options.information_weight)
 
 
-def _terms(network, objective: Objective, parts_weight: float, mri, pet, lam) -> Terms:
-    """The objective, and the price of negative parts where there is one."""
+def _terms(network, objective: Objective, prices: Prices, mri, pet, lam) -> Terms:
+    """The objective, and the prices of the parts where there are any."""
     given = lam if network.conditioned else None
-    if not (parts_weight and network.parts_add_up):
+    if not (any(prices._replace(slack=0.0)) and network.parts_add_up):
         return objective(network.fuse(mri, pet, given), mri, pet, lam)
-    fused, *parts = network(mri, pet, given)
-    result = objective(fused, mri, pet, lam)
-    return result._replace(loss=result.loss + parts_weight * negative_parts(*parts))
+    parts = network(mri, pet, given)
+    result = objective(parts[0], mri, pet, lam)
+    return result._replace(loss=result.loss + prices.of(*parts, mri, pet))
 
 
-def _parts_weight(options: TrainingOptions, step: int) -> float:
-    """The price of negative parts in one step: none in most, where the parts need not be computed."""
-    return options.parts_weight * PARTS_EVERY if step % PARTS_EVERY == 0 else 0.0
+def _prices(options: TrainingOptions, step: int) -> Prices:
+    """The prices in one step: none in every other of the two-lane network, whose parts cost time."""
+    if options.network == "steered":
+        return Prices(options.parts_weight, STEERED_SLACK, options.order_weight, options.excess_weight)
+    if step % PARTS_EVERY:
+        return Prices()
+    weights = (options.parts_weight, options.order_weight, options.excess_weight)
+    parts, order, excess = (weight * PARTS_EVERY for weight in weights)
+    return Prices(parts, order=order, excess=excess)
 
 
 def _train_step(
-    network, descent: Descent, objective: Objective, parts_weight: float, mri, pet, lam
+    network, descent: Descent, objective: Objective, prices: Prices, mri, pet, lam
 ) -> List[float]:
     """One step: the objective, L_SSIM and L_l2 before it; no step is taken when they are not finite."""
-    result = _terms(network, objective, parts_weight, mri, pet, lam)
+    result = _terms(network, objective, prices, mri, pet, lam)
     values = torch.stack([term.detach().mean() for term in result]).tolist()
     if np.isfinite(values).all():
         # Divided by what the loss comes to at each λ: else the largest losses, near λ = 1, take all.
@@ -341,7 +360,7 @@ def _affordable(network, data: _Data, held_out: Dict[str, List[Pair]]) -> Tuple[
     times = []
     for step in range(WARMING_STEPS + TIMED_STEPS):
         start = time.perf_counter()
-        _train_step(trial, descent, _objective(options), _parts_weight(options, step), *data.batch(step))
+        _train_step(trial, descent, _objective(options), _prices(options, step), *data.batch(step))
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
     for name, unseen in held_out.items():

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import List, Optional, Union
 
 from FunFuseSlicer.Logic.errors import InputError, ModelError
+from FunFuseSlicer.Logic.fusion import models, steered
 from FunFuseSlicer.Logic.fusion.models import read_network, save_model
 from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
 
 from .options import TrainingOptions
 from .paper_network import Architecture, ResearchNetwork, initialize_as_paper
 
-Network = Union[TwoLaneNetwork, ResearchNetwork]
+Network = Union[TwoLaneNetwork, ResearchNetwork, SteeredNetwork]
 
 
 def build_network(options: TrainingOptions, pairs: List) -> Network:
@@ -22,12 +24,17 @@ def build_network(options: TrainingOptions, pairs: List) -> Network:
         :func:`network.initialize`; the paper's initialization does without.
     """
     conditioned = options.lam is None
-    if options.architecture == Architecture():
+    network: Network
+    if options.network == SteeredNetwork.kind:
+        network = SteeredNetwork(conditioned)
+    elif options.architecture == Architecture():
         network = TwoLaneNetwork(conditioned)
     else:
         network = ResearchNetwork(options.architecture, conditioned)
     if options.start_from is not None:
         _start_from(network, Path(options.start_from))
+    elif isinstance(network, SteeredNetwork):
+        steered.initialize(network)
     elif options.initialization == "he":
         initialize(network, pairs)
     else:
@@ -69,9 +76,9 @@ def load_network(name: str, folder: Path) -> Network:
     """
 
     def build(facts: dict) -> Network:
-        conditioned = facts["trained_lambda"] is None
         if "architecture" in facts:
+            conditioned = facts["trained_lambda"] is None
             return ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
-        return TwoLaneNetwork(conditioned)
+        return models.build_network(facts)
 
     return read_network(name, Path(folder), build, "train again")[0]

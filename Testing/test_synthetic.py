@@ -1,0 +1,93 @@
+"""Made-up PETs for training, and what is asked of the parts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from funfuse_cli.training.objective import Prices, disorder, excess, negative_parts
+from funfuse_cli.training.options import preset
+from funfuse_cli.training.pair import Pair
+from funfuse_cli.training.synthetic import synthetic_batch, synthetic_pair
+from funfuse_cli.training.trainer import train
+from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
+from Testing.conftest import head_phantom
+
+
+def head_slice() -> np.ndarray:
+    mri, _ = head_phantom((3, 56, 64))
+    return (mri.array[1] / mri.array.max()).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_made_up_pairs_are_images(seed):
+    mri, pet = synthetic_pair(head_slice(), np.random.default_rng(seed))
+    assert sorted(mri.shape) == sorted(pet.shape) == [56, 64]
+    for image in (mri, pet):
+        assert image.dtype == np.float32 and np.isfinite(image).all()
+        assert image.min() >= 0 and image.max() <= 1
+    assert pet.max() > 0.1, "there is uptake"
+    assert mri[0, 0] == 0, "the background of the MRI stays black"
+
+
+def test_the_same_seed_makes_the_same_pair_and_others_differ():
+    once, again, other = (synthetic_pair(head_slice(), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(once, again))
+    assert once[1].shape != other[1].shape or not np.array_equal(once[1], other[1])
+
+
+def test_black_slices_make_no_errors():
+    mri, pet = synthetic_pair(np.zeros((48, 48), np.float32), np.random.default_rng(0))
+    assert np.isfinite(pet).all() and not mri.any()
+
+
+def test_batches_pad_slices_that_are_smaller_than_the_crop():
+    pairs = [[Pair("a", head_slice(), head_slice())]]
+    mri, pet = synthetic_batch(pairs, np.ones(1), 3, 96, np.random.default_rng(0))
+    assert mri.shape == pet.shape == (3, 1, 96, 96)
+
+
+def test_disorder_is_zero_for_the_pet_itself_and_grows_with_what_differs():
+    pet = torch.rand(2, 1, 20, 24, generator=torch.Generator().manual_seed(0))
+    assert disorder(0.4 * pet, pet).abs().max() < 1e-3
+    noisy = 0.4 * pet + 0.1 * torch.rand(pet.shape, generator=torch.Generator().manual_seed(1))
+    assert (disorder(noisy, pet) > 0.01).all() and (disorder(1 - pet, pet) > 1).all()
+    assert disorder(0 * pet, 0 * pet).isfinite().all()
+
+
+def test_prices_are_weighted_sums():
+    mri, pet = torch.rand(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(2))
+    parts = mri - 0.3, 0.9 * pet
+    fused = parts[0] + parts[1]
+    expected = 2 * negative_parts(*parts, 0.005) + 3 * disorder(parts[1], pet) + 4 * excess(fused, mri, pet)
+    torch.testing.assert_close(Prices(2, 0.005, 3, 4).of(fused, *parts, mri, pet), expected)
+    assert excess(torch.maximum(mri, pet), mri, pet) == 0 < excess(fused + 1, mri, pet)
+
+
+@pytest.mark.parametrize("name", ["steered", "steered-detail"])
+def test_the_presets_train(name, tmp_path):
+    """A few steps: finite, below the loss of the beginning, and the same when it is interrupted."""
+    pairs = [Pair(str(n), head_slice(), np.rot90(head_slice(), 2).copy()) for n in range(2)]
+    options = replace(preset(name), steps=6, crop=48, batch=2)
+    network = train(pairs, options, tmp_path / "run")
+    assert isinstance(network, SteeredNetwork) and network.conditioned
+    again = train(pairs, options, tmp_path / "again")
+    for one, other in zip(network.parameters(), again.parameters()):
+        assert torch.equal(one, other)
+
+
+def test_options_that_cannot_be_used_are_refused():
+    for wrong in (
+        {"synthetic": 1.5},
+        {"order_weight": -1.0},
+        {"excess_weight": -1.0},
+        {"network": "other"},
+        {"crop": 0},
+    ):
+        with pytest.raises(InputError):
+            replace(preset("steered"), **wrong).check()
