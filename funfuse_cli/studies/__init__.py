@@ -8,6 +8,7 @@ STUDIES = {
     "evaluation": ("funfuse_cli.studies.evaluation", "compare fusion methods; writes docs/evaluation.md"),
     "weights": ("funfuse_cli.studies.weights", "the metrics over λ and Ω, with heat maps"),
     "registration": ("funfuse_cli.studies.registration", "known displacements; writes docs/registration.md"),
+    "tracers": ("funfuse_cli.studies.tracers", "the PET part on maps of many tracers; for docs/tracers.md"),
     "robustness": ("funfuse_cli.studies.robustness", "odd inputs and many runs; writes docs/robustness.md"),
     "speed": ("funfuse_cli.studies.speed", "times and memory of the command benchmark, for docs/speed.md"),
 }

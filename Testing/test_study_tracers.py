@@ -1,0 +1,69 @@
+"""The study of other tracers, on a small head."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+import torch
+
+from funfuse_cli.__main__ import main
+from funfuse_cli.studies import tracers
+from FunFuseSlicer.Logic.fusion.models import model_names
+from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
+from Testing.conftest import head_phantom
+
+
+class Average:
+    """The plain average as a network."""
+
+    def __call__(self, mri, pet):
+        return (mri + pet) / 2, mri / 2, pet / 2
+
+
+def unit_slices():
+    mri, pet = head_phantom((4, 40, 36))
+    return [np.float32(volume.array / volume.array.max()) for volume in (mri, pet)]
+
+
+def test_the_average_keeps_the_order_and_has_its_own_loss():
+    mri, pet = unit_slices()
+    row = tracers.measure(Average(), mri, pet, mri > 0)
+    assert row["rank"] == pytest.approx(1) and row["loss"] == pytest.approx(row["average"])
+    assert row["negative_mri"] == row["negative_pet"] == row["excess"] == 0
+
+
+def test_what_is_wrong_with_parts_is_counted():
+    mri, pet = unit_slices()
+
+    def swapped(mri, pet):
+        return mri + pet, torch.full_like(mri, -0.5), 1 - pet
+
+    row = tracers.measure(swapped, mri, pet, mri > 0)
+    assert row["rank"] == pytest.approx(-1) and row["negative_mri"] == 1 and row["excess"] > 0.9
+
+
+def test_the_command_writes_a_row_for_each_map_and_model(tmp_path, monkeypatch):
+    mri, pet = head_phantom((6, 40, 36))
+    for path, volume in ((tmp_path / "T1.nii.gz", mri), (tmp_path / "maps" / "one.nii.gz", pet)):
+        path.parent.mkdir(exist_ok=True)
+        sitk.WriteImage(volume_to_sitk(volume), str(path))
+    monkeypatch.setattr(tracers, "fetch", lambda image: tmp_path / "T1.nii.gz")
+    arguments = [
+        "study",
+        "tracers",
+        "--maps",
+        str(tmp_path / "maps"),
+        "--every",
+        "2",
+        "--docs",
+        str(tmp_path),
+    ]
+    assert main(arguments) == 0
+    table = pd.read_csv(tmp_path / "data" / "tracers.csv")
+    assert list(table.model) == list(model_names()) and set(table["map"]) == {"one"}
+    assert (table["rank"] > 0.8).all() and table.notna().all(axis=None)
+
+
+def test_a_folder_without_maps_is_said(tmp_path, capsys):
+    assert main(["study", "tracers", "--maps", str(tmp_path)]) == 2
+    assert "no maps" in capsys.readouterr().err

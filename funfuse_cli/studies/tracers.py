@@ -1,0 +1,98 @@
+"""``funfuse.py study tracers``: does the PET's part keep the order of uptake, whatever the tracer?"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import List
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
+from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.volumes.geometry import resample
+
+from ..training.loss import fusion_loss
+from ..workflow.demo_data import T1, fetch
+from ..workflow.files import read_volume
+from ..workflow.output_folder import check_writable
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+# Intensities: this percentile of the head is white.
+WHITE_PERCENTILE = 99.5
+# Uptake from which on its order counts; how far a part is below 0, or the fused image above both, to count.
+UPTAKE, NEGATIVE, EXCESS = 0.05, -0.01, 0.02
+LAMBDA = 0.8
+
+
+def main(arguments: List[str]) -> int:
+    """Measure every model on every map, and write the table."""
+    parser = argparse.ArgumentParser(
+        prog="funfuse.py study tracers",
+        description="Fuse average maps of tracers with the ICBM152 T1 by every shipped model.",
+    )
+    add = parser.add_argument
+    add("--maps", type=Path, required=True, metavar="DIR", help="maps in MNI space, .nii.gz, one a tracer")
+    add("--every", type=int, default=6, metavar="N", help="only each N-th axial slice (default 6)")
+    add("--docs", type=Path, default=DOCS, metavar="DIR", help="folder with data (docs)")
+    options = parser.parse_args(arguments)
+    maps = sorted(options.maps.glob("*.nii.gz"))
+    if not maps:
+        raise InputError(f"{options.maps} holds no maps (.nii.gz): give a folder with some.")
+    if options.every < 1:
+        raise InputError("--every must be 1 or more.")
+    folder, mri = check_writable(options.docs / "data"), read_volume(fetch(T1))
+    networks = {name: load_model(name).at_lambda(LAMBDA) for name in model_names()}
+    head = mri.array > 0
+    slices = np.flatnonzero(head.any(axis=(1, 2)))[:: options.every]
+    mri_unit = _unit(mri.array, head)[slices]
+    rows = []
+    for path in tqdm(maps, unit="map"):
+        pet = _unit(resample(read_volume(path), mri).array, head)[slices]
+        for name, network in networks.items():
+            rows.append(
+                {"map": path.name[:-7], "model": name, **measure(network, mri_unit, pet, head[slices])}
+            )
+    pd.DataFrame(rows).to_csv(folder / "tracers.csv", index=False, float_format="%.5g", lineterminator="\n")
+    facts = {"every": options.every, "models": {name: load_model(name).sha256 for name in networks}}
+    (folder / "tracers_facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def measure(network, mri: np.ndarray, pet: np.ndarray, head: np.ndarray) -> dict:
+    """One model on one map.
+
+    :param network: for one λ.
+    :param mri: (slices, rows, columns) in [0, 1]; ``pet`` likewise, ``head`` their mask.
+    :return: ``rank``, Spearman's correlation of the PET part with the PET where there is uptake in the head;
+        mean ``loss``, eq. (4), and that of the plain ``average``; shares of the head where a part is below 0
+        (``negative_mri``, ``negative_pet``), and where the fused image is brighter than both sources
+        (``excess``).
+    """
+    images = [torch.from_numpy(np.ascontiguousarray(image))[:, None] for image in (mri, pet)]
+    with torch.inference_mode():
+        # A slice at a time: all at once would take gigabytes.
+        fused_slices = [network(*pair) for pair in zip(*(image.split(1) for image in images))]
+        parts = [torch.cat(part) for part in zip(*fused_slices)]
+        loss = fusion_loss(parts[0], *images, LAMBDA).mean().item()
+        average = fusion_loss((images[0] + images[1]) / 2, *images, LAMBDA).mean().item()
+    fused, mri_part, pet_part = (part[:, 0].numpy() for part in parts)
+    there = head & (pet > UPTAKE)
+    return {
+        "rank": spearmanr(pet_part[there], pet[there]).statistic,
+        "loss": loss,
+        "average": average,
+        "negative_mri": (mri_part[head] < NEGATIVE).mean(),
+        "negative_pet": (pet_part[head] < NEGATIVE).mean(),
+        "excess": (fused - np.maximum(mri, pet) > EXCESS)[head].mean(),
+    }
+
+
+def _unit(array: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """Scaled by a percentile of the head, negatives to 0, float32 in [0, 1]."""
+    array = np.nan_to_num(array.astype(np.float32))
+    return np.clip(array / np.percentile(array[head], WHITE_PERCENTILE), 0.0, 1.0)
