@@ -8,6 +8,7 @@ from FunFuseSlicer.Logic.errors import InputError
 # Package by the name of its import -> the extra of pyproject.toml that brings it.
 EXTRAS = {
     "torch": "torch",
+    "joblib": "train",
     "sklearn": "train",
     "threadpoolctl": "train",
     "pandas": "studies",
