@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
@@ -195,6 +195,7 @@ def test_phase_congruency_does_not_see_contrast_and_brightness():
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(0, 1))
+@example(1, 5, 5.721637721815164e-300)
 def test_nothing_is_congruent_in_an_even_image(rows, columns, value):
     congruency = phase_congruency(np.full((rows, columns), value))
     assert congruency.shape == (rows, columns) and congruency.max() < 1e-7

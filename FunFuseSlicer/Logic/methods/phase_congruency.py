@@ -65,7 +65,9 @@ def _local_energy(responses: np.ndarray) -> np.ndarray:
     """Sum over the scales of A (cos d - |sin d|), d a response's deviation from the mean phase."""
     total = responses.sum(axis=0)
     length = np.abs(total)
-    direction = np.divide(total, length, out=np.ones_like(total), where=length > 0)
+    # The inverse of a length below this overflows; responses that small count for nothing.
+    there = length > np.finfo(length.dtype).tiny
+    direction = np.divide(total, length, out=np.ones_like(total), where=there)
     turned = responses * np.conj(direction)
     return (turned.real - np.abs(turned.imag)).sum(axis=0)
 
