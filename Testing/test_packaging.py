@@ -136,7 +136,11 @@ def test_the_tests_have_all_extras_and_a_missing_package_is_named_with_its_own(s
     extras = settings["project"]["optional-dependencies"]
     assert set(requirements(settings, *extras)) == set(requirements(settings, "test"))
     names = {"sklearn": "scikit-learn", "PySide6": "pyside6-essentials", "xdist": "pytest-xdist"}
-    come_along = {"threadpoolctl": "scikit-learn", "shiboken6": "pyside6-essentials"}
+    come_along = {
+        "joblib": "scikit-learn",
+        "threadpoolctl": "scikit-learn",
+        "shiboken6": "pyside6-essentials",
+    }
     for package, extra in installation.EXTRAS.items():
         name = names.get(package) or come_along.get(package) or package
         assert name in requirements(settings, extra), package
