@@ -3,6 +3,11 @@
 name -> (module with ``main(arguments) -> exit code``, one line of help)
 """
 
+from pathlib import Path
+
+# The pages, their data and pictures, in the repository.
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
 STUDIES = {
     "model": ("funfuse_cli.studies.model", "train the variants of the network; writes docs/model.md"),
     "evaluation": ("funfuse_cli.studies.evaluation", "compare fusion methods; writes docs/evaluation.md"),

@@ -12,8 +12,7 @@ from FunFuseSlicer.Logic.version import VERSION
 
 from ..training.pairs import read_pairs, split_by_patient
 from ..workflow.output_folder import check_writable
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from . import DOCS
 
 
 def main(arguments: List[str]) -> int:

@@ -12,9 +12,8 @@ from FunFuseSlicer.Logic.fusion.models import load_model, model_names
 
 from ..training.pairs import read_pairs, split_by_patient, to_unit
 from ..workflow.output_folder import check_writable
-from . import model_changes, model_measure, model_sheet, model_train, pages
+from . import DOCS, model_changes, model_measure, model_sheet, model_train, pages
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 # Quick before slow; the last two train.
 PARTS = {
     "losses": model_measure.losses,

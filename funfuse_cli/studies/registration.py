@@ -18,10 +18,11 @@ from FunFuseSlicer.Logic.registration import RegistrationOptions, register
 from ..benchmarks.timing import peak_resident_mb
 from ..workflow.brainsfit import find_brainsfit, start_brainsfit
 from ..workflow.demo_data import GRAY, T1, WHITE, fetch
+from . import DOCS
 from .registration_cases import FAMILIES, mean_distance, plan
 from .registration_tables import write
 
-DOCS, OUT = Path(__file__).resolve().parents[2] / "docs", Path("registration-study")
+OUT = Path("registration-study")
 
 
 def main(arguments: List[str]) -> int:

@@ -12,11 +12,10 @@ from FunFuseSlicer.Logic.errors import Cancelled, InputError
 
 from ..__main__ import EXIT_CODES, FAILED, INTERRUPTED, MISUSED
 from ..benchmarks.timing import machine
+from . import DOCS
 from .odd_inputs.cases import real_cases, synthetic_cases
 from .robustness_run import COMPLETENESS, run_case
 from .robustness_soak import soak
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def main(arguments: List[str]) -> int:

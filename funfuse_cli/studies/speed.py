@@ -1,12 +1,10 @@
 """``funfuse.py study speed``: the data of docs/speed.md, which the command benchmark measures."""
 
 import argparse
-from pathlib import Path
 from typing import List
 
 from ..commands import benchmark
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from . import DOCS
 
 
 def main(arguments: List[str]) -> int:

@@ -8,24 +8,22 @@ from typing import List
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.metrics import rank_correlation
 from FunFuseSlicer.Logic.volumes.geometry import resample
+from FunFuseSlicer.Logic.volumes.preprocessing import ROBUST_PERCENTILE, to_unit
 
 from ..training.loss import fusion_loss
 from ..workflow.demo_data import T1, fetch
 from ..workflow.files import read_volume
 from ..workflow.output_folder import check_writable
+from . import DOCS
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-# Intensities: this percentile of the head is white.
-WHITE_PERCENTILE = 99.5
-# Uptake from which on its order counts; how far a part is below 0, or the fused image above both, to count.
-UPTAKE, NEGATIVE, EXCESS = 0.05, -0.01, 0.02
+# How far a part is below 0, or the fused image above both images, to count.
+NEGATIVE, EXCESS = -0.01, 0.02
 LAMBDA = 0.8
 
 
@@ -81,9 +79,13 @@ def measure(network, mri: np.ndarray, pet: np.ndarray, head: np.ndarray) -> dict
         loss = fusion_loss(parts[0], *images, LAMBDA).mean().item()
         average = fusion_loss((images[0] + images[1]) / 2, *images, LAMBDA).mean().item()
     fused, mri_part, pet_part = (part[:, 0].numpy() for part in parts)
-    there = head & (pet > UPTAKE)
+
+    def flat(stack: np.ndarray) -> np.ndarray:
+        """All slices as one image."""
+        return stack.reshape(-1, stack.shape[-1])
+
     return {
-        "rank": spearmanr(pet_part[there], pet[there]).statistic,
+        "rank": rank_correlation(*(flat(image) for image in (255 * pet, pet_part, head))),
         "loss": loss,
         "average": average,
         "negative_mri": (mri_part[head] < NEGATIVE).mean(),
@@ -95,4 +97,4 @@ def measure(network, mri: np.ndarray, pet: np.ndarray, head: np.ndarray) -> dict
 def _unit(array: np.ndarray, head: np.ndarray) -> np.ndarray:
     """Scaled by a percentile of the head, negatives to 0, float32 in [0, 1]."""
     array = np.nan_to_num(array.astype(np.float32))
-    return np.clip(array / np.percentile(array[head], WHITE_PERCENTILE), 0.0, 1.0)
+    return to_unit(array, 0.0, np.percentile(array[head], ROBUST_PERCENTILE))

@@ -56,6 +56,11 @@ class Prices(NamedTuple):
     order: float = 0.0
     excess: float = 0.0
 
+    @property
+    def asked(self) -> bool:
+        """Whether there is any."""
+        return any((self.parts, self.order, self.excess))
+
     def of(self, fused: Tensor, mri_part: Tensor, pet_part: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
         """All of it per sample, (N,)."""
         result = self.parts * negative_parts(mri_part, pet_part, self.slack)

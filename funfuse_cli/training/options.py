@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, Optional
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.fusion.models import KINDS
+from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork
+from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
 
 from .descent import OPTIMIZERS, SCHEDULES
 from .loss import WINDOW
@@ -12,7 +15,7 @@ from .objective import SMALLEST, make_objective
 from .paper_network import Architecture
 
 INITIALIZATIONS = ("he", "paper")
-NETWORKS = ("two-lane", "steered")
+NETWORKS = tuple(KINDS)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class TrainingOptions:
     information_weight: float = 0.4
     parts_weight: float = 5.0
     start_from: Optional[str] = None
-    network: str = "two-lane"
+    network: str = TwoLaneNetwork.kind
     synthetic: float = 0.0
     order_weight: float = 0.0
     excess_weight: float = 0.0
@@ -153,7 +156,7 @@ def preset(name: str) -> TrainingOptions:
 
 
 PRESETS = ("default", "detail", "steered", "steered-detail", "paper")
-STEERED = TrainingOptions(network="steered", synthetic=0.4, order_weight=0.3)
+STEERED = TrainingOptions(network=SteeredNetwork.kind, synthetic=0.4, order_weight=0.3)
 
 
 def with_length(options: TrainingOptions, steps=None, epochs=None, minutes=None) -> TrainingOptions:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from FunFuseSlicer.Logic.errors import FunFuseError, InputError
+from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
 
 from . import checkpoint
 from .augment import patient_weights, random_batch, whole_batch
@@ -310,7 +311,7 @@ def _objective(options: TrainingOptions) -> Objective:
 def _terms(network, objective: Objective, prices: Prices, mri, pet, lam) -> Terms:
     """The objective, and the prices of the parts where there are any."""
     given = lam if network.conditioned else None
-    if not (any(prices._replace(slack=0.0)) and network.parts_add_up):
+    if not (prices.asked and network.parts_add_up):
         return objective(network.fuse(mri, pet, given), mri, pet, lam)
     parts = network(mri, pet, given)
     result = objective(parts[0], mri, pet, lam)
@@ -319,7 +320,7 @@ def _terms(network, objective: Objective, prices: Prices, mri, pet, lam) -> Term
 
 def _prices(options: TrainingOptions, step: int) -> Prices:
     """The prices in one step: none in every other of the two-lane network, whose parts cost time."""
-    if options.network == "steered":
+    if options.network == SteeredNetwork.kind:
         return Prices(options.parts_weight, STEERED_SLACK, options.order_weight, options.excess_weight)
     if step % PARTS_EVERY:
         return Prices()

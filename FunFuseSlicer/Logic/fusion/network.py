@@ -47,6 +47,24 @@ class FusionParts(NamedTuple):
     pet_part: Tensor
 
 
+def lambda_features(lam: Tensor) -> Tensor:
+    """λ (N,) in [0, 1] as a network reads it, (N, 3)."""
+    # The optimum moves fastest near λ = 0, hence the square root.
+    return torch.stack([lam, lam * lam, lam.sqrt()], dim=1)
+
+
+def lambda_per_sample(lam: Union[float, Tensor, None], like: Tensor) -> Tensor:
+    """λ (N,) for the samples of ``like``.
+
+    :param lam: a number, or (N,).
+    :raises ValueError: there is none.
+    """
+    if lam is None:
+        raise ValueError("A λ-conditioned network needs a λ in [0, 1].")
+    lam = torch.as_tensor(lam, dtype=like.dtype, device=like.device)
+    return lam.expand(like.shape[0]) if lam.ndim == 0 else lam
+
+
 class LambdaScales(nn.Module):
     """Turns λ into one multiplicative scale per feature channel (loss-conditional training).
 
@@ -63,9 +81,7 @@ class LambdaScales(nn.Module):
 
     def forward(self, lam: Tensor) -> Dict[str, Tensor]:
         """λ (N,) in [0, 1] -> for each hidden layer the scales (N, channels)."""
-        # The optimum moves fastest near λ = 0, hence the square root among the features.
-        features = torch.stack([lam, lam * lam, lam.sqrt()], dim=1)
-        scales = 1.0 + self.scale(functional.leaky_relu(self.hidden(features), NEGATIVE_SLOPE))
+        scales = 1.0 + self.scale(functional.leaky_relu(self.hidden(lambda_features(lam)), NEGATIVE_SLOPE))
         widths = [LAYERS[name][2] for name in CONDITIONED_LAYERS]
         return dict(zip(CONDITIONED_LAYERS, scales.split(widths, dim=1)))
 
@@ -90,10 +106,7 @@ class ConditionableNetwork(nn.Module):
         """By layer the scales (N, channels) for the samples of ``like``; nothing when not conditioned."""
         if self.scales is None:
             return {}
-        if lam is None:
-            raise ValueError("A λ-conditioned network needs a λ in [0, 1].")
-        lam = torch.as_tensor(lam, dtype=like.dtype, device=like.device)
-        return self.scales(lam.expand(like.shape[0]) if lam.ndim == 0 else lam)
+        return self.scales(lambda_per_sample(lam, like))
 
 
 class TwoLaneNetwork(ConditionableNetwork):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .network import NEGATIVE_SLOPE, FusionParts
+from .network import NEGATIVE_SLOPE, FusionParts, lambda_features, lambda_per_sample
 
 # Bands, the low-pass image among them.
 LEVELS = 4
@@ -53,8 +53,7 @@ class LambdaModulation(nn.Module):
 
     def forward(self, lam: Tensor) -> Dict[str, Tuple[Tensor, Tensor]]:
         """λ (N,) in [0, 1] -> for each layer scales and shifts, each (N, channels)."""
-        features = torch.stack([lam, lam * lam, lam.sqrt()], dim=1)
-        both = self.modulation(functional.leaky_relu(self.hidden(features), NEGATIVE_SLOPE))
+        both = self.modulation(functional.leaky_relu(self.hidden(lambda_features(lam)), NEGATIVE_SLOPE))
         scales, shifts = both.chunk(2, dim=1)
         widths = [outputs for _, outputs in LAYERS.values()]
         split = zip(scales.split(widths, dim=1), shifts.split(widths, dim=1))
@@ -136,10 +135,7 @@ class SteeredNetwork(nn.Module):
         """By layer scales and shifts, for the samples of ``like``; nothing when not conditioned."""
         if self.modulation is None:
             return {}
-        if lam is None:
-            raise ValueError("A λ-conditioned network needs a λ in [0, 1].")
-        lam = torch.as_tensor(lam, dtype=like.dtype, device=like.device)
-        return cast(Dict, self.modulation(lam.expand(like.shape[0]) if lam.ndim == 0 else lam))
+        return cast(Dict, self.modulation(lambda_per_sample(lam, like)))
 
     def _weights(self, mri: Tensor, pet: Tensor, lam: Union[float, Tensor, None]) -> List[Tensor]:
         """By band, fine to coarse, the weights of MRI and PET, (N, 2, rows, columns) in (0, 2)."""
