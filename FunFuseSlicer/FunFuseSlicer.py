@@ -23,7 +23,6 @@ from slicer.ScriptedLoadableModule import (
 
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.panel.parameters import Parameters
-from FunFuseSlicer.Logic.panel.torch_setup import load_torch
 from FunFuseSlicer.Logic.panel.widget import Panel
 from FunFuseSlicer.Logic.registration import RegistrationOptions
 from FunFuseSlicer.Logic.scene.run import Run, fuse_nodes
@@ -88,7 +87,6 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
             checked and used instead of registering.
         :raises Logic.errors.FunFuseError: with a sentence for the user.
         """
-        load_torch()
         return fuse_nodes(mriNode, petNode, options, registration, maskNode, monitor, show, matrix)
 
 

@@ -177,7 +177,7 @@ def test_another_method_writes_the_fused_image_alone(files, tmp_path, capsys):
     fusion = report["fusion"]
     assert fusion["method"] == "laplacian_pyramid" and fusion["mode"] == "uptake" and fusion["omega"] == 0.4
     assert fusion["citation"] == methods.METHODS["laplacian_pyramid"].citation
-    assert not {"lambda", "balance", "model", "model_sha256", "precision"} & set(fusion)
+    assert not {"lambda", "balance", "model", "model_sha256"} & set(fusion)
     assert fusion["device"] == "cpu" and report["completeness"] is None
     assert "Laplacian pyramid: " in capsys.readouterr().out
     assert main([*command, "--method", "funfuse"]) == 0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funfuse_cli.training.descent import RATE_RATIO, Descent, Muon, orthogonal
-from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork
 
 
 def weights(*shape, seed=0):

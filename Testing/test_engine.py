@@ -12,18 +12,18 @@ from funfuse_cli.training.paper_network import PaperNetwork
 from FunFuseSlicer.Logic.color.colorize import jet_table
 from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError
 from FunFuseSlicer.Logic.fusion import engine
-from FunFuseSlicer.Logic.fusion.device import MOST_AT_ONCE, batch_size, bfloat16_runs_fast, choose_device
-from FunFuseSlicer.Logic.fusion.engine import CHECKED_SLICES, TOLERANCE, fuse_slices, fuse_slices_steps
+from FunFuseSlicer.Logic.fusion.engine import CHECKED_SLICES, Runner, fuse_slices, fuse_slices_steps
+from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import load_model
-from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_volume, fuse_volumes, value_and_function
+from FunFuseSlicer.Logic.fusion.pytorch.device import MOST_AT_ONCE, batch_size, choose_device
+from FunFuseSlicer.Logic.fusion.pytorch.runner import TorchRunner
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
 from FunFuseSlicer.Logic.volumes.preprocessing import clean
 from Testing.conftest import head_phantom
 from Testing.test_volume import ORIENTATIONS
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -35,6 +35,11 @@ def network():
     return network.eval()
 
 
+def fuse(network, mri, pet, gradients=False, **how):
+    """Through the engine, on the CPU."""
+    return fuse_slices(TorchRunner(network, "cpu", gradients), mri, pet, **how)
+
+
 def stack(slices=7, seed=0):
     mri, pet = np.random.default_rng(seed).random((2, slices, 18, 22), dtype=np.float32)
     mri[[0, 3]] = 0
@@ -44,7 +49,7 @@ def stack(slices=7, seed=0):
 
 def test_equals_the_plain_forward_pass_slice_by_slice(network):
     mri, pet = stack()
-    result = fuse_slices(network, mri, pet, CPU)
+    result = fuse(network, mri, pet)
     for index in range(len(mri)):
         with torch.no_grad():
             expected = network.fuse(*(torch.from_numpy(x[index])[None, None] for x in (mri, pet)))
@@ -54,7 +59,7 @@ def test_equals_the_plain_forward_pass_slice_by_slice(network):
 
 def test_slices_empty_in_both_inputs_are_skipped_and_black(network):
     mri, pet = stack()
-    result = fuse_slices(network, mri, pet, CPU)
+    result = fuse(network, mri, pet)
     assert result.slices == 5
     for array in (result.fused, result.mri_part, result.pet_part):
         assert not array[[0, 3]].any()
@@ -63,17 +68,17 @@ def test_slices_empty_in_both_inputs_are_skipped_and_black(network):
 
 def test_completeness_is_measured_against_the_one_lane_pass(network, monkeypatch):
     mri, pet = stack()
-    assert 0 < fuse_slices(network, mri, pet, CPU).completeness <= 1e-5
+    assert 0 < fuse(network, mri, pet).completeness <= 1e-5
     calls = []
     plain = network.fuse
     monkeypatch.setattr(network, "fuse", lambda a, b: calls.append(len(a)) or plain(a, b) + 0.5)
-    assert fuse_slices(network, mri, pet, CPU).completeness == pytest.approx(0.5, abs=1e-4)
+    assert fuse(network, mri, pet).completeness == pytest.approx(0.5, abs=1e-4)
     assert 1 <= len(calls) <= CHECKED_SLICES
 
 
 def test_progress_rises_to_one(network):
     seen = []
-    fuse_slices(network, *stack(), CPU, monitor=Monitor(lambda stage, fraction: seen.append(fraction)))
+    fuse(network, *stack(), monitor=Monitor(lambda stage, fraction: seen.append(fraction)))
     assert seen[0] == 0 and seen[-1] == 1 and seen == sorted(seen)
 
 
@@ -86,11 +91,11 @@ def test_cancels_between_slices(network):
 
     monitor = Monitor(stop)
     with pytest.raises(Cancelled):
-        fuse_slices(network, mri, pet, CPU, monitor=monitor)
+        fuse(network, mri, pet, monitor=monitor)
 
 
 def test_steps_can_be_driven_by_an_event_loop(network):
-    steps = fuse_slices_steps(network, *stack(), CPU)
+    steps = fuse_slices_steps(TorchRunner(network, "cpu"), *stack())
     assert next(steps) == 0.0
     assert 0 < next(steps) < 1
     steps.close()
@@ -98,21 +103,21 @@ def test_steps_can_be_driven_by_an_event_loop(network):
 
 def test_nothing_to_fuse_is_black(network):
     zero = np.zeros((3, 8, 8), np.float32)
-    result = fuse_slices(network, zero, zero, CPU)
+    result = fuse(network, zero, zero)
     assert result.slices == 0 and not result.fused.any() and result.completeness == 0
 
 
 def test_gradients_are_black_where_both_inputs_are(network):
     mri, pet = stack()
     mri[:, :5], pet[:, :5] = 0, 0
-    result = fuse_slices(network, mri, pet, CPU, gradients=True)
+    result = fuse(network, mri, pet, gradients=True)
     assert result.mri_gradient[1, 6:].any() and not result.mri_gradient[:, :5].any()
-    assert fuse_slices(network, mri, pet, CPU).pet_gradient is None
+    assert fuse(network, mri, pet).pet_gradient is None
 
 
 def test_paper_network_runs_through_the_same_engine():
     torch.manual_seed(0)
-    result = fuse_slices(PaperNetwork(), *stack(), CPU)
+    result = fuse(PaperNetwork(), *stack())
     assert result.completeness is None and result.fused.any() and result.mri_part.any()
 
 
@@ -120,9 +125,9 @@ def test_paper_network_runs_through_the_same_engine():
 def test_storage_of_the_mri_does_not_matter(network, permutation, flips):
     """A sagittally stored MRI gives the voxels of its axial copy, to the last bit."""
     mri, pet = (clean(volume)[0] for volume in head_phantom((6, 20, 16), (8.0, 7.0, 15.0)))
-    expected = fuse_volumes(mri, pet, network).fused
+    expected = fuse_volumes(mri, pet, TorchRunner(network, "cpu")).fused
     turned = fuse_volumes(
-        reoriented(mri, permutation, flips), reoriented(pet, permutation, flips), network
+        reoriented(mri, permutation, flips), reoriented(pet, permutation, flips), TorchRunner(network, "cpu")
     ).fused
     original = reoriented(mri.with_array(expected), permutation, flips).array
     np.testing.assert_array_equal(turned, original)
@@ -130,14 +135,14 @@ def test_storage_of_the_mri_does_not_matter(network, permutation, flips):
 
 def test_oblique_mri_gives_the_same_anatomy():
     """Fused on a grid turned by 12°, then brought back, is what fusing on the straight grid gives."""
-    network = load_model().at_lambda(0.8)
+    runner = runner_of(load_model(), 0.8)
     mri, pet = (clean(volume)[0] for volume in head_phantom((48, 64, 56), (2.5, 2.5, 2.5)))
-    straight = mri.with_array(fuse_volumes(mri, pet, network).fused)
+    straight = mri.with_array(fuse_volumes(mri, pet, runner).fused)
     angle = np.deg2rad(12)
     turn = np.eye(4)
     turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     grid = Volume(mri.array, turn @ mri.ijk_to_ras)
-    oblique = fuse_volumes(resample(mri, grid), resample(pet, grid), network).fused
+    oblique = fuse_volumes(resample(mri, grid), resample(pet, grid), runner).fused
     back = resample(grid.with_array(oblique), mri).array
     inside = resample(resample(mri.with_array(np.ones_like(mri.array)), grid), mri).array > 0.99
     inside &= mri.array > 0
@@ -151,16 +156,16 @@ def test_mask_is_background(pair, network):
     mri, pet = (clean(volume)[0] for volume in pair)
     mask = np.zeros(mri.array.shape, np.uint8)
     mask[8:16, 10:38, 8:32] = 1
-    fusion = fuse_volumes(mri, pet, network, mask=mask)
+    fusion = fuse_volumes(mri, pet, TorchRunner(network, "cpu"), mask=mask)
     assert not fusion.fused[mask == 0].any() and fusion.fused[mask > 0].any()
     np.testing.assert_allclose(fusion.mri_part + fusion.pet_part, fusion.fused, atol=1e-5)
     with pytest.raises(InputError, match='"T1" is zero all over the mask'):
-        fuse_volumes(mri, pet, network, mask=np.zeros_like(mask))
+        fuse_volumes(mri, pet, TorchRunner(network, "cpu"), mask=np.zeros_like(mask))
 
 
 def test_modes_give_brightness_and_hue(pair, network):
     mri, pet = (clean(volume)[0] for volume in pair)
-    fusion = fuse_volumes(mri, pet, network, FusionOptions(mode="gradient"))
+    fusion = fuse_volumes(mri, pet, TorchRunner(network, "cpu", True))
     for mode in ("contribution", "uptake", "gradient"):
         value, functional = value_and_function(fusion, mode, 0.5)
         for image in (value, functional):
@@ -169,7 +174,7 @@ def test_modes_give_brightness_and_hue(pair, network):
     value = value_and_function(fusion, "contribution", 1.0)[0]
     np.testing.assert_allclose(value, np.clip(2 * fusion.pet_part, 0, 1), atol=1e-6)
     with pytest.raises(InputError, match="gradient mode"):
-        value_and_function(fuse_volumes(mri, pet, network), "gradient", 0.5)
+        value_and_function(fuse_volumes(mri, pet, TorchRunner(network, "cpu")), "gradient", 0.5)
     rgb = color_volume(fusion, FusionOptions(mode="gradient"), jet_table())
     assert rgb.dtype == np.uint8 and rgb.shape == mri.array.shape + (3,)
 
@@ -200,24 +205,23 @@ def test_devices():
             choose_device("cuda")
 
 
-class _Greedy:
-    """A network that needs more memory than there is for more than some slices at once, or on a device."""
+class _Greedy(Runner):
+    """A runner that needs more memory than there is for more than some slices at once, or on a GPU."""
 
-    parts_add_up = False
+    parts, margin = True, 0
 
-    def __init__(self, most, short=()):
-        self.most, self.short, self.calls = most, short, []
-        self.device, self.under_way = "cpu", 0
+    def __init__(self, most, device="cpu", calls=None):
+        self.most, self.device, self.under_way = most, device, 0
+        self.calls = [] if calls is None else calls
         self.lock = threading.Lock()
 
-    def to(self, device=None, **_):
-        self.device = torch.device(device or self.device).type
-        return self
+    def at_once(self, pixels):
+        return 1 if self.device == "cpu" else 4
 
-    def eval(self):
-        return self
+    def smaller(self):
+        return None if self.device == "cpu" else (_Greedy(9, calls=self.calls), "the CPU was used")
 
-    def __call__(self, mri, pet):
+    def fuse(self, mri, pet, parts):
         with self.lock:
             self.under_way += len(mri)
             self.calls.append((len(mri), self.device))
@@ -225,14 +229,14 @@ class _Greedy:
         time.sleep(0.02)
         with self.lock:
             self.under_way -= len(mri)
-        if many or self.device in self.short:
+        if many:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return mri + pet, mri, pet
+        return [mri + pet, mri, pet]
 
 
 def test_short_memory_means_one_slice_at_a_time():
     stack = np.random.default_rng(0).random((5, 4, 4), dtype=np.float32)
-    result = fuse_slices(_Greedy(most=1), stack, stack, CPU, workers=2)
+    result = fuse_slices(_Greedy(most=1), stack, stack, workers=2)
     np.testing.assert_array_equal(result.fused, 2 * stack)
     assert result.slices == 5 and result.notes == ()
 
@@ -240,25 +244,37 @@ def test_short_memory_means_one_slice_at_a_time():
 def test_no_memory_for_one_slice_is_told():
     stack = np.ones((2, 4, 4), np.float32)
     with pytest.raises(DeviceError, match="not enough memory"):
-        fuse_slices(_Greedy(most=0), stack, stack, CPU)
+        fuse_slices(_Greedy(most=0), stack, stack)
 
 
-def test_a_gpu_without_memory_gives_way_to_the_cpu(monkeypatch):
-    monkeypatch.setattr(engine, "_to_tensor", lambda slices, device: torch.from_numpy(slices)[:, None])
-    stack, network = np.ones((3, 4, 4), np.float32), _Greedy(most=9, short=("mps",))
-    result = fuse_slices(network, stack, stack, torch.device("mps"), workers=1)
-    assert network.calls == [(2, "mps"), (1, "mps"), (1, "cpu"), (1, "cpu"), (1, "cpu")]
-    assert result.device == "cpu" and "memory of the GPU" in result.notes[0]
+def test_a_gpu_takes_what_its_memory_allows_and_gives_way_to_the_cpu():
+    stack, runner = np.ones((5, 4, 4), np.float32), _Greedy(2, "cuda")
+    result = fuse_slices(runner, stack, stack)
+    assert runner.calls[0] == (4, "cuda") and {size for size, _ in runner.calls[1:]} <= {1, 2}
+    assert result.device == "cuda" and result.notes == () and result.slices == 5
+    runner = _Greedy(0, "cuda")
+    result = fuse_slices(runner, stack, stack, workers=1)
+    tried, used = runner.calls[:-5], runner.calls[-5:]
+    assert {size for size, _ in tried} == {4, 2, 1} and used == [(1, "cpu")] * 5
+    assert result.device == "cpu" and result.notes == ("the CPU was used",)
     np.testing.assert_array_equal(result.fused, 2 * stack)
 
 
-def test_a_gpu_takes_batches_and_gives_what_the_cpu_gives(network, monkeypatch):
-    """The way of a GPU, run on the CPU: batches by what is free, empty slices left out."""
-    monkeypatch.setattr(engine, "batch_size", lambda device, pixels: 4)
-    job = engine._Job(network, *stack(), [np.zeros((7, 18, 22), np.float32) for _ in range(3)], False, True)
-    job.choose_checked()
-    list(engine._in_batches(job, CPU))
-    expected = fuse_slices(network, *stack(), CPU)
+def test_pytorch_gives_way_to_the_cpu_too(network):
+    runner = TorchRunner(network, "cpu")
+    assert runner.smaller() is None and runner.at_once(100) == 1
+    runner.device, runner._device = "mps", torch.device("mps")
+    smaller, note = runner.smaller()
+    assert smaller.device == "cpu" and "memory of the GPU (Apple)" in note and runner.at_once(100) == 2
+
+
+def test_slices_in_batches_are_what_they_are_alone(network, monkeypatch):
+    """The way of a GPU, run on the CPU."""
+    expected = fuse(network, *stack())
+    runner = TorchRunner(network, "cpu")
+    monkeypatch.setattr(runner, "_in_strips", runner._plain)
+    job = engine._Job(runner, *stack(), [np.zeros((7, 18, 22), np.float32) for _ in range(3)], True)
+    list(engine._in_threads(job, 1, 4))
     for output, wanted in zip(job.outputs, (expected.fused, expected.mri_part, expected.pet_part)):
         np.testing.assert_allclose(output, wanted, atol=1e-5)
     assert job.filled == 5 and 0 < job.error <= 1e-5
@@ -270,18 +286,11 @@ def test_batches_follow_the_free_memory(monkeypatch, free, expected):
     assert batch_size(torch.device("cuda"), 256 * 256) == expected
 
 
-@pytest.mark.parametrize("capability, fast", [((7, 5), False), ((8, 6), True)])
-def test_bfloat16_is_fast_on_newer_gpus(monkeypatch, capability, fast):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert bfloat16_runs_fast(torch.device("cuda")) is fast
-    assert not bfloat16_runs_fast(torch.device("mps"))
-
-
 def test_black_margins_are_left_out_exactly(network):
     """A head in a large black field is what the network makes of the whole field, to rounding."""
     mri, pet = np.zeros((2, 1, 90, 80), np.float32)
     mri[0, 30:61, 25:44], pet[0, 28:50, 30:50] = np.random.default_rng(1).random(2)[:, None, None]
-    result = fuse_slices(network, mri, pet, CPU)
+    result = fuse(network, mri, pet)
     with torch.no_grad():
         expected = network(*(torch.from_numpy(x)[None] for x in (mri, pet)))
     for array, wanted in zip((result.fused, result.mri_part, result.pet_part), expected):
@@ -291,7 +300,7 @@ def test_black_margins_are_left_out_exactly(network):
 
 def test_workers_do_not_change_the_result_or_the_threads(network):
     threads = torch.get_num_threads()
-    one, three = (fuse_slices(network, *stack(), CPU, workers=workers) for workers in (1, 3))
+    one, three = (fuse(network, *stack(), workers=workers) for workers in (1, 3))
     for a, b in zip((one.fused, one.mri_part, one.pet_part), (three.fused, three.mri_part, three.pet_part)):
         np.testing.assert_array_equal(a, b)
     assert torch.get_num_threads() == threads
@@ -303,42 +312,24 @@ def test_workers_do_not_change_the_result_or_the_threads(network):
 
 
 def test_the_fused_image_alone(network):
-    alone, all_of_it = (fuse_slices(network, *stack(), CPU, parts=parts) for parts in (False, True))
+    alone, all_of_it = (fuse(network, *stack(), parts=parts) for parts in (False, True))
     np.testing.assert_allclose(alone.fused, all_of_it.fused, atol=1e-5)
     assert alone.mri_part is None and alone.completeness is None
 
 
 def test_results_are_written_into_given_arrays(network):
     volumes = [np.zeros((18, 22, 7), np.float32) for _ in range(3)]
-    expected = fuse_slices(network, *stack(), CPU)
-    given = fuse_slices(network, *stack(), CPU, outputs=[np.moveaxis(volume, 2, 0) for volume in volumes])
+    expected = fuse(network, *stack())
+    given = fuse(network, *stack(), outputs=[np.moveaxis(volume, 2, 0) for volume in volumes])
     assert np.shares_memory(given.fused, volumes[0])
     np.testing.assert_array_equal(np.moveaxis(volumes[2], 2, 0), expected.pet_part)
 
 
-def test_bfloat16_only_where_it_is_fast_and_does_not_show(network, monkeypatch):
-    mri, pet = stack()
-    plain = fuse_slices(network, mri, pet, CPU)
-    monkeypatch.setattr(engine, "bfloat16_runs_fast", lambda device: False)
-    refused = fuse_slices(network, mri, pet, CPU, precision="bfloat16")
-    assert "would not be faster" in refused.notes[0]
-    np.testing.assert_array_equal(refused.fused, plain.fused)
-    monkeypatch.setattr(engine, "bfloat16_runs_fast", lambda device: True)
-    network = load_model().at_lambda(0.8)
-    plain, lower = (fuse_slices(network, mri, pet, CPU, precision=p) for p in ("float32", "bfloat16"))
-    assert lower.notes == () and lower.completeness <= 1e-5
-    assert 1e-6 < np.abs(lower.fused - plain.fused).max() <= TOLERANCE
-    monkeypatch.setattr(engine, "TOLERANCE", 1e-6)
-    exact = fuse_slices(network, mri, pet, CPU, precision="bfloat16")
-    assert "would change the image" in exact.notes[0]
-    np.testing.assert_array_equal(exact.fused, plain.fused)
-
-
 def test_other_errors_are_not_taken_for_short_memory():
     class Broken(_Greedy):
-        def __call__(self, mri, pet):
+        def fuse(self, mri, pet, parts):
             raise RuntimeError("shapes do not fit")
 
     stack = np.ones((2, 4, 4), np.float32)
     with pytest.raises(RuntimeError, match="shapes"):
-        fuse_slices(Broken(1), stack, stack, CPU)
+        fuse_slices(Broken(1), stack, stack)

@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError, ModelError, RegistrationError
+from FunFuseSlicer.Logic.fusion.engine import Runner
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, RegistrationResult
@@ -275,15 +276,15 @@ def test_cancel_at_every_report_of_a_run(slicer, module, pair_nodes, quick, agai
 STEPS = [
     ("FunFuseSlicer.Logic.scene.run", "volume_from_node"),
     ("FunFuseSlicer.Logic.volumes.preprocessing", "clean"),
-    ("FunFuseSlicer.Logic.fusion.fuser", "load_fuser"),
-    ("FunFuseSlicer.Logic.fusion.models", "load_model"),
+    ("FunFuseSlicer.Logic.scene.run", "load_fuser"),
+    ("FunFuseSlicer.Logic.fusion.fuser", "load_model"),
     ("FunFuseSlicer.Logic.scene.run", "color_table"),
     ("FunFuseSlicer.Logic.scene.run", "register"),
-    ("FunFuseSlicer.Logic.scene.run", "resample"),
+    ("FunFuseSlicer.Logic.scene.outputs", "resample"),
     ("FunFuseSlicer.Logic.volumes.preprocessing", "check_overlap"),
-    ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_volumes"),
-    ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_slices"),
-    ("FunFuseSlicer.Logic.fusion.pipeline", "color_volume"),
+    ("FunFuseSlicer.Logic.scene.run", "fuse_volumes"),
+    ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_slices_steps"),
+    ("FunFuseSlicer.Logic.scene.run", "color_volume"),
     ("FunFuseSlicer.Logic.scene.outputs", "fill"),
     ("FunFuseSlicer.Logic.scene.outputs", "use_color_map"),
     ("FunFuseSlicer.Logic.scene.outputs", "_push_transform"),
@@ -363,29 +364,21 @@ def test_what_is_removed_while_a_run_goes_on(slicer, module, pair_nodes, quick, 
     assert logic.process(*pair, registration=quick).nodes.fused is not None
 
 
-class Greedy(torch.nn.Module):
-    """A network for whose slices there is no memory on some devices."""
+class Greedy(Runner):
+    """Has no memory on some devices."""
 
-    parts_add_up = True
+    parts = True
 
-    def __init__(self, short):
-        super().__init__()
-        self.short, self.device = short, "cpu"
+    def __init__(self, device, short):
+        self.device, self.short = device, short
 
-    def to(self, device=None, **_):
-        """There is no GPU in a test."""
-        self.device = torch.device(device or self.device).type
-        return self
+    def smaller(self):
+        return None if self.device == "cpu" else (Greedy("cpu", self.short), "The memory of the GPU …")
 
-    def forward(self, mri, pet):
-        """The average."""
+    def fuse(self, mri, pet, parts):
         if self.device in self.short:
             raise RuntimeError("out of memory")
-        return (mri + pet) / 2, mri / 2, pet / 2
-
-    def fuse(self, mri, pet):
-        """Likewise."""
-        return self(mri, pet)[0]
+        return [(mri + pet) / 2, mri / 2, pet / 2]
 
 
 @pytest.mark.parametrize(
@@ -394,15 +387,11 @@ class Greedy(torch.nn.Module):
 )
 def test_want_of_memory_while_fusing(slicer, module, pair_nodes, monkeypatch, device, short, note):
     """What the engine makes of it (see test_engine.py), as the scene sees it."""
-    from FunFuseSlicer.Logic.fusion import engine, models
-    from FunFuseSlicer.Logic.fusion import pipeline as fusion
+    from FunFuseSlicer.Logic.fusion import fuser
 
     logic = module.FunFuseSlicerLogic()
     with monkeypatch.context() as patch:
-        patch.setattr(models.Model, "at_lambda", lambda *_: Greedy(short))
-        patch.setattr(fusion, "choose_device", lambda _wanted: torch.device(device))
-        patch.setattr(engine, "batch_size", lambda *_: 2, raising=False)
-        patch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
+        patch.setattr(fuser, "runner_of", lambda *_: Greedy(device, short))
         if note is not None:
             assert note in logic.process(*pair_nodes, registration=None).fusion.slices.notes[0]
             return
@@ -456,9 +445,9 @@ def test_weights_that_cannot_be_used(slicer, module, pair_nodes, tmp_path, monke
     from FunFuseSlicer.Logic.fusion import models
 
     harm, words = WEIGHTS[name]
-    for ending in (".pt", ".json"):
+    for ending in (".npz", ".json"):
         shutil.copy(models.MODELS_FOLDER / f"faithful{ending}", tmp_path)
-    weights, trace = tmp_path / "faithful.pt", tmp_path / "trace"
+    weights, trace = tmp_path / "faithful.npz", tmp_path / "trace"
     harm(weights, trace)
     if "pickle" in name:
         # The thief knows checksums, too.
@@ -492,9 +481,11 @@ def test_without_pytorch_a_run_says_what_to_do(slicer, module, pair_nodes, tmp_p
         monkeypatch.delitem(sys.modules, "torch")
     else:
         monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("FunFuseSlicer.Logic.fusion.pytorch")]:
+        monkeypatch.delitem(sys.modules, name)
     with unchanged(slicer), pytest.raises(DeviceError) as caught:
-        module.FunFuseSlicerLogic().process(*pair_nodes, registration=None)
-    words = ("libc10.so", "PyTorch Utils") if broken else ("not installed", "Extensions Manager")
+        module.FunFuseSlicerLogic().process(*pair_nodes, FusionOptions(model="paper"), registration=None)
+    words = ("libc10.so", "PyTorch Utils") if broken else ("not installed", 'model "faithful"')
     assert all(word in str(caught.value) for word in words)
     assert caught.value.__cause__ is not None
 
@@ -681,7 +672,7 @@ def test_sliders_that_move_while_a_run_goes_on(panel):
 
     during(panel, "Fusing", move)
     assert panel.session.nodes["fused"].GetAttribute("FunFuse.Lambda") == "0.8"
-    assert panel.preview.waiting, "the other λ is previewed"
+    assert panel.live.active, "the other λ is on its way"
     found = colors(panel)
     assert panel.session.nodes["colored"].GetAttribute("FunFuse.Omega") == "1.0"
     chosen.lam = 0.8
@@ -693,8 +684,9 @@ def test_an_automatic_run_that_was_due_during_another_comes_afterwards(panel):
     panel.onApplyButton()
     panel.session.choices.autoUpdate = True
     during(panel, "Fusing", lambda: setattr(panel.session.choices, "lam", 0.2))
-    assert panel.runs.auto_timer.active
-    panel.runs.auto_timer.stop()
+    assert panel.live.active
+    panel.live.finish()
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.Lambda") == "0.2"
 
 
 def test_a_script_that_fuses_again_under_the_panel(slicer, module, panel, pair_nodes):
@@ -738,14 +730,12 @@ def test_results_that_are_removed_under_a_moving_slider(slicer, panel):
         assert is_usable(panel)
 
 
-def test_results_that_are_removed_under_a_preview(slicer, panel, capfd):
+def test_results_that_are_removed_while_they_follow(slicer, panel, capfd):
     panel.onApplyButton()
     panel.session.choices.lam = 0.3
-    while panel.preview.waiting:
-        panel.preview.step()
-    assert panel.preview.active
+    assert panel.live.active
     slicer.mrmlScene.RemoveNode(panel.session.nodes["colored"])
-    assert not panel.preview.active and "Traceback" not in capfd.readouterr().err
+    assert not panel.live.active and "Traceback" not in capfd.readouterr().err
     for logic in views.slice_logics():
         for node_id in views.layers_of(logic)[:3]:
             assert node_id is None or slicer.mrmlScene.GetNodeByID(node_id)

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import max_pool2d
 
-from FunFuseSlicer.Logic.fusion.limits import REACH, limit, limit_parts
-from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
-from FunFuseSlicer.Logic.fusion.strips import MARGIN, StripNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.limits import REACH, limit, limit_parts
+from FunFuseSlicer.Logic.fusion.pytorch.strips import MARGIN, StripNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
 from Testing.test_network import random_network, random_pair
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
-from FunFuseSlicer.Logic.fusion.limits import REACH
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
+from FunFuseSlicer.Logic.fusion.pytorch.limits import REACH
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.scene.attributes import MRI_REFERENCE, PET_REFERENCE, TRANSFORM_REFERENCE
 from FunFuseSlicer.Logic.scene.inputs import add_volume_node

@@ -1,8 +1,10 @@
 """Weights: what is shipped is intact, and what is not is refused."""
 
+import hashlib
 import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,11 +12,13 @@ from FunFuseSlicer.Logic.errors import InputError, ModelError
 from FunFuseSlicer.Logic.fusion.models import (
     DEFAULT_MODEL,
     MODELS_FOLDER,
+    STEERED,
     load_model,
     model_names,
-    save_model,
+    write_weights,
 )
-from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at, save_model
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
 
 
 @pytest.fixture
@@ -28,16 +32,16 @@ def saved(tmp_path):
 def test_round_trip(saved):
     model = load_model("some", saved)
     assert model.trained_lambda == 0.8 and len(model.sha256) == 64
-    assert model.at_lambda(0.8) is model.network
+    assert not network_at(model, 0.8).conditioned
 
 
 def test_a_model_for_one_lambda_refuses_others(saved):
     with pytest.raises(ModelError, match="λ = 0.8 only"):
-        load_model("some", saved).at_lambda(0.3)
+        network_at(load_model("some", saved), 0.3)
 
 
 def test_changed_weights_are_refused(saved):
-    path = saved / "some.pt"
+    path = saved / "some.npz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -46,7 +50,7 @@ def test_changed_weights_are_refused(saved):
 
 
 def test_truncated_and_missing_weights_are_refused(saved):
-    path = saved / "some.pt"
+    path = saved / "some.npz"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ModelError, match="damaged"):
         load_model("some", saved)
@@ -64,19 +68,27 @@ class Malicious:
     "write",
     [
         lambda path: path.write_bytes(pickle.dumps(Malicious())),
-        lambda path: torch.save(Malicious(), path),
+        lambda path: np.savez(path, a=np.array([Malicious()], dtype=object)),
         lambda path: torch.save({"a": torch.zeros(2)}, path),
+        lambda path: np.savez(path, a=np.zeros(2)),
     ],
 )
-def test_pickled_code_and_other_networks_are_refused(saved, write):
-    import hashlib
-
-    path = saved / "some.pt"
+@pytest.mark.parametrize("kind", [{}, {"network": STEERED}, {"network": "another"}])
+def test_pickled_code_and_other_networks_are_refused(saved, write, kind):
+    path = saved / "some.npz"
     write(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    (saved / "some.json").write_text(json.dumps({"sha256": sha256, "trained_lambda": 0.8}))
+    (saved / "some.json").write_text(json.dumps({"sha256": sha256, "trained_lambda": 0.8, **kind}))
     with pytest.raises(ModelError, match="does not hold weights"):
         load_model("some", saved)
+
+
+def test_weights_of_the_wrong_size_are_refused(tmp_path):
+    state = dict(load_model().state)
+    state["convolutions.half_1.weight"] = state["convolutions.half_1.weight"][:, :3]
+    write_weights(state, "some", tmp_path, {"trained_lambda": None, "network": STEERED})
+    with pytest.raises(ModelError, match="does not hold weights"):
+        load_model("some", tmp_path)
 
 
 def test_unknown_models_are_named_with_those_that_there_are(saved):
@@ -87,9 +99,9 @@ def test_unknown_models_are_named_with_those_that_there_are(saved):
 @pytest.mark.parametrize("name", model_names())
 def test_shipped_models_are_intact_small_and_fuse(name):
     model = load_model(name)
-    assert (MODELS_FOLDER / f"{name}.pt").stat().st_size <= 2_000_000
+    assert (MODELS_FOLDER / f"{name}.npz").stat().st_size <= 2_000_000
     assert model.trained_lambda is None, "serves every λ"
-    network = model.at_lambda(0.8)
+    network = network_at(model, 0.8)
     mri, pet = torch.rand(2, 1, 1, 64, 64)
     with torch.no_grad():
         parts = network(mri, pet)

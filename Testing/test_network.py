@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funfuse_cli.training.paper_network import PaperNetwork
-from FunFuseSlicer.Logic.fusion.network import CONDITIONED_LAYERS, LAYERS, TwoLaneNetwork, initialize
-from FunFuseSlicer.Logic.fusion.sensitivity import input_gradients
+from FunFuseSlicer.Logic.fusion.pytorch.sensitivity import input_gradients
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import CONDITIONED_LAYERS, LAYERS, TwoLaneNetwork, initialize
 
 
 def random_network(seed: int, conditioned: bool = False) -> TwoLaneNetwork:

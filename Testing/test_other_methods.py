@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
-from FunFuseSlicer.Logic.fusion.fuser import NETWORK, Fuser, method_labels, method_problem
+from FunFuseSlicer.Logic.fusion.fuser import NETWORK, Fuser, MethodRunner, method_labels, method_problem
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, fuse_volumes
 from FunFuseSlicer.Logic.metrics.visual_fidelity import SMALLEST
 from FunFuseSlicer.Logic.monitor import Monitor
@@ -225,7 +225,7 @@ def test_colors_that_need_the_parts_are_refused(mode):
     with pytest.raises(InputError, match=rf'"{mode}".*average gives.*"uptake"'):
         FusionOptions(method="average", mode=mode)
     mri, pet = (clean(volume)[0] for volume in head_phantom(SIZE, SPACING))
-    fusion = fuse_volumes(mri, pet, AVERAGE)
+    fusion = fuse_volumes(mri, pet, MethodRunner(AVERAGE))
     with pytest.raises(InputError, match=rf'"{mode}".*"uptake"'):
         color_source(fusion, mode)
     source = color_source(fusion, "uptake")
@@ -237,7 +237,7 @@ def test_modes_and_facts_follow_the_method():
     assert FusionOptions().mode == "contribution" and FusionOptions(method="average").mode == "uptake"
     assert FusionOptions(mode="uptake").mode == "uptake"
     network, average = FusionOptions().facts(), FusionOptions(method="average").facts()
-    assert set(network) - set(average) == {"lam", "balance", "device", "model", "precision"}
+    assert set(network) - set(average) == {"lam", "balance", "device", "model"}
     assert average["method"] == "average" and network["method"] == NETWORK
     assert Fuser(None, "somebody").facts() == {"citation": "somebody"}
 
@@ -259,10 +259,10 @@ def test_a_method_without_its_package_is_refused_before_anything_runs(slicer, lo
     assert snapshot(slicer) == before and set(stages) == {"Preparing"}
 
 
-def test_the_device_and_precision_of_the_network_do_not_matter():
+def test_the_device_of_the_network_does_not_matter():
     mri, pet = (clean(volume)[0] for volume in head_phantom(SIZE, SPACING))
-    options = FusionOptions(method="average", device="cuda", precision="bfloat16")
-    fusion = fuse_volumes(mri, pet, AVERAGE, options)
+    options = FusionOptions(method="average", device="cuda")
+    fusion = fuse_volumes(mri, pet, MethodRunner(AVERAGE), options)
     assert fusion.slices.device == "cpu" and fusion.slices.notes == ()
 
 
@@ -283,7 +283,7 @@ def test_methods_compute_in_float64_several_slices_at_once():
     torch.set_num_threads(2)
     try:
         mri, pet = pair_of(0, (4, 9, 8))
-        fusion = fuse_volumes(mri, pet, methods.Method("meeting", "Meeting", "", fuse))
+        fusion = fuse_volumes(mri, pet, MethodRunner(methods.Method("meeting", "Meeting", "", fuse)))
     finally:
         torch.set_num_threads(threads)
     assert len(seen) == 4 and set(seen) == {(np.dtype(np.float64), True)}
@@ -295,7 +295,7 @@ def test_an_error_of_a_method_comes_through():
         raise ValueError("no convergence")
 
     with pytest.raises(ValueError, match="no convergence"):
-        fuse_volumes(*pair_of(0), methods.Method("failing", "Failing", "", fail))
+        fuse_volumes(*pair_of(0), MethodRunner(methods.Method("failing", "Failing", "", fail)))
 
 
 @examples(15)
@@ -312,6 +312,6 @@ def test_any_pair_stays_in_range_on_its_grid(seed, size, name):
     other = Volume(np.concatenate([pet.array, np.zeros_like(pet.array[:1])]), pet.ijk_to_ras, pet.name)
     if not (empty.array.any() and other.array.any()):
         return
-    fusion = fuse_volumes(empty, other, methods.METHODS[name], FusionOptions(method=name))
+    fusion = fuse_volumes(empty, other, MethodRunner(methods.METHODS[name]), FusionOptions(method=name))
     assert fusion.fused.shape == empty.array.shape and not fusion.fused[-1].any()
     assert fusion.fused.min() >= 0 and fusion.fused.max() <= 1

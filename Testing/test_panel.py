@@ -4,7 +4,6 @@ import re
 import sys
 import types
 import xml.etree.ElementTree as xml
-import zipfile
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def test_every_parameter_of_the_form_exists(slicer):
     ]
     assert len(names) == len(set(names))
     # The method is a name, which its selector knows; the others are noted, not chosen.
-    assert set(names) == set(Parameters.__annotations__) - {"method", "modeOfNetwork", "previewing"}
+    assert set(names) == set(Parameters.__annotations__) - {"method", "modeOfNetwork"}
 
 
 def test_every_control_explains_itself():
@@ -145,10 +144,13 @@ def test_a_non_linear_transform_is_told(panel, slicer):
 
 def test_missing_torch_is_told_and_can_be_installed(panel, slicer, monkeypatch):
     from FunFuseSlicer.Logic.panel import torch_setup as module
+    from FunFuseSlicer.Logic.panel.choices import ModelChoice
 
     missing = ["PyTorch is not installed."]
     monkeypatch.setattr(module, "torch_problem", lambda: missing[0] if missing else None)
     panel.session.refresh()
+    assert panel.ui.applyButton.enabled and not panel.ui.noticeLabel.text
+    panel.session.choices.model = ModelChoice.PAPER
     assert panel.ui.noticeLabel.text == "PyTorch is not installed."
     assert not panel.ui.installTorchButton.isHidden()
     monkeypatch.setattr(module, "install_torch", lambda: missing.clear() or True)
@@ -185,7 +187,7 @@ def test_a_failure_is_told_and_leaves_the_scene(panel, slicer, monkeypatch):
     def fail(*_, **__):
         raise ValueError("something broke")
 
-    monkeypatch.setattr(fusion, "fuse_slices", fail)
+    monkeypatch.setattr(fusion, "fuse_slices_steps", fail)
     panel.onApplyButton()
     assert "something broke" in panel.ui.statusLabel.text
     assert panel.ui.applyButton.text == "Apply"
@@ -268,17 +270,80 @@ def test_an_input_that_changes_is_fused_again_by_itself(panel, slicer):
     panel.onApplyButton()
     first = voxels(panel.session.nodes["fused"]).copy()
     panel.session.choices.autoUpdate = True
-    slicer.util.updateVolumeFromArray(panel.pet, voxels(panel.pet)[:, ::-1].copy())
-    assert panel.runs.auto_timer.active
+    slicer.util.updateVolumeFromArray(panel.mri, voxels(panel.mri) ** 2 / 100)
+    assert panel.runs.auto_timer.active and not panel.live.active
     panel.runs.auto_timer.stop()
     panel.runs.auto_run()
     assert np.abs(voxels(panel.session.nodes["fused"]) - first).max() > 0.05
 
 
-def test_another_lambda_runs_by_itself_only_where_asked(panel):
+def assert_same(found, nodes):
+    """The same voxels; colors, which sliders paint, within their two levels."""
+    for role, node in nodes.items():
+        np.testing.assert_allclose(
+            found[role].astype(float), voxels(node), rtol=0, atol=2 if role == "colored" else 0, err_msg=role
+        )
+
+
+def test_a_pet_that_changes_is_fused_again_in_place(panel, slicer):
     panel.onApplyButton()
+    before, nodes = slicer.mrmlScene.GetNumberOfNodes(), dict(panel.session.nodes)
+    slicer.util.updateVolumeFromArray(panel.pet, voxels(panel.pet)[:, ::-1].copy())
+    assert not panel.live.active, "only where asked"
+    panel.session.choices.autoUpdate = True
+    slicer.util.updateVolumeFromArray(panel.pet, voxels(panel.pet) ** 2)
+    assert panel.live.active and not panel.runs.auto_timer.active
+    panel.live.finish()
+    panel.display.finish_painting()
+    found = {role: voxels(node).copy() for role, node in nodes.items()}
+    assert slicer.mrmlScene.GetNumberOfNodes() == before and panel.session.nodes == nodes
+    panel.session.choices.autoUpdate = False
+    panel.onApplyButton()
+    assert_same(found, nodes)
+
+
+def test_a_live_lambda_is_what_apply_gives(panel):
+    panel.onApplyButton()
+    for lam in (0.3, 0.1):  # the second while the first is under way
+        panel.session.choices.lam = lam
+    panel.live.finish()
+    panel.display.finish_painting()
+    found = {role: voxels(node).copy() for role, node in panel.session.nodes.items()}
+    panel.session.refresh()
+    assert "λ = 0.1" in panel.ui.resultLabel.text
+    panel.onApplyButton()
+    assert_same(found, panel.session.nodes)
+
+
+def test_the_papers_network_waits_for_apply(panel):
+    from FunFuseSlicer.Logic.panel.choices import ModelChoice
+
+    panel.onApplyButton()
+    panel.session.choices.model = ModelChoice.PAPER
+    assert not panel.live.active and "Press Apply for paper, λ = 0.8" in panel.ui.resultLabel.text
+    panel.onApplyButton()
+    assert "Press Apply" not in panel.ui.resultLabel.text
+
+
+def test_an_error_while_results_follow_is_told(panel, slicer):
+    """The results stay as they are."""
+    panel.onApplyButton()
+    fused = voxels(panel.session.nodes["fused"]).copy()
+    panel.session.choices.autoUpdate = True
+    slicer.util.updateVolumeFromArray(panel.pet, 0 * voxels(panel.pet))
+    while panel.live.active:
+        panel.live.step()
+    assert "zero" in panel.ui.statusLabel.text
+    np.testing.assert_array_equal(voxels(panel.session.nodes["fused"]), fused)
+
+
+def test_another_lambda_of_the_papers_network_runs_by_itself_only_where_asked(panel):
+    from FunFuseSlicer.Logic.panel.choices import ModelChoice
+
+    panel.onApplyButton()
+    panel.session.choices.model = ModelChoice.PAPER
     panel.session.choices.lam = 0.3
-    assert not panel.runs.auto_timer.active and panel.preview.waiting
+    assert not panel.runs.auto_timer.active and not panel.live.active
     panel.session.choices.autoUpdate = True
     panel.session.choices.lam = 0.2
     assert panel.runs.auto_timer.active
@@ -394,35 +459,6 @@ def test_zoom_is_kept_on_the_second_run(panel, slicer):
     assert node.GetFieldOfView()[0] == 33.0
 
 
-def test_previews_are_not_saved_with_the_scene(panel, slicer, tmp_path):
-    from FunFuseSlicer.Logic.scene import views
-
-    panel.onApplyButton()
-    panel.session.choices.lam = 0.3
-    while panel.preview.waiting:
-        panel.preview.step()
-    assert panel.preview.active
-    path = tmp_path / "scene.mrb"
-    assert slicer.util.saveScene(str(path))
-    with zipfile.ZipFile(path) as bundle:
-        assert not [name for name in bundle.namelist() if "preview" in name]
-    slicer.mrmlScene.Clear(0)
-    slicer.util.loadScene(str(path))
-    shown = {views.layers_of(logic).foreground for logic in views.slice_logics()}
-    assert shown == {panel.session.nodes["colored"].GetID()}
-
-
-def test_scrolling_moves_the_preview(panel, slicer):
-    panel.onApplyButton()
-    panel.session.choices.lam = 0.3
-    while panel.preview.waiting:
-        panel.preview.step()
-    logic = panel.preview.volumes.views()[0]
-    node = logic.GetSliceNode()
-    node.SetSliceOffset(node.GetSliceOffset() + 5.0)
-    assert panel.preview.waiting == [logic]
-
-
 @pytest.mark.parametrize("index", [1, 2, 3])
 def test_checking_the_alignment_leaves_the_views_as_they_were(panel, slicer, index):
     from FunFuseSlicer.Logic.scene import views
@@ -527,22 +563,20 @@ def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
     assert slicer.mrmlScene.GetNumberOfNodes() == count
 
 
-def test_other_methods_have_no_preview(panel):
+def test_other_methods_do_not_follow(panel):
     panel.onApplyButton()
     panel.session.choices.lam = 0.3
-    while panel.preview.waiting:
-        panel.preview.step()
-    assert panel.preview.active
+    assert panel.live.active
     choose(panel, "Maximum")
-    assert not panel.preview.active and not panel.preview.waiting
+    assert not panel.live.active
     choose(panel, "FunFuse (this network)")
-    assert panel.preview.waiting, "of the λ that is chosen"
+    assert panel.live.active, "to the λ that is chosen"
     choose(panel, "Maximum")
     panel.onApplyButton()
-    # The λ of the network next time, which means nothing now; nor is there a picture of it to change.
+    # The λ of the network next time, which means nothing now.
     panel.session.choices.lam = 0.5
     choose(panel, "FunFuse (this network)")
-    assert not panel.preview.active and not panel.preview.waiting
+    assert not panel.live.active
 
 
 def test_another_method_runs_by_itself_where_asked(panel):

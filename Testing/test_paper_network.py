@@ -7,7 +7,7 @@ import torch
 
 from funfuse_cli.training.paper_network import BATCH_NORMS, RULES, Architecture, PaperNetwork, ResearchNetwork
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.fusion.network import LAYERS, TwoLaneNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import LAYERS, TwoLaneNetwork
 
 ARCHITECTURES = [
     Architecture(rule, norm, bias, bias) for rule, norm, bias in product(RULES, BATCH_NORMS, (False, True))

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from FunFuseSlicer.Logic.errors import FunFuseError
-from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.fusion.fuser import runner_of
+from FunFuseSlicer.Logic.fusion.models import TWO_LANE, load_model, model_names
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.scene import inputs
 from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, from_axial, to_axial
 from FunFuseSlicer.Logic.volumes.preprocessing import NORMALIZATIONS, clean
@@ -44,7 +46,7 @@ def logic():
 
 @pytest.fixture(scope="module")
 def network():
-    return load_model().at_lambda(0.8)
+    return runner_of(load_model("paper"), 0.8)
 
 
 # --- Odd volumes --------------------------------------------------------------------------------------
@@ -259,10 +261,10 @@ def test_the_unit_does_not_matter(network, seed, mri_factor, pet_factor):
     np.testing.assert_allclose(fuse(network, (mri, pet)).fused, fuse(network, scaled).fused, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in model_names() if not name.startswith("steered")])
+@pytest.mark.parametrize("name", [name for name in model_names() if load_model(name).kind == TWO_LANE])
 def test_the_shipped_networks_are_homogeneous_and_keep_black(name):
     model = load_model(name)
-    network = model.at_lambda(0.8 if model.trained_lambda is None else model.trained_lambda)
+    network = network_at(model, 0.8 if model.trained_lambda is None else model.trained_lambda)
     mri, pet = torch.rand(2, 1, 1, 20, 24, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for once, scaled in zip(network(mri, pet), network(0.25 * mri, 0.25 * pet)):

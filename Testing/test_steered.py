@@ -1,16 +1,27 @@
-"""The network that steers a Laplacian pyramid: the pyramid, the parts, λ, files, and the engine."""
+"""The network that steers a Laplacian pyramid: pyramid, parts, λ, files, engine, NumPy beside PyTorch."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from FunFuseSlicer.Logic.errors import ModelError
+from FunFuseSlicer.Logic.fusion import steered
 from FunFuseSlicer.Logic.fusion.engine import fuse_slices
-from FunFuseSlicer.Logic.fusion.models import load_model, model_names, save_model
-from FunFuseSlicer.Logic.fusion.steered import ALIGNMENT, SteeredNetwork, collapse, initialize, pyramid
-from Testing.conftest import head_phantom
+from FunFuseSlicer.Logic.fusion.fuser import runner_of
+from FunFuseSlicer.Logic.fusion.models import STEERED, load_model, model_names
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at, network_of, save_model
+from FunFuseSlicer.Logic.fusion.pytorch.runner import TorchRunner
+from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork, collapse, initialize, pyramid
+from FunFuseSlicer.Logic.fusion.steered import ALIGNMENT, SteeredRunner
+from Testing.conftest import ROOT, head_phantom
+
+STEERED_MODELS = [name for name in model_names() if load_model(name).kind == STEERED]
 
 
 def random_network(seed=0, conditioned=False) -> SteeredNetwork:
@@ -51,8 +62,6 @@ def test_the_pyramid_put_together_is_the_image(seed, rows, columns):
 
 def test_the_bands_are_those_of_the_binomial_filter():
     """Against SciPy's convolution; away from the borders, which are repeated here."""
-    from scipy import ndimage
-
     image = np.random.default_rng(0).random((32, 40))
     taps = np.array([1, 4, 6, 4, 1]) / 16
     low = ndimage.convolve1d(ndimage.convolve1d(image, taps, 0), taps, 1)[::2, ::2]
@@ -115,23 +124,113 @@ def test_weights_are_kept_with_the_kind_of_their_network(tmp_path):
     model = load_model("some", tmp_path)
     mri, pet = slices(4)
     with torch.no_grad():
-        assert torch.equal(model.network.fuse(mri, pet, 0.5), network.fuse(mri, pet, 0.5))
+        assert torch.equal(network_of(model).fuse(mri, pet, 0.5), network.fuse(mri, pet, 0.5))
     card = tmp_path / "some.json"
     card.write_text(card.read_text(encoding="utf-8").replace("steered", "other"), encoding="utf-8")
     with pytest.raises(ModelError, match="fusion network"):
         load_model("some", tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in model_names() if name.startswith("steered")])
+@pytest.mark.parametrize("name", STEERED_MODELS)
 def test_the_engine_runs_the_shipped_ones_over_a_volume(name):
     mri, pet = (volume.array / volume.array.max() for volume in head_phantom((5, 37, 30)))
-    done = fuse_slices(load_model(name).at_lambda(0.8), mri, pet, torch.device("cpu"), gradients=True)
+    done = fuse_slices(runner_of(load_model(name), 0.8), mri, pet)
     assert done.completeness <= 1e-5 and done.slices == 3, "two are empty"
     np.testing.assert_allclose(done.mri_part + done.pet_part, done.fused, atol=1e-6)
-    assert not done.fused[(mri == 0) & (pet == 0)].any()
-    assert np.isfinite(done.pet_gradient).all() and done.pet_gradient.any()
+    assert not done.fused[(mri == 0) & (pet == 0)].any() and done.pet_gradient is None
     there = pet > 0.05
     assert np.corrcoef(done.pet_part[there], pet[there])[0, 1] > 0.9, "the PET part follows the PET"
+    gradients = fuse_slices(runner_of(load_model(name), 0.8, "cpu", gradients=True), mri, pet).pet_gradient
+    assert np.isfinite(gradients).all() and gradients.any()
+
+
+@pytest.mark.parametrize("name", STEERED_MODELS)
+@pytest.mark.parametrize("lam", [0.0, 0.35, 1.0])
+def test_numpy_gives_what_pytorch_gives(name, lam):
+    """Over a volume with empty slices, and a head that does not fill it."""
+    rng, model = np.random.default_rng(7), load_model(name)
+    mri, pet = np.zeros((2, 6, 75, 131), np.float32)
+    mri[1:5, 9:58, 30:111] = ndimage.gaussian_filter(rng.random((4, 49, 81)), (0, 1, 1)) ** 2 * 2
+    pet[1:5, 14:63, 25:90] = ndimage.gaussian_filter(rng.random((4, 49, 65)), (0, 2, 2))
+    arrays, tensors = (
+        fuse_slices(runner, mri, pet)
+        for runner in (runner_of(model, lam), TorchRunner(network_at(model, lam), "cpu"))
+    )
+    for image in ("fused", "mri_part", "pet_part"):
+        np.testing.assert_allclose(getattr(arrays, image), getattr(tensors, image), rtol=0, atol=1e-5)
+    assert arrays.slices == tensors.slices == 4 and arrays.fused.max() > 0.3
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), sizes, sizes, st.booleans())
+def test_numpy_runs_any_weights_on_any_size(seed, rows, columns, conditioned):
+    network, (mri, pet) = random_network(seed, conditioned), slices(seed, rows, columns)
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    with torch.no_grad():
+        expected = network(mri, pet, 0.6 if conditioned else None)
+    for parts in (True, False):
+        results = SteeredRunner(state, 0.6).fuse(mri[:, 0].numpy(), pet[:, 0].numpy(), parts)
+        assert len(results) == (3 if parts else 1)
+        for result, wanted in zip(results, expected):
+            np.testing.assert_allclose(result, wanted[:, 0].numpy(), rtol=0, atol=1e-5)
+
+
+def test_products_stay_small_enough_for_one_thread(monkeypatch):
+    """Wide slices are convolved in pieces, with the same result."""
+    state = {name: value.numpy() for name, value in random_network(1).state_dict().items()}
+    mri, pet = (image[:, 0].numpy() for image in slices(1, 24, 600))
+    whole = SteeredRunner(state).fuse(mri, pet)
+    largest, matmul = [], np.matmul
+
+    def watched(a, b, out):
+        largest.append(a.size * b.shape[-1])
+        return matmul(a, b, out=out)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    np.testing.assert_allclose(SteeredRunner(state).fuse(mri, pet), whole, atol=1e-6)
+    assert 2**16 < max(largest) <= steered.LARGEST_PRODUCT
+    monkeypatch.setattr(steered, "LARGEST_PRODUCT", 2**14)
+    np.testing.assert_allclose(SteeredRunner(state).fuse(mri, pet), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", STEERED_MODELS)
+def test_leaving_out_black_changes_less_than_a_gray_level(name):
+    mri, pet = np.zeros((2, 2, 170, 190), np.float32)
+    texture = ndimage.gaussian_filter(np.random.default_rng(5).random((79, 97)), 1.5)
+    mri[0, 41:120, 53:150], pet[1, 60:110, 47:121] = texture, 0.7
+    runner = runner_of(load_model(name), 0.8)
+    whole = runner.fuse(mri, pet)
+    cropped = fuse_slices(runner, mri, pet)
+    for image, wanted in zip((cropped.fused, cropped.mri_part, cropped.pet_part), whole):
+        np.testing.assert_allclose(image, wanted, rtol=0, atol=1 / 255)
+
+
+def test_without_pytorch(tmp_path):
+    """Fuses and colors where there is none, and says what needs it."""
+    program = """
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from FunFuseSlicer.Logic.color.colorize import jet_table
+from FunFuseSlicer.Logic.errors import DeviceError
+from FunFuseSlicer.Logic.fusion.fuser import load_fuser
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_volume, fuse_volumes
+from FunFuseSlicer.Logic.volumes.geometry import Volume
+mri, pet = (Volume(np.random.default_rng(n).random((3, 40, 32), np.float32)) for n in (0, 1))
+options = FusionOptions()
+fusion = fuse_volumes(mri, pet, load_fuser(options).runner, options)
+assert fusion.pet_part.any() and color_volume(fusion, options, jet_table()).any()
+for needs in ({"model": "paper"}, {"device": "gpu"}, {"mode": "gradient"}):
+    try:
+        load_fuser(FusionOptions(**needs))
+    except DeviceError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert len(said) == 3 and all("PyTorch" in line and 'model "faithful"' in line for line in said)
+    assert 'the model "paper" needs it' in said[0]
 
 
 def test_the_model_card_names_the_size():

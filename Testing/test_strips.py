@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from funfuse_cli.training.pairs import read_pairs, to_unit
 from FunFuseSlicer.Logic.fusion.models import load_model
-from FunFuseSlicer.Logic.fusion.strips import MARGIN, ROWS, StripNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
+from FunFuseSlicer.Logic.fusion.pytorch.strips import MARGIN, ROWS, StripNetwork
 from Testing.test_network import random_network
 
 
@@ -34,17 +35,17 @@ def test_equals_the_plain_pass_for_any_size(seed, rows, columns):
     # In double precision: rounding may decide a near tie of rule 1, which moves a feature between the parts.
     network = random_network(seed).double()
     mri, pet = np.random.default_rng(seed).random((2, rows, columns), dtype=np.float32)
-    strips, expected = StripNetwork(network, torch.float64), plain(network, mri, pet)
+    strips, expected = StripNetwork(network), plain(network, mri, pet)
     scale = max(1.0, float(np.abs(expected[0]).max()))
     for array, wanted in zip(strips(mri, pet), expected):
         np.testing.assert_allclose(array, wanted, rtol=1e-6, atol=1e-6 * scale)
     np.testing.assert_allclose(strips(mri, pet, parts=False)[0], expected[0], rtol=1e-6, atol=1e-6 * scale)
 
 
-@pytest.mark.parametrize("name", ["faithful", "detail"])
+@pytest.mark.parametrize("name", ["paper", "paper-detail"])
 def test_real_slices_in_single_precision(shared_data, name):
     # Laid out alike, both convolve alike: a different rounding could decide a near tie of rule 1 otherwise.
-    network = load_model(name).at_lambda(0.8).to(memory_format=torch.channels_last)
+    network = network_at(load_model(name), 0.8).to(memory_format=torch.channels_last)
     strips = StripNetwork(network)
     for pair in read_pairs([shared_data / "test_pairs"]):
         mri, pet = to_unit(pair.mri), to_unit(pair.pet)

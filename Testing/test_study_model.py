@@ -19,7 +19,7 @@ from funfuse_cli.training.loss import fusion_loss
 from funfuse_cli.training.options import preset
 from funfuse_cli.training.pairs import Pair
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names, save_model
-from FunFuseSlicer.Logic.fusion.network import FusionParts, TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import FusionParts, TwoLaneNetwork, initialize
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import head_phantom
 

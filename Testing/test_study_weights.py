@@ -13,6 +13,7 @@ from funfuse_cli.studies.evaluation_measure import LUMA, colored_luminances
 from funfuse_cli.training.pairs import Pair, to_unit
 from FunFuseSlicer.Logic.color.colorize import chroma_table, colorize, jet_table
 from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
 from Testing.conftest import head_phantom
 
@@ -44,7 +45,7 @@ def test_without_color_the_fused_image_is_measured():
     import torch
 
     pair = gray_pair()
-    network = load_model(DEFAULT_MODEL).at_lambda(0.8)
+    network = network_at(load_model(DEFAULT_MODEL), 0.8)
     units = [to_unit(image) for image in (pair.mri, pair.pet)]
     with torch.no_grad():
         fused = network.fuse(*(torch.from_numpy(image)[None, None] for image in units))[0, 0].numpy()

@@ -14,7 +14,7 @@ from funfuse_cli.training.pair import Pair
 from funfuse_cli.training.synthetic import synthetic_batch, synthetic_pair
 from funfuse_cli.training.trainer import train
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
 from Testing.conftest import head_phantom
 
 

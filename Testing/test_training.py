@@ -37,7 +37,7 @@ from funfuse_cli.training.trainer import Callbacks, Diverged, TrainingOptions, l
 from funfuse_cli.training.variants import load_network
 from FunFuseSlicer.Logic.errors import InputError, ModelError
 from FunFuseSlicer.Logic.fusion.models import load_model, save_model
-from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork
 from FunFuseSlicer.Logic.metrics import q_ssim, q_viff
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
 from Testing.conftest import head_phantom

@@ -180,21 +180,41 @@ class SelfTests:
         self.assertGreater((colored.max(axis=-1).astype(int) - colored.min(axis=-1)).max(), 100)
         np.testing.assert_array_equal(self._voxels(nodes["fused"]), fused)
 
-    def test_lambda_is_previewed(self):
-        """Another lambda shows in the views, the results stay, and going back ends the preview."""
+    def test_lambda_acts_without_a_run(self):
+        """Another lambda fuses the volume again in place, and going back gives the image of before."""
         nodes = self._fuse()
-        before, layers = self._node_ids(), self._layers()
-        fused = self._voxels(nodes["fused"]).copy()
+        before, layers, voxels = self._node_ids(), self._layers(), self._voxels(nodes["fused"])
+        fused = voxels.copy()
         applied = self.choices.lam
-        self.choices.lam = 0.1
-        while self.panel.preview.waiting:
-            self.panel.preview.step()
-        self.assertTrue(self.panel.preview.active)
-        self.assertNotEqual(self._layers(), layers)
-        np.testing.assert_array_equal(self._voxels(nodes["fused"]), fused)
-        self.choices.lam = applied
-        self.assertFalse(self.panel.preview.active)
+        for lam in (0.1, applied):
+            self.choices.lam = lam
+            self.assertTrue(self.panel.live.active)
+            self.panel.live.finish()
+            self.panel.display.finish_painting()
+            parts = self._voxels(nodes["mri_part"]) + self._voxels(nodes["pet_part"])
+            np.testing.assert_allclose(parts, voxels, atol=1e-5)
+            change = np.abs(voxels - fused).max()
+            self.assertGreater(change, 0.001) if lam == 0.1 else self.assertEqual(change, 0.0)
+            self.assertEqual(nodes["fused"].GetAttribute("FunFuse.Lambda"), str(lam))
         self.assertEqual(self._layers(), layers)
+        self.assertEqual(self._node_ids(), before)
+
+    def test_a_pet_that_changes_is_followed(self):
+        """With "Update automatically", new voxels of the PET go into the same nodes."""
+        import slicer
+
+        nodes = self._fuse()
+        before, first = self._node_ids(), self._voxels(nodes["pet_part"]).copy()
+        self.choices.autoUpdate = True
+        voxels = self._voxels(self.pet).copy()
+        voxels[:, :, : voxels.shape[2] // 2] *= 0.25
+        slicer.util.updateVolumeFromArray(self.pet, voxels)
+        self.assertTrue(self.panel.live.active)
+        self.panel.live.finish()
+        after = self._voxels(nodes["pet_part"])
+        left, right = np.split(np.abs(after - first), [first.shape[2] // 2], axis=2)
+        self.assertGreater(left.max(), 0.05)
+        self.assertGreater(left.mean(), 2 * right.mean())
         self.assertEqual(self._node_ids(), before)
 
     def test_another_method_and_back(self):

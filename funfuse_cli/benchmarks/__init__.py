@@ -10,14 +10,17 @@ from typing import Dict, List, Optional, Tuple
 BENCHMARKS = {
     "slices": (
         "funfuse_cli.benchmarks.slices",
-        "One slice: the authors' way, ours, and the convolutions alone",
+        "One slice: the authors' way, the paper's network, and the default one",
     ),
     "volume": ("funfuse_cli.benchmarks.volume", "Whole volumes, from arrays in memory to colors"),
     "sliders": ("funfuse_cli.benchmarks.sliders", "Ω, balance and color map of a volume"),
+    "stream": ("funfuse_cli.benchmarks.stream", "A PET that changes, through the scene to the slice views"),
     "start-up": ("funfuse_cli.benchmarks.start_up", "From nothing to the module, and to the first slice"),
 }
 
 LARGEST_OF_QUICK = (180, 256, 256)
+# The model that the default one is compared with, and λ.
+PAPER, LAMBDA = "paper", 0.8
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,10 @@ class Settings:
     :param repeats: of what takes less than seconds; ``long_repeats`` of what takes longer, and what takes
         minutes is done once.
     :param side: rows and columns of a slice; ``slices`` of them are fused in one call.
-    :param matrix: rows and columns of the matrices of the product.
     :param volumes: the synthetic heads, smallest first; ``whole`` is the one in place of a real pair.
-    :param sliders: the volume whose colors change.
+    :param sliders: the volume whose colors change, one of the heads.
+    :param moving: the PET of the stream of volumes; ``fixed`` its MRI.
+    :param device: "cpu", or a GPU to measure beside it.
     :param data: folder with ``volumes/patient_fdg``, a real pair; None for the synthetic head instead.
     """
 
@@ -37,15 +41,18 @@ class Settings:
     long_repeats: int = 3
     side: int = 256
     slices: int = 16
-    matrix: int = 2048
     volumes: Tuple[Tuple[int, int, int], ...] = (
         (90, 128, 128),
+        (189, 233, 197),
         LARGEST_OF_QUICK,
         (270, 384, 384),
         (400, 512, 512),
     )
     whole: Tuple[int, int, int] = LARGEST_OF_QUICK
     sliders: Tuple[int, int, int] = (189, 233, 197)
+    moving: Tuple[int, int, int] = (63, 128, 128)
+    fixed: Tuple[int, int, int] = (94, 256, 256)
+    device: str = "cpu"
     data: Optional[Path] = None
 
     def repeats_of(self, shape: Tuple[int, int, int]) -> int:

@@ -69,18 +69,14 @@ def parser() -> argparse.ArgumentParser:
         "--lambda", dest="lam", type=float, help="structure against intensity, 0-1 (default 0.8)"
     )
     network.add_argument(
-        "--model", metavar="NAME", help="faithful (default), detail, steered or steered-detail"
+        "--model",
+        metavar="NAME",
+        help="faithful (default) or detail; paper or paper-detail, the paper's network, which needs PyTorch",
     )
     network.add_argument(
         "--balance", type=float, help="anatomy (0) against function (1); 0.5 is the fused image (default)"
     )
     network.add_argument("--device", choices=("auto", "cpu", "gpu", "cuda", "mps"), help="default auto")
-    network.add_argument(
-        "--precision",
-        choices=("float32", "bfloat16"),
-        help="bfloat16 is faster on some processors; it is used only there, and where it does not show "
-        "(default float32)",
-    )
     return result
 
 

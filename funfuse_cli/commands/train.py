@@ -132,10 +132,10 @@ def parser() -> argparse.ArgumentParser:
     recipe = result.add_argument_group("recipe (the preset says what is not given)")
     recipe.add_argument(
         "--preset",
-        default="default",
-        choices=("default", "detail", "steered", "steered-detail", "paper"),
-        help="that of the model faithful, that of detail (with --start-from faithful.pt), likewise of the "
-        "models steered and steered-detail, or the paper's",
+        default="faithful",
+        choices=("faithful", "detail", "paper", "paper-detail", "as-printed"),
+        help="that of the model of this name (default faithful); detail starts from faithful.npz, and "
+        "paper-detail from paper.npz (--start-from); as-printed is what the paper describes",
     )
     recipe.add_argument(
         "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'
@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument("--rate", type=float, help="(peak) learning rate of Adam; Muon's is ten times that")
     recipe.add_argument("--optimizer", choices=("muon", "adam"))
     recipe.add_argument("--seed", type=int)
-    recipe.add_argument("--start-from", metavar="PT", help="weights of an earlier run to start from")
+    recipe.add_argument("--start-from", metavar="NPZ", help="weights of an earlier run to start from")
     objective = result.add_argument_group("objective")
     objective.add_argument(
         "--objective", choices=("faithful", "detail"), help="the paper's loss, or more detail"
@@ -181,7 +181,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _recipe(options):
     """The preset with what the user gave in place of it."""
-    from FunFuseSlicer.Logic.fusion.device import choose_device
+    from FunFuseSlicer.Logic.fusion.pytorch.device import choose_device
 
     from ..training.options import preset, with_length
 

@@ -11,9 +11,10 @@ from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
 import pandas as pd
-import torch
 
 from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
+from FunFuseSlicer.Logic.fusion.engine import Runner
+from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import load_model
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes, value_and_function
 from FunFuseSlicer.Logic.methods import METHODS
@@ -68,11 +69,11 @@ def candidates(models: Tuple[str, ...], lam: float, omega: float, shape) -> List
     Each has fused an image of that shape. It prepares what later ones use, such as filters of the image's
     size: that is no time of an image.
     """
-    networks = {f"FunFuse {name}": load_model(name).at_lambda(lam) for name in models}
-    result = [(name, MODEL, _one_pass(network)) for name, network in networks.items()]
+    runners = {f"FunFuse {name}": runner_of(load_model(name), lam, "cpu") for name in models}
+    result = [(name, MODEL, runner.fuse_pair) for name, runner in runners.items()]
     result += [(method.label, METHOD, method) for method in METHODS.values() if method.problem() is None]
-    for name, network in networks.items():
-        colored = functools.partial(colored_luminances, network=network, omegas=[omega], table=jet_table())
+    for name, runner in runners.items():
+        colored = functools.partial(colored_luminances, runner=runner, omegas=[omega], table=jet_table())
         result.append((f"{name}, colored", COLORED, lambda mri, pet, colored=colored: colored(mri, pet)[0]))
     ramp = np.linspace(0, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
     for _, _, fuse in result:
@@ -81,7 +82,12 @@ def candidates(models: Tuple[str, ...], lam: float, omega: float, shape) -> List
 
 
 def colored_luminances(
-    mri: np.ndarray, pet: np.ndarray, network, omegas: Sequence[float], table: np.ndarray, mode="contribution"
+    mri: np.ndarray,
+    pet: np.ndarray,
+    runner: Runner,
+    omegas: Sequence[float],
+    table: np.ndarray,
+    mode: str = "contribution",
 ) -> List[np.ndarray]:
     """The luminance of the colored image for each Ω, (rows, columns) uint8.
 
@@ -89,12 +95,12 @@ def colored_luminances(
     brightness and c the color of the map at full brightness, Y(Ω) = V ((1 - Ω) + Ω Y(c)), so that Ω = 0 gives
     V, the fused image (in the mode "gradient": the gradient that gives V).
 
-    :param network: for one λ.
+    :param runner: with gradients for the mode that needs them.
     :param table: (n, 3) color table in [0, 1].
     :param mode: one of :data:`color.colorize.MODES`.
     """
-    options = FusionOptions(mode=mode, normalization="none", device="cpu")
-    fusion = fuse_volumes(Volume(mri[None], name="MRI"), Volume(pet[None], name="PET"), network, options)
+    options = FusionOptions(mode=mode, normalization="none")
+    fusion = fuse_volumes(Volume(mri[None], name="MRI"), Volume(pet[None], name="PET"), runner, options)
     value, functional = value_and_function(fusion, mode, options.balance)
     colors = (colorize(value[0], functional[0], table, omega) for omega in omegas)
     return [np.uint8(np.floor(rgb.astype(np.float64) @ LUMA + 0.5)) for rgb in colors]
@@ -126,14 +132,3 @@ def differences(images: pd.DataFrame) -> pd.DataFrame:
     groups = both.groupby(["set", "method", "metric"], sort=False)
     table = groups.agg(mean=("gap", "mean"), higher=("above", "sum"), images=("gap", "size"))
     return table.assign(sd=groups.gap.std(ddof=0)).reset_index()
-
-
-def _one_pass(network) -> Fuse:
-    """The fused image alone."""
-    network = network.to(memory_format=torch.channels_last).eval()
-
-    def fuse(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return network.fuse(*(torch.from_numpy(image)[None, None] for image in (mri, pet)))[0, 0].numpy()
-
-    return fuse

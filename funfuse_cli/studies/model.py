@@ -66,7 +66,7 @@ def _measure(options, data: Path) -> None:
         some[group] = [groups[group][int(index)] for index in evenly]
     models = [load_model(name, options.models) for name in model_names(options.models)]
     if not models:
-        raise InputError(f"{options.models} holds no models: give a folder with .pt and .json files.")
+        raise InputError(f"{options.models} holds no models: give a folder with .npz and .json files.")
     study = model_measure.Study(training, groups, some, models, options)
     given = {"pictures": options.picture, "runs": options.runs}
     for part in options.only:

@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 
 from FunFuseSlicer.Logic.fusion.models import Model
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.methods import REFERENCES
 
 from ..training.loss import fusion_loss, mean_square, ssim
@@ -136,7 +137,8 @@ def range_of(network, mri: np.ndarray, pet: np.ndarray) -> Dict[str, float]:
 
 def network_of(model, lam: float = LAMBDA):
     """The network for one λ of a shipped model, or of a network that serves several."""
-    return model.at_lambda(lam).to(memory_format=torch.channels_last).eval()
+    network = network_at(model, lam) if isinstance(model, Model) else model.at_lambda(lam)
+    return network.to(memory_format=torch.channels_last).eval()
 
 
 def fuse_with(model, lam: float = LAMBDA):

@@ -5,13 +5,16 @@ from dataclasses import replace
 import pandas as pd
 import torch
 
+from FunFuseSlicer.Logic.fusion.models import TWO_LANE
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
+
 from ..training.options import TrainingOptions, preset, with_length
 from ..training.paper_network import Architecture
 from ..training.trainer import Diverged, train
 from ..training.variants import load_network, save_network
 from .model_measure import AVERAGE, LAMBDA, LAMBDAS, METHODS, TERMS, Study, Tables, fuse_with, measured
 
-DEFAULT, PAPER = preset("default"), preset("paper")
+DEFAULT, PAPER = preset("paper"), preset("as-printed")
 # Networks whose parts do not add up pay no price for negative ones.
 CHANGES = {
     "default": {},
@@ -46,14 +49,16 @@ def ablation(study: Study) -> Tables:
 
 
 def tuned(study: Study) -> Tables:
-    """The default model fine-tuned for every λ by itself: its loss, and the one model's ``gap`` above."""
-    model, rows = study.models[0], []
+    """The paper's network fine-tuned for every λ by itself: its loss, and the one model's ``gap`` above."""
+    model, rows = next(model for model in study.models if model.kind == TWO_LANE), []
     for lam in LAMBDAS:
         start = study.options.out.resolve() / f"start-{model.sha256[:12]}-{lam:g}"
-        save_network(model.at_lambda(lam), "start", start, lam)
+        save_network(network_at(model, lam), "start", start, lam)
         # Nothing but the loss: what is asked is how low it could be.
         recipe = replace(DEFAULT, steps=study.options.steps // 2, rate=5e-4, lam=lam, parts_weight=0.0)
-        alone = _trained(study, f"tuned for λ = {lam:g}", replace(recipe, start_from=str(start / "start.pt")))
+        alone = _trained(
+            study, f"tuned for λ = {lam:g}", replace(recipe, start_from=str(start / "start.npz"))
+        )
         for group, pairs in study.groups.items() if alone is not None else ():
             one, all_ = (measured("", fuse_with(it, lam), pairs, lam).loss.mean() for it in (alone, model))
             rows.append([lam, group, model.name, recipe.steps, recipe.rate, one, all_ / one - 1])
@@ -73,7 +78,7 @@ def runs(study: Study) -> Tables:
     """A row per finished run of train and group: how it was made, and its mean loss at λ = 0.8."""
     rows = []
     for folder in study.options.runs:
-        weights = next(path for path in folder.glob("*.pt") if path.name != "checkpoint.pt")
+        weights = next(path for path in folder.glob("*.npz"))
         made = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)["options"]
         last, fuse = pd.read_csv(folder / "log.csv").iloc[-1], fuse_with(load_network(weights.stem, folder))
         made = [folder.name, made["objective"], made["seed"], made["start-from"] is not None]

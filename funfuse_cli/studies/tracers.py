@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.metrics import rank_correlation
 from FunFuseSlicer.Logic.volumes.geometry import resample
 from FunFuseSlicer.Logic.volumes.preprocessing import ROBUST_PERCENTILE, to_unit
@@ -44,7 +45,7 @@ def main(arguments: List[str]) -> int:
     if options.every < 1:
         raise InputError("--every must be 1 or more.")
     folder, mri = check_writable(options.docs / "data"), read_volume(fetch(T1))
-    networks = {name: load_model(name).at_lambda(LAMBDA) for name in model_names()}
+    networks = {name: network_at(load_model(name), LAMBDA) for name in model_names()}
     head = mri.array > 0
     slices = np.flatnonzero(head.any(axis=(1, 2)))[:: options.every]
     mri_unit = _unit(mri.array, head)[slices]

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from FunFuseSlicer.Logic.color.colorize import MODES, jet_table
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
 from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
 from FunFuseSlicer.Logic.metrics.images import to_8_bits
@@ -64,7 +65,8 @@ def measure(pair: Pair, model: str, lam: float, omegas: Sequence[float], mode: s
     :raises ModelError: the model serves another λ only.
     """
     mri, pet = to_unit(pair.mri), to_unit(pair.pet)
-    images = colored_luminances(mri, pet, load_model(model).at_lambda(lam), omegas, jet_table(), mode)
+    runner = runner_of(load_model(model), lam, "cpu", mode == "gradient")
+    images = colored_luminances(mri, pet, runner, omegas, jet_table(), mode)
     sources = to_8_bits(mri), to_8_bits(pet)
     rows = []
     for omega, image in zip(omegas, images):

@@ -5,9 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Dict, Optional
 
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.fusion.models import KINDS
-from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork
-from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
+from FunFuseSlicer.Logic.fusion.models import STEERED, TWO_LANE
 
 from .descent import OPTIMIZERS, SCHEDULES
 from .loss import WINDOW
@@ -15,7 +13,7 @@ from .objective import SMALLEST, make_objective
 from .paper_network import Architecture
 
 INITIALIZATIONS = ("he", "paper")
-NETWORKS = tuple(KINDS)
+NETWORKS = (TWO_LANE, STEERED)
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class TrainingOptions:
     :param objective: see :mod:`objective`; likewise the two weights after it.
     :param parts_weight: price of negative parts, see :func:`objective.negative_parts`; networks whose
         parts do not add up pay none.
-    :param start_from: a weights file of an earlier run, instead of an initialization.
+    :param start_from: a weights file (.npz) of an earlier run, instead of an initialization.
     :param network: "two-lane", of the paper's layers, or "steered", see :mod:`fusion.steered`.
     :param synthetic: share of pairs whose PET is made up, see :mod:`synthetic`.
     :param order_weight: price of a PET part that does not keep the order of uptake; likewise
@@ -62,7 +60,7 @@ class TrainingOptions:
     information_weight: float = 0.4
     parts_weight: float = 5.0
     start_from: Optional[str] = None
-    network: str = TwoLaneNetwork.kind
+    network: str = TWO_LANE
     synthetic: float = 0.0
     order_weight: float = 0.0
     excess_weight: float = 0.0
@@ -124,22 +122,21 @@ class TrainingOptions:
 def preset(name: str) -> TrainingOptions:
     """The recipe of that name.
 
-    "default" makes the model faithful; "detail" makes the model of that name when it starts from faithful;
-    "steered" and "steered-detail" likewise;
-    "paper" is section 3.1 with λ = 0.8.
+    "faithful" makes the model of that name, and "detail" does when it starts from faithful; so do "paper" and
+    "paper-detail", with the paper's network. "as-printed" is section 3.1 of the paper with λ = 0.8.
 
     :raises InputError: there is none.
     """
-    if name == "default":
-        return TrainingOptions()
-    if name == "detail":
-        return TrainingOptions(steps=1500, rate=1e-3, objective="detail")
-    if name == "steered":
-        return replace(STEERED, steps=6000, excess_weight=2.0)
-    if name == "steered-detail":
-        more = {"information_weight": 0.5, "parts_weight": 10.0, "excess_weight": 8.0}
-        return replace(STEERED, steps=3000, rate=1e-3, objective="detail", **more)
     if name == "paper":
+        return TrainingOptions()
+    if name == "paper-detail":
+        return TrainingOptions(steps=1500, rate=1e-3, objective="detail")
+    if name == "faithful":
+        return replace(STEERED_NETWORK, steps=6000, excess_weight=2.0)
+    if name == "detail":
+        more = {"information_weight": 0.5, "parts_weight": 10.0, "excess_weight": 8.0}
+        return replace(STEERED_NETWORK, steps=3000, rate=1e-3, objective="detail", **more)
+    if name == "as-printed":
         return TrainingOptions(
             epochs=200,
             crop=0,
@@ -155,8 +152,8 @@ def preset(name: str) -> TrainingOptions:
     raise InputError(f'There is no preset "{name}": choose one of {", ".join(PRESETS)}.')
 
 
-PRESETS = ("default", "detail", "steered", "steered-detail", "paper")
-STEERED = TrainingOptions(network=SteeredNetwork.kind, synthetic=0.4, order_weight=0.3)
+PRESETS = ("faithful", "detail", "paper", "paper-detail", "as-printed")
+STEERED_NETWORK = TrainingOptions(network=STEERED, synthetic=0.4, order_weight=0.3)
 
 
 def with_length(options: TrainingOptions, steps=None, epochs=None, minutes=None) -> TrainingOptions:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.fusion.network import (
+from FunFuseSlicer.Logic.fusion.pytorch.sensitivity import input_gradients
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import (
     CONDITIONED_LAYERS,
     LAYERS,
     NEGATIVE_SLOPE,
@@ -22,7 +23,6 @@ from FunFuseSlicer.Logic.fusion.network import (
     FusionParts,
     LambdaScales,
 )
-from FunFuseSlicer.Logic.fusion.sensitivity import input_gradients
 
 RULES = ("max-average", "sum", "guarded-ratio")
 BATCH_NORMS = ("none", "running", "batch")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from FunFuseSlicer.Logic.errors import FunFuseError, InputError
-from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
 
 from . import checkpoint
 from .augment import patient_weights, random_batch, whole_batch

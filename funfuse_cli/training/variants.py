@@ -1,15 +1,15 @@
 """Builds the network that a recipe asks for, and keeps the weights of those that are not shipped."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import List, Optional, Union
 
 from FunFuseSlicer.Logic.errors import InputError, ModelError
-from FunFuseSlicer.Logic.fusion import models, steered
-from FunFuseSlicer.Logic.fusion.models import read_network, save_model
-from FunFuseSlicer.Logic.fusion.network import TwoLaneNetwork, initialize
-from FunFuseSlicer.Logic.fusion.steered import SteeredNetwork
+from FunFuseSlicer.Logic.fusion.models import TWO_LANE, read_weights
+from FunFuseSlicer.Logic.fusion.pytorch import steered
+from FunFuseSlicer.Logic.fusion.pytorch.networks import KINDS, save_model, use_weights
+from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
+from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
 
 from .options import TrainingOptions
 from .paper_network import Architecture, ResearchNetwork, initialize_as_paper
@@ -48,37 +48,34 @@ def _start_from(network: Network, weights: Path) -> None:
     :raises InputError: they cannot be read, or belong to another network.
     """
     try:
-        network.load_state_dict(load_network(weights.stem, weights.parent).state_dict())
-    except (ModelError, RuntimeError) as error:
+        use_weights(network, read_weights(weights.stem, weights.parent, "train again")[0])
+    except ModelError as error:
         raise InputError(
-            f"{weights} holds no weights to start from: give the .pt file of a run with the same network."
+            f"{weights} holds no weights to start from: give the .npz file of a run with the same network."
         ) from error
+    network.train()
 
 
 def save_network(network: Network, name: str, folder: Path, trained_lambda: Optional[float]) -> str:
-    """:func:`models.save_model`, with the architecture in ``<name>.json`` where it is not the shipped one.
+    """Write weights, with the architecture where it is not the shipped one.
 
     :return: the sha256 of the weights file.
     """
-    sha256 = save_model(network, name, folder, trained_lambda)
-    if isinstance(network, ResearchNetwork):
-        card = Path(folder) / f"{name}.json"
-        facts = json.loads(card.read_text(encoding="utf-8"))
-        facts["architecture"] = asdict(network.architecture)
-        card.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return sha256
+    facts = {"architecture": asdict(network.architecture)} if isinstance(network, ResearchNetwork) else {}
+    return save_model(network, name, folder, trained_lambda, **facts)
 
 
 def load_network(name: str, folder: Path) -> Network:
-    """Inverse of :func:`save_network`, for either kind of network.
+    """Inverse of :func:`save_network`, for any kind of network.
 
     :raises ModelError: files missing or damaged, or weights of another network.
     """
-
-    def build(facts: dict) -> Network:
-        if "architecture" in facts:
-            conditioned = facts["trained_lambda"] is None
-            return ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
-        return models.build_network(facts)
-
-    return read_network(name, Path(folder), build, "train again")[0]
+    state, facts = read_weights(name, Path(folder), "train again")
+    conditioned = facts["trained_lambda"] is None
+    network: Network
+    if "architecture" in facts:
+        network = ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
+    else:
+        network = KINDS[facts.get("network", TWO_LANE)](conditioned)
+    use_weights(network, state)
+    return network

@@ -3,26 +3,33 @@
 The network tells the parts of MRI and PET in the fused image; other methods give the fused image alone.
 """
 
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import DeviceError, InputError
+from ..methods import METHODS, Method
+from .engine import Runner
+from .models import DEFAULT_MODEL, STEERED, Model, load_model
+from .steered import SteeredRunner
 
 # The network's name among the methods, for options, and what people read.
 NETWORK = "funfuse"
 NETWORK_LABEL = "FunFuse (this network)"
 
+# Devices on which NumPy runs the steered network: a GPU saves less than loading PyTorch takes.
+IN_NUMPY = ("auto", "cpu")
+
 
 class Fuser(NamedTuple):
-    """What :func:`fusion.fuse_volumes` fuses with, and where it comes from.
+    """What :func:`pipeline.fuse_volumes` fuses with, and where it comes from.
 
-    :param network: a network for one λ, or a :class:`methods.Method`.
+    :param runner: fuses slices.
     :param citation: where the method was published; empty for the network and for what needs no source.
     :param model_sha256: of the network's weights; None for other methods.
     """
 
-    network: object
+    runner: Runner
     citation: str = ""
     model_sha256: Optional[str] = None
 
@@ -32,45 +39,53 @@ class Fuser(NamedTuple):
         return {name: value for name, value in facts.items() if value}
 
 
-class MethodNetwork:
-    """A method in the place of a network, for the engine: the fused image alone, always on the CPU.
+class MethodRunner(Runner):
+    """A method in the place of a network: the fused image alone, always on the CPU.
 
-    :param method: see :class:`methods.Method`.
+    :param method: see :class:`methods.Method`; computes in float64.
     """
 
-    parts_add_up = False
-
-    def __init__(self, method):
+    def __init__(self, method: Method):
         self._method = method
 
-    def to(self, **_where) -> "MethodNetwork":
-        """Stays where it is."""
-        return self
+    def fuse(self, mri: np.ndarray, pet: np.ndarray, parts: bool = False) -> List[np.ndarray]:
+        """See :meth:`engine.Runner.fuse`; there are no parts."""
+        return [np.stack([self._method(*images) for images in zip(mri, pet)]).astype(np.float32)]
 
-    def eval(self) -> "MethodNetwork":
-        """Never learns."""
-        return self
 
-    def fuse(self, mri, pet):
-        """(N, 1, rows, columns) in [0, 1], tensors on the CPU -> the same, float32; computed in float64."""
-        import torch
+def runner_of(model: Model, lam: float, device: str = "auto", gradients: bool = False) -> Runner:
+    """What fuses slices with a model.
 
-        pairs = zip(mri[:, 0].numpy(), pet[:, 0].numpy())
-        fused = np.stack([self._method(*images) for images in pairs])
-        return torch.from_numpy(fused.astype(np.float32))[:, None]
+    :param device: see :data:`models.DEVICES`; the steered network needs PyTorch for a GPU only.
+    :param gradients: also the paper's equation (5), for which PyTorch is needed.
+    :raises InputError: there is no such device.
+    :raises ModelError: the model was trained for another λ only.
+    :raises DeviceError: it needs PyTorch, and that is missing or broken.
+    """
+    model.check_lambda(lam)
+    if model.kind == STEERED and device in IN_NUMPY and not gradients:
+        return SteeredRunner(model.state, lam)
+    try:
+        from .pytorch.networks import network_at
+        from .pytorch.runner import TorchRunner
+    except Exception as error:
+        what = "a GPU or the mode gradient" if model.kind == STEERED else f'the model "{model.name}"'
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
+        reason = "is not installed" if missing else f"cannot be loaded ({error})"
+        raise DeviceError(
+            f"PyTorch {reason}; {what} needs it. Install it again, in Slicer with the module PyTorch Utils, "
+            f'or choose the model "{DEFAULT_MODEL}", with device and mode as they are by default.'
+        ) from error
+    return TorchRunner(network_at(model, lam), device, gradients)
 
 
 def method_labels() -> Dict[str, str]:
     """What people read for each method's name, the network first."""
-    from ..methods import METHODS
-
     return {NETWORK: NETWORK_LABEL, **{name: method.label for name, method in METHODS.items()}}
 
 
 def method_problem(name: str) -> Optional[str]:
     """Why a method cannot be used here, as a sentence with the remedy; None when it can."""
-    from ..methods import METHODS
-
     if name == NETWORK:
         return None
     if name not in METHODS:
@@ -81,19 +96,17 @@ def method_problem(name: str) -> Optional[str]:
 def load_fuser(options) -> Fuser:
     """What fuses by a user's choice.
 
-    :param options: see :class:`fusion.FusionOptions`.
-    :raises InputError: there is no such model, or the method lacks a package.
+    :param options: see :class:`pipeline.FusionOptions`.
+    :raises InputError: there is no such model or device, or the method lacks a package.
     :raises ModelError: the weights cannot be used, or were trained for another λ.
+    :raises DeviceError: PyTorch is needed, and missing or broken.
     """
     if options.uses_network:
-        from . import models
-
-        model = models.load_model(options.model)
-        return Fuser(model.at_lambda(options.lam), model_sha256=model.sha256)
-    from ..methods import METHODS
-
+        model = load_model(options.model)
+        runner = runner_of(model, options.lam, options.device, options.mode == "gradient")
+        return Fuser(runner, model_sha256=model.sha256)
     problem = method_problem(options.method)
     if problem is not None:
         raise InputError(problem)
     method = METHODS[options.method]
-    return Fuser(method, method.citation)
+    return Fuser(MethodRunner(method), method.citation)

@@ -1,49 +1,51 @@
-"""The shipped weights: found, checked against their checksum, and loaded without pickled code."""
+"""The shipped weights: found, checked against their checksum, and loaded without pickled code.
+
+``<name>.npz`` holds the arrays, as NumPy writes them, and ``<name>.json`` what they are.
+"""
 
 import hashlib
 import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-import torch
-from torch import nn
+import numpy as np
 
 from ..errors import InputError, ModelError
-from .network import TwoLaneNetwork
-from .steered import SteeredNetwork
+from .steered import SteeredRunner
 
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 DEFAULT_MODEL = "faithful"
 
-Network = Union[TwoLaneNetwork, SteeredNetwork]
-KINDS = {network.kind: network for network in (TwoLaneNetwork, SteeredNetwork)}
+# Kinds of networks, as the facts beside the weights name them; without a name it is the paper's.
+STEERED, TWO_LANE = "steered", "two-lane"
+
+# What may be asked for: "gpu" is whichever of CUDA and MPS there is, "auto" what is best for the model.
+DEVICES = ("auto", "cpu", "gpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its identity.
+    """Weights of a network, and what they are.
 
+    :param state: arrays by name.
     :param trained_lambda: the only λ it was trained for, or None when it serves all of [0, 1].
     """
 
-    network: Network
+    kind: str
+    state: Mapping[str, np.ndarray]
     name: str
     sha256: str
     trained_lambda: Optional[float]
 
-    def at_lambda(self, lam: float) -> Network:
-        """The network for one λ.
-
-        :raises ModelError: the model was trained for another λ only.
-        """
+    def check_lambda(self, lam: float) -> None:
+        """:raises ModelError: the model was trained for another λ only."""
         if self.trained_lambda is not None and abs(lam - self.trained_lambda) > 1e-6:
             raise ModelError(
                 f'Model "{self.name}" was trained for λ = {self.trained_lambda} only, not {lam}: '
                 "choose that λ."
             )
-        return self.network.at_lambda(lam)
 
 
 def model_names(folder: Optional[Path] = None) -> Tuple[str, ...]:
@@ -54,35 +56,34 @@ def model_names(folder: Optional[Path] = None) -> Tuple[str, ...]:
 
 
 def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Model:
-    """Load ``<name>.pt``, a plain state dict, after checking it against ``<name>.json``.
+    """Load a model after checking it against its checksum.
 
     :raises InputError: there is no such model, but others.
-    :raises ModelError: files missing or damaged, or not a state dict of the network.
+    :raises ModelError: files missing or damaged, or weights of none of the networks.
     """
     folder = MODELS_FOLDER if folder is None else Path(folder)
     if not (folder / f"{name}.json").exists() and model_names(folder):
         known = ", ".join(model_names(folder))
         raise InputError(f'There is no model "{name}": choose one of {known}.')
-    network, facts = read_network(name, folder, build_network, "reinstall the extension")
-    return Model(network, name, facts["sha256"], facts["trained_lambda"])
+    state, facts = read_weights(name, folder, "reinstall the extension")
+    kind, lam = facts.get("network", TWO_LANE), facts["trained_lambda"]
+    try:
+        if kind == STEERED:
+            SteeredRunner(state, 0.5 if lam is None else lam)
+        elif kind != TWO_LANE or "convolutions.output.weight" not in state:
+            raise KeyError(kind)
+    except (KeyError, ValueError) as error:
+        raise no_weights(folder / f"{name}.npz", "reinstall the extension") from error
+    return Model(kind, state, name, facts["sha256"], lam)
 
 
-def build_network(facts: dict) -> Network:
-    """The network that the facts beside the weights tell of, before it has its weights.
-
-    :raises KeyError: it is none that fuses.
-    """
-    return KINDS[facts.get("network", TwoLaneNetwork.kind)](facts["trained_lambda"] is None)
-
-
-def read_network(name: str, folder: Path, build: Callable[[dict], nn.Module], remedy: str):
-    """Read ``<name>.pt`` into the network that ``build`` makes from the facts in ``<name>.json``.
+def read_weights(name: str, folder: Path, remedy: str) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
+    """The arrays of ``<name>.npz`` by name, and the facts in ``<name>.json``.
 
     :param remedy: what the user can do about a file that cannot be used, as the end of a sentence.
-    :return: the network, ready to fuse, and the facts.
-    :raises ModelError: files missing or damaged, or weights of another network.
+    :raises ModelError: files missing or damaged, or no arrays.
     """
-    weights, card = folder / f"{name}.pt", folder / f"{name}.json"
+    weights, card = folder / f"{name}.npz", folder / f"{name}.json"
     try:
         content, facts = weights.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
         if not isinstance(facts, dict):
@@ -92,26 +93,28 @@ def read_network(name: str, folder: Path, build: Callable[[dict], nn.Module], re
     if hashlib.sha256(content).hexdigest() != facts.get("sha256"):
         raise ModelError(f"The weights file {weights} is damaged (wrong checksum): {remedy}.")
     try:
-        network = build(facts)
-        # The very bytes that were checked; weights_only refuses pickled code.
-        network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+        # The very bytes that were checked; pickled code is refused.
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays}, facts
     except Exception as error:
-        raise ModelError(f"{weights} does not hold weights of the fusion network: {remedy}.") from error
-    return network.eval(), facts
+        raise no_weights(weights, remedy) from error
 
 
-def save_model(network: Network, name: str, folder: Path, trained_lambda: Optional[float]) -> str:
-    """Write ``<name>.pt`` and ``<name>.json``; the inverse of :func:`load_model`.
+def write_weights(state: Mapping[str, np.ndarray], name: str, folder: Path, facts: Mapping[str, Any]) -> str:
+    """Write ``<name>.npz`` and ``<name>.json``; the inverse of :func:`read_weights`.
 
     :return: the sha256 of the weights file.
     """
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / f"{name}.pt"
-    torch.save(network.state_dict(), weights)
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    facts = {"sha256": sha256, "trained_lambda": trained_lambda}
-    if network.kind != TwoLaneNetwork.kind:
-        facts["network"] = network.kind
-    (folder / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    content = io.BytesIO()
+    np.savez(content, **state)  # type: ignore[arg-type]
+    sha256 = hashlib.sha256(content.getvalue()).hexdigest()
+    (folder / f"{name}.npz").write_bytes(content.getvalue())
+    card = json.dumps({"sha256": sha256, **facts}, indent=2) + "\n"
+    (folder / f"{name}.json").write_text(card, encoding="utf-8")
     return sha256
+
+
+def no_weights(file: Path, remedy: str) -> ModelError:
+    """The error about a file that holds something else."""
+    return ModelError(f"{file} does not hold weights of the fusion network: {remedy}.")

@@ -1,26 +1,24 @@
 """From an MRI and a PET on the same grid to the fused image, its parts and its colors."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Dict, Optional, Tuple
+from typing import Dict, Generator, Optional, Tuple
 
 import numpy as np
-import torch
 
 from ..color.colorize import MODES, NEED_PARTS
 from ..color.sources import ColorSource, contribution_source, gradient_source, uptake_source
 from ..errors import InputError
-from ..methods import Method
 from ..monitor import Monitor
 from ..volumes.geometry import Volume, axial_order, to_axial
 from ..volumes.preprocessing import NORMALIZATIONS, full_range, to_unit, unit_range
-from ..volumes.slabs import slabs
-from .device import DEVICES, choose_device
-from .engine import PRECISIONS, FusedSlices, fuse_slices
-from .fuser import NETWORK, MethodNetwork, method_labels
-from .models import DEFAULT_MODEL
+from ..volumes.slabs import Index, slabs
+from .engine import FusedSlices, Runner, fuse_slices_steps, processors, to_the_end
+from .fuser import NETWORK, method_labels
+from .models import DEFAULT_MODEL, DEVICES
 
 # Options that mean something for the network only.
-NETWORK_OPTIONS = ("lam", "balance", "device", "model", "precision")
+NETWORK_OPTIONS = ("lam", "balance", "device", "model")
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,11 @@ class FusionOptions:
         "gradient" (equation (5), with the value from the MRI's gradient); None for "contribution", or
         "uptake" for methods without parts.
     :param colormap: name of a color map.
-    :param device: "auto", "cpu", "cuda" or "mps".
+    :param device: see :data:`models.DEVICES`.
     :param normalization: see :func:`preprocessing.normalize`.
     :param model: name of the weights, see :func:`models.model_names`.
-    :param precision: "float32" or "bfloat16", see :func:`engine.fuse_slices_steps`.
-    :param method: "funfuse", the network, or a name of :data:`methods.METHODS`. For these λ, balance, device,
-        model and precision have no meaning: they give the fused image alone, on the CPU.
+    :param method: "funfuse", the network, or a name of :data:`methods.METHODS`. For these λ, balance, device
+        and model have no meaning: they give the fused image alone, on the CPU.
     :raises InputError: a value outside its range, naming the option; a mode that the method cannot give.
     """
 
@@ -51,7 +48,6 @@ class FusionOptions:
     device: str = "auto"
     normalization: str = "robust"
     model: str = DEFAULT_MODEL
-    precision: str = "float32"
     method: str = NETWORK
 
     def __post_init__(self):
@@ -65,7 +61,6 @@ class FusionOptions:
             ("mode", self.mode, MODES),
             ("device", self.device, DEVICES),
             ("normalization", self.normalization, NORMALIZATIONS),
-            ("precision", self.precision, tuple(PRECISIONS)),
         ):
             if choice not in allowed:
                 raise InputError(f'Unknown {what} "{choice}": choose one of {", ".join(allowed)}.')
@@ -143,6 +138,11 @@ class UnitSlices:
         """One slice, (rows, columns), float32."""
         return self._unit(lambda array: to_axial(array, self.order)[index])
 
+    def there(self, index: int) -> np.ndarray:
+        """Where one slice is not black, (rows, columns) of bool; faster than to make the slice."""
+        there = to_axial(self.array, self.order)[index] > self.low
+        return there if self.mask is None else there & (to_axial(self.mask, self.order)[index] > 0)
+
     def volume(self) -> np.ndarray:
         """All of it, (k, j, i), float32."""
         return self._unit(lambda array: array)
@@ -154,71 +154,96 @@ class UnitSlices:
         return to_unit(image, self.low, self.high)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A pair ready to be fused, as often as wanted.
+
+    :param mri: axial slices in [0, 1]; ``pet`` likewise.
+    :param mask: (k, j, i); voxels where it is 0 stay black; or None.
+    :param order: see :func:`volume.axial_order`.
+    """
+
+    mri: UnitSlices
+    pet: UnitSlices
+    mask: Optional[np.ndarray]
+    order: tuple
+
+
+def prepare(
+    mri: Volume,
+    pet: Volume,
+    normalization: str = "robust",
+    ranges: Tuple[np.dtype, np.dtype] = (np.dtype("float32"), np.dtype("float32")),
+    mask: Optional[np.ndarray] = None,
+) -> Prepared:
+    """Find the intensities that become 0 and 1, and the axial slices.
+
+    Parameters as of :func:`fuse_volumes`.
+    """
+    order = axial_order(mri.ijk_to_ras)
+
+    def slices(volume: Volume, dtype: np.dtype) -> UnitSlices:
+        return unit_slices(volume, dtype, mask, order, normalization)
+
+    with ThreadPoolExecutor(2) as pool:
+        return Prepared(*pool.map(slices, (mri, pet), ranges), mask, order)
+
+
 def fuse_volumes(
     mri: Volume,
     pet: Volume,
-    network,
+    runner: Runner,
     options: Optional[FusionOptions] = None,
     ranges: Tuple[np.dtype, np.dtype] = (np.dtype("float32"), np.dtype("float32")),
     mask: Optional[np.ndarray] = None,
     monitor: Optional[Monitor] = None,
 ) -> Fusion:
-    """Normalize both volumes, run the network or a method over the axial slices, and put the results back.
+    """Normalize both volumes, fuse their axial slices, and put the results back.
 
     :param mri: cleaned, see :func:`preprocessing.clean`; ``pet`` likewise, on the same grid.
-    :param network: for one λ, see ``at_lambda``; or a :class:`methods.Method`, which runs on the CPU and
-        gives the fused image alone.
+    :param runner: see :func:`fuser.load_fuser`. Of the options only the normalization counts here.
     :param ranges: the original dtypes of MRI and PET; only the normalization "none" needs them.
     :param mask: (k, j, i); voxels where it is 0 become background in both inputs.
     :raises Cancelled: through the monitor, between slices.
     """
     options = options or FusionOptions()
-    order = axial_order(mri.ijk_to_ras)
-    mri_slices, pet_slices = (
-        _unit_slices(volume, dtype, mask, order, options) for volume, dtype in zip((mri, pet), ranges)
-    )
-    if isinstance(network, Method):
-        network, device, precision = MethodNetwork(network), torch.device("cpu"), "float32"
-        parts = gradients = False
-    else:
-        device, precision = choose_device(options.device), options.precision
-        parts, gradients = True, options.mode == "gradient"
-    kinds = 1 + 2 * parts + 2 * gradients
-    outputs = [np.zeros(mri.array.shape, np.float32) for _ in range(kinds)]
-    slices = fuse_slices(
-        network,
-        mri_slices,
-        pet_slices,
-        device,
-        gradients,
-        monitor,
-        precision=precision,
-        parts=parts,
-        outputs=[to_axial(output, order) for output in outputs],
-    )
-    if mask is not None:
+    pair = prepare(mri, pet, options.normalization, ranges, mask)
+    return to_the_end(fuse_prepared(pair, runner), monitor)
+
+
+def fuse_prepared(pair: Prepared, runner: Runner) -> Generator[float, None, Fusion]:
+    """Fuse a pair while an event loop runs between the steps.
+
+    :return: yields the fraction done, in [0, 1]; returns the :class:`Fusion`.
+    """
+    parts, gradients = runner.parts, runner.gradients
+    shape = pair.mri.array.shape
+    outputs = [np.zeros(shape, np.float32) for _ in range(1 + 2 * parts + 2 * gradients)]
+    axial = [to_axial(output, pair.order) for output in outputs]
+    slices = yield from fuse_slices_steps(runner, pair.mri, pair.pet, parts=parts, outputs=axial)
+    if pair.mask is not None:
         for output in outputs:
             # The kernels reach a few pixels over the mask's edge; what the user masked stays black.
-            output[mask == 0] = 0
+            output[pair.mask == 0] = 0
     return Fusion(
         outputs[0],
         outputs[1] if parts else None,
         outputs[2] if parts else None,
-        pet_slices,
-        (mri_slices.high - mri_slices.low, pet_slices.high - pet_slices.low),
-        (outputs[3], outputs[4]) if gradients else None,
+        pair.pet,
+        (pair.mri.high - pair.mri.low, pair.pet.high - pair.pet.low),
+        (outputs[-2], outputs[-1]) if gradients else None,
         slices,
     )
 
 
-def _unit_slices(volume: Volume, dtype: np.dtype, mask, order, options: FusionOptions) -> UnitSlices:
+def unit_slices(volume: Volume, dtype: np.dtype, mask, order, normalization: str) -> UnitSlices:
     """:raises InputError: nothing of the volume is left inside the mask."""
     inside = volume.array if mask is None else volume.array[mask > 0]
     if not inside.any():
         raise InputError(f'"{volume.name}" is zero all over the mask: choose another mask, or none.')
     if inside.size < volume.array.size:
         inside = np.append(inside, np.float32(0))  # the masked voxels
-    low, high = unit_range(inside, options.normalization, full_range(dtype))
+    low, high = unit_range(inside, normalization, full_range(dtype))
     return UnitSlices(volume.array, mask, low, high, order)
 
 
@@ -256,6 +281,11 @@ def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> n
     assert options.mode is not None  # chosen when the options were made
     source = color_source(fusion, options.mode)
     result = np.empty((*fusion.fused.shape, 3), np.uint8)
-    for where in slabs(fusion.fused.shape):
+
+    def paint(where: Index) -> None:
         result[where] = source.colors(table, options.omega, options.balance, where)
+
+    with ThreadPoolExecutor(processors()) as pool:
+        # A list: an error in any of them is raised.
+        list(pool.map(paint, slabs(result.shape[:3])))
     return result

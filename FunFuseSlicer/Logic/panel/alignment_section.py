@@ -1,7 +1,5 @@
 """The views that tell whether the PET lies on the MRI."""
 
-from typing import Callable
-
 import slicer
 from slicer.i18n import tr as _
 
@@ -12,17 +10,14 @@ from .section import Section
 
 
 class AlignmentSection(Section):
-    """At most one such view at a time, of the pair that the panel works on.
-
-    :param make_room: called before one is shown: ends what the views show for a while only.
-    """
+    """At most one such view at a time, of the pair that the panel works on."""
 
     # Milliseconds between the images of the flicker.
     FLICKER = 600
 
-    def __init__(self, ui, session, make_room: Callable[[], None]):
+    def __init__(self, ui, session):
         super().__init__(ui, session)
-        self._make_room, self._view, self._shows_pet = make_room, None, False
+        self._view, self._shows_pet = None, False
         self._flicker_timer = self.timer(self.flicker, self.FLICKER)
         ui.alignmentComboBox.addItems([choice.label() for choice in AlignmentView])
         ui.alignmentComboBox.connect("currentIndexChanged(int)", self.onAlignmentChanged)
@@ -48,7 +43,6 @@ class AlignmentSection(Section):
         """Show or end one of them."""
         view = list(AlignmentView)[max(index, 0)]
         self._flicker_timer.stop()
-        self._make_room()
         with slicer.util.tryWithErrorDisplay(_("The alignment cannot be shown.")):
             self._show(view)
 

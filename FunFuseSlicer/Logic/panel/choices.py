@@ -26,8 +26,12 @@ class ModelChoice(_Choice):
 
     FAITHFUL = "faithful"
     DETAIL = "detail"
-    STEERED = "steered"
-    STEERED_DETAIL = "steered-detail"
+    PAPER = "paper"
+    PAPER_DETAIL = "paper-detail"
+
+
+# Those that fuse a volume in about a second, without PyTorch.
+LIVE_MODELS = (ModelChoice.FAITHFUL, ModelChoice.DETAIL)
 
 
 class Device(_Choice):
@@ -76,8 +80,8 @@ def _labels() -> dict:
         Registration.ALIGNED: _("Already registered"),
         ModelChoice.FAITHFUL: _("Faithful: gray levels close to both images"),
         ModelChoice.DETAIL: _("Detail: more contrast at edges"),
-        ModelChoice.STEERED: _("Steered: fast, for every tracer"),
-        ModelChoice.STEERED_DETAIL: _("Steered detail: fast, more contrast"),
+        ModelChoice.PAPER: _("Paper's network, faithful (PyTorch)"),
+        ModelChoice.PAPER_DETAIL: _("Paper's network, detail (PyTorch)"),
         Device.AUTOMATIC: _("Automatic"),
         Device.CPU: _("CPU"),
         Device.GPU: _("GPU"),

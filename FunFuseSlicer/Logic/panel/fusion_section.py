@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from ..color.colorize import NEED_PARTS
 from ..fusion.fuser import NETWORK
 from ..scene.attributes import attribute
-from .choices import Device, Mode
+from .choices import Mode
 from .enabling import enable
 from .method_selector import MethodSelector
 from .section import Section
@@ -78,6 +78,5 @@ class FusionSection(Section):
 def _used_device(node) -> str:
     device = attribute(node, "UsedDevice")
     if device == "cpu":
-        automatic = attribute(node, "Device") == Device.AUTOMATIC.value
-        return _("CPU (there is no GPU that PyTorch can use)") if automatic else _("CPU")
+        return _("CPU")
     return _("GPU ({name})").format(name=device)

@@ -44,8 +44,11 @@ class InputSection(Section):
         chosen = self.session.choices
         if self.session.run.busy_elsewhere:
             return _("Another FunFuse panel is at work: wait until it is done.")
-        reason = problem(chosen.mri, chosen.pet, chosen.mask) or torch_setup.torch_problem()
+        reason = problem(chosen.mri, chosen.pet, chosen.mask) or self._torch_problem()
         return reason or method_problem(chosen.method)
+
+    def _torch_problem(self) -> Optional[str]:
+        return torch_setup.torch_problem() if torch_setup.needs_torch(self.session.choices) else None
 
     def update(self) -> None:
         """The notice and its buttons."""
@@ -55,7 +58,7 @@ class InputSection(Section):
         ui.noticeFrame.setVisible(bool(idle and (reason or swapped)))
         ui.noticeLabel.text = " ".join(text for text in (reason, swapped) if text)
         ui.swapButton.setVisible(bool(swapped))
-        ui.installTorchButton.setVisible(torch_setup.torch_problem() is not None)
+        ui.installTorchButton.setVisible(self._torch_problem() is not None)
 
     def onSwapButton(self, _checked=False):
         """Exchange MRI and PET."""

@@ -38,7 +38,5 @@ class Parameters:
     colormap: Annotated[str, Choice(COLORMAPS)] = "Jet"
     legend: bool = True
 
-    # Not chosen but noted: the mode that the network had before another method was chosen; and that the
-    # views showed a preview, which is not saved with the scene.
+    # Not chosen but noted: the mode that the network had before another method was chosen.
     modeOfNetwork: Mode = Mode.CONTRIBUTION
-    previewing: bool = False

@@ -23,13 +23,14 @@ METRICS_SHOWN = ("Q_IE", "Q_G", "Q_FMI", "Q_SSIM", "Q_VIFF", "b_P")
 class ResultSection(Section):
     """Evaluate, copy, export, adjust.
 
-    :param work, preview, display: sections.
+    :param work, live: sections.
+    :param settle: called before results are read: brings them up to date with the choices.
     :param parent: the widget over which a dialog opens.
     """
 
-    def __init__(self, ui, session, work, preview, display, parent):
+    def __init__(self, ui, session, work, live, settle, parent):
         super().__init__(ui, session)
-        self._work, self._preview, self._display, self._parent = work, preview, display, parent
+        self._work, self._live, self._settle, self._parent = work, live, settle, parent
         ui.evaluateButton.connect("clicked(bool)", self.onEvaluateButton)
         ui.copyButton.connect("clicked(bool)", self.onCopyButton)
         ui.exportButton.connect("clicked(bool)", self.onExportButton)
@@ -59,11 +60,7 @@ class ResultSection(Section):
             text += " " + _(
                 "Mean over the slices: {metrics}. (An unfused MRI scores high on some of them, too.)"
             ).format(metrics=metrics)
-        if self._preview.active:
-            text += " " + _("The views preview λ = {lam}: press Apply for the whole volume.").format(
-                lam=f"{chosen.lam:g}"
-            )
-        return text
+        return " ".join(filter(None, [text, self._live.said()]))
 
     def onEvaluateButton(self, _checked=False):
         """Fill the table and the chart of the metrics."""
@@ -73,7 +70,7 @@ class ResultSection(Section):
     def _evaluate(self, monitor) -> str:
         from ..scene import evaluation
 
-        self._display.finish_painting()
+        self._settle()
         mri, nodes = self.session.choices.mri, self.session.nodes
         rows = evaluation.evaluate_nodes(mri, nodes, monitor=monitor)
         for node in (mri, *nodes.values()):
@@ -113,7 +110,7 @@ class ResultSection(Section):
         folder = qt.QFileDialog.getExistingDirectory(self._parent, _("Folder for the results"))
         if folder:
             with slicer.util.tryWithErrorDisplay(_("The results were not written."), waitCursor=True):
-                self._display.finish_painting()
+                self._settle()
                 files = export_outputs(self.session.nodes, folder, self.tables())
                 said = _("{count} files written to {folder}.")
                 self.session.say(said.format(count=len(files), folder=folder))

@@ -19,7 +19,7 @@ from .work_section import reason_of
 class RunSection(Section):
     """The button Apply, which is Cancel while something runs, the rigid result, and automatic runs.
 
-    :param work, inputs, registration, fusion: sections.
+    :param work, inputs, registration, fusion, live: sections.
     :param settle: called before a run: ends what is temporary.
     :param show_result: called with the :class:`scene.run.Run` after it.
     """
@@ -27,10 +27,11 @@ class RunSection(Section):
     # Milliseconds until an automatic run starts.
     AUTO = 400
 
-    def __init__(self, ui, session, work, inputs, registration, fusion, settle, show_result):
+    def __init__(self, ui, session, work, inputs, registration, fusion, live, settle, show_result):
         super().__init__(ui, session)
         self._work, self._inputs, self._registration, self._fusion = work, inputs, registration, fusion
-        self._settle, self._show_result, self._auto_wanted = settle, show_result, False
+        self._live, self._settle, self._show_result = live, settle, show_result
+        self._auto_wanted = False
         self.auto_timer = self.timer(self.auto_run, self.AUTO)
         ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         ui.rigidButton.connect("clicked(bool)", self.onRigidButton)
@@ -89,13 +90,18 @@ class RunSection(Section):
         for node in {chosen.mri, chosen.pet} - {None}:
             self.addObserver(node, event, self._on_input_modified)
 
-    def _on_input_modified(self, _caller=None, _event=None):
-        if self.session.choices.autoUpdate and self.session.nodes:
+    def _on_input_modified(self, caller=None, _event=None):
+        chosen = self.session.choices
+        if not chosen.autoUpdate or not self.session.nodes:
+            return
+        # The transform stays for another PET, not for another MRI.
+        same_place = caller is chosen.pet and not chosen.registerAgain
+        if not same_place or not self._live.follow(another_pet=True):
             self.auto_timer.start()
 
     def follow_fuser(self) -> None:
         """Another method, model or λ was chosen."""
-        if self.session.ready and self.session.choices.autoUpdate:
+        if self.session.ready and not self._live.follow() and self.session.choices.autoUpdate:
             self.auto_timer.start()
 
     def auto_run(self) -> None:

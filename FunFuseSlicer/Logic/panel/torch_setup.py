@@ -4,7 +4,8 @@ import importlib
 import importlib.util
 from typing import Optional
 
-from ..errors import DeviceError
+from ..fusion.fuser import NETWORK
+from .choices import LIVE_MODELS, Device, Mode
 
 INSTALL_BY_HAND = (
     'Install the extension "PyTorch" with the Extensions Manager, restart Slicer, and press '
@@ -12,30 +13,23 @@ INSTALL_BY_HAND = (
 )
 
 
+def needs_torch(chosen) -> bool:
+    """Whether what the panel's choices ask for runs in PyTorch only."""
+    return chosen.method == NETWORK and (
+        chosen.model not in LIVE_MODELS or chosen.device is Device.GPU or chosen.mode is Mode.GRADIENT
+    )
+
+
 def torch_problem() -> Optional[str]:
-    """Why the network cannot run, as a sentence; None when PyTorch is there. It is not loaded yet."""
+    """Why PyTorch cannot be used, as a sentence; None when it is there. It is not loaded yet."""
     try:
         there = importlib.util.find_spec("torch") is not None
     except ValueError:
         # Somebody has put something else, or half of it, in its place: loading it will tell.
         there = True
-    return None if there else "PyTorch is not installed: the fusion network needs it."
-
-
-def load_torch() -> None:
-    """Load PyTorch, so that a missing or broken one is found before anything runs.
-
-    :raises DeviceError: with the reason and the remedy.
-    """
-    try:
-        importlib.import_module("torch")
-    except Exception as error:
-        if torch_problem() is not None:
-            raise DeviceError(f"{torch_problem()} {INSTALL_BY_HAND}") from error
-        raise DeviceError(
-            f"PyTorch is installed but cannot be loaded ({error}). Uninstall it in the module PyTorch Utils, "
-            "restart Slicer, and install it again."
-        ) from error
+    if there:
+        return None
+    return "PyTorch is not installed: the paper's network, a GPU and the mode Sensitivity need it."
 
 
 def can_install() -> bool:

@@ -13,7 +13,7 @@ from .alignment_section import AlignmentSection
 from .display_section import DisplaySection
 from .fusion_section import FusionSection
 from .input_section import InputSection
-from .preview_section import PreviewSection
+from .live_section import LiveSection
 from .registration_section import RegistrationSection
 from .result_section import ResultSection
 from .run_section import RunSection
@@ -56,14 +56,14 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.inputs = InputSection(ui, session)
         self.registration = RegistrationSection(ui, session)
         self.fusion = FusionSection(ui, session)
-        self.preview = PreviewSection(ui, session)
-        self.alignment = AlignmentSection(ui, session, self.preview.end)
+        self.live = LiveSection(ui, session, self.fusion.options, self._paintLive)
+        self.alignment = AlignmentSection(ui, session)
         self.display = DisplaySection(ui, session, self._followResults)
         self.work = WorkSection(ui, session, self._catchUp)
         chosen = [self.inputs, self.registration, self.fusion]
-        self.runs = RunSection(ui, session, self.work, *chosen, self._settle, self._showResult)
-        self.results = ResultSection(ui, session, self.work, self.preview, self.display, self.parent)
-        shown = [self.preview, self.alignment, self.display]
+        self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
+        self.results = ResultSection(ui, session, self.work, self.live, self._catchUpLive, self.parent)
+        shown = [self.live, self.alignment, self.display]
         self.sections = [*chosen, *shown, self.work, self.runs, self.results]
 
     def cleanup(self):
@@ -83,7 +83,6 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def exit(self):
         """The user went to another module: what is temporary ends, what runs goes on."""
         self.alignment.end()
-        self.preview.end()
 
     def onReload(self):
         """Developer mode: load the library anew, too, not only this file."""
@@ -105,7 +104,6 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onSceneEndImport(self, _caller=None, _event=None):
         self._useParameterNode()
-        self.preview.end_saved()
 
     def _onNodesChanged(self, _caller=None, _event=None):
         if self.session.choices is not None and not slicer.mrmlScene.IsBatchProcessing():
@@ -125,6 +123,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _settle(self):
         """End what is temporary, and bring the colors up to date."""
         self.exit()
+        self.live.end()
         self.display.finish_painting()
 
     # The parameter node, which holds all choices
@@ -171,11 +170,10 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _follow(self, changed: Set[str]):
         """Another look, or another method, model or λ, for the same pair."""
-        if "look" in changed and self.display.paint_shown():
-            self.preview.follow_look()
+        if "look" in changed:
+            self.display.paint_shown()
         if "fuser" in changed:
             self.runs.follow_fuser()
-            self.preview.follow_fuser()
 
     # The results, and the runs that make them
 
@@ -204,6 +202,16 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.session.choices.registerAgain = False
         self._usePair()
         self.display.show_result(result)
+
+    def _paintLive(self):
+        """The live fusion is done: new voxels, old colors."""
+        if not self.display.paint_shown():
+            self.display.settle_timer.start()
+
+    def _catchUpLive(self):
+        """Results as they are chosen, for whoever reads them."""
+        self.live.finish()
+        self.display.finish_painting()
 
     def _catchUp(self, before: Seen):
         """Do what was put off while something ran."""

@@ -4,8 +4,8 @@
 - `inputs`: volume nodes as arrays, and back.
 - `outputs`: the nodes of a fused pair. `attributes`: what they say of themselves. `rollback`: the scene as it
   was, after an error.
-- `views`, `alignment`, `legend`, `color_maps`: what is shown; `live_colors`, `lambda_preview`: while a slider
-  is moved.
+- `views`, `alignment`, `legend`, `color_maps`: what is shown; `live_colors`, `live_fusion`: while a slider
+  is moved, or the PET changes.
 - `evaluation`: tables and a plot of the metrics. `export`: files. `sample_data`: a pair to try it with.
 - `brains_engine`: Slicer's own registration.
 """

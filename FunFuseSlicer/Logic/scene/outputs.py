@@ -9,6 +9,8 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from ..fusion.fuser import NETWORK
+from ..volumes.geometry import Volume, resample
+from ..volumes.preprocessing import robust_scale
 from .attributes import (
     MRI_REFERENCE,
     PET_REFERENCE,
@@ -190,6 +192,21 @@ def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -
     write_attributes(node, {**provenance, "Role": role})
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, pet_node.GetID())
+
+
+def on_grid(pet: Volume, mri: Volume, matrix: Optional[np.ndarray]) -> Volume:
+    """The PET on the MRI's grid; voxels are copied, not interpolated, when they coincide.
+
+    :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
+    """
+    if matrix is None and pet.same_grid(mri):
+        return pet
+    return resample(pet, mri, matrix)
+
+
+def display_levels(pet: np.ndarray) -> Tuple[float, float]:
+    """Black and white level of the registered PET."""
+    return 0.0, robust_scale(pet)
 
 
 def display_as_gray(node, black: float, white: float) -> None:

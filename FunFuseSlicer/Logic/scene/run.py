@@ -1,6 +1,6 @@
 """A whole run: from two nodes to results in the scene.
 
-Slicer is imported inside the functions, so that this module can be imported anywhere; torch, too.
+Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
 import logging
@@ -12,11 +12,14 @@ import numpy as np
 
 from ..color.sources import scale_of
 from ..errors import DeviceError, InputError
+from ..fusion.engine import is_out_of_memory
+from ..fusion.fuser import load_fuser
+from ..fusion.pipeline import FusionOptions, color_volume, fuse_volumes
 from ..monitor import Monitor
 from ..registration import RegistrationResult, register, reuse
 from ..version import VERSION
 from ..volumes import preprocessing
-from ..volumes.geometry import Volume, resample
+from ..volumes.geometry import resample
 from . import (
     brains_engine,  # noqa: F401 (joins the engines)
     views,
@@ -24,7 +27,7 @@ from . import (
 from .attributes import matrix_text
 from .color_maps import color_table
 from .inputs import volume_from_node
-from .outputs import OutputNodes, push_outputs
+from .outputs import OutputNodes, display_levels, on_grid, push_outputs
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,6 @@ def fuse_nodes(mri_node, pet_node, options, registration, mask_node, monitor, sh
     try:
         return _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix)
     except Exception as error:
-        from ..fusion.device import is_out_of_memory
-
         if not is_out_of_memory(error):
             raise
         raise DeviceError(
@@ -67,9 +68,6 @@ def fuse_nodes(mri_node, pet_node, options, registration, mask_node, monitor, sh
 
 def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix) -> Run:
     import slicer
-
-    from ..fusion.fuser import load_fuser
-    from ..fusion.pipeline import FusionOptions, color_volume, fuse_volumes
 
     start = time.perf_counter()
     options, monitor = options or FusionOptions(), monitor or Monitor()
@@ -92,7 +90,7 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         result = register(mri, pet, registration, monitor)
     matrix = None if result is None else result.matrix
     monitor.report("Resampling", 0.0)
-    pet_on_grid = _on_grid(pet, mri, matrix)
+    pet_on_grid = on_grid(pet, mri, matrix)
     monitor.report("Resampling", 1.0)
     remedy = "check the choice of volumes."
     preprocessing.check_overlap(
@@ -101,7 +99,7 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     mask = None
     if mask_node is not None:
         mask = resample(volume_from_node(mask_node), mri, nearest=True).array
-    fusion = fuse_volumes(mri, pet_on_grid, fuser.network, options, ranges, mask, monitor)
+    fusion = fuse_volumes(mri, pet_on_grid, fuser.runner, options, ranges, mask, monitor)
     monitor.report("Coloring", 0.0)
     colored = color_volume(fusion, options, table)
     monitor.report("Coloring", 1.0)
@@ -130,17 +128,10 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     return Run(nodes, result, fusion, fuser, options, [*notes, *fusion.slices.notes], seconds)
 
 
-def _on_grid(pet: Volume, mri: Volume, matrix: Optional[np.ndarray]) -> Volume:
-    """The PET on the MRI's grid; voxels are copied, not interpolated, when they coincide."""
-    if matrix is None and pet.same_grid(mri):
-        return pet
-    return resample(pet, mri, matrix)
-
-
 def _display(pet: np.ndarray) -> Dict[str, Tuple[float, float]]:
     """Black and white level of each scalar output."""
     return {
-        "pet_registered": (0.0, preprocessing.robust_scale(pet)),
+        "pet_registered": display_levels(pet),
         "fused": (0.0, 1.0),
         "mri_part": (0.0, 0.5),
         "pet_part": (0.0, 0.5),

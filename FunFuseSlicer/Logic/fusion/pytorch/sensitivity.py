@@ -2,7 +2,7 @@
 
 ∇F_I1[n, m] = Σ_ij ∂F[i, j] / ∂I1[n, m] sums the columns of the Jacobian: it says how much the whole
 fused image would change with one input pixel. It is a local gain and does not add up to the image;
-the parts of the two-lane network do (see :mod:`network`).
+the parts of the two-lane network do (see :mod:`two_lane`).
 """
 
 from typing import Tuple

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .limits import limit, limit_parts
-from .network import LAYERS, NEGATIVE_SLOPE, TwoLaneNetwork
+from .two_lane import LAYERS, NEGATIVE_SLOPE, TwoLaneNetwork
 
 # Few enough for the cache, and many enough that PyTorch takes its fast convolutions for images, too.
 ROWS = 96
@@ -47,15 +47,12 @@ MARGIN = max(AHEAD.values())
 class StripNetwork:
     """A network for one λ, for one thread at a time: its buffers are its own.
 
-    :param network: for one λ, on the CPU, see :meth:`network.TwoLaneNetwork.at_lambda`.
-    :param dtype: torch.float32 or torch.bfloat16, of weights and features; the sums that are returned are
-        float32.
+    :param network: for one λ, on the CPU, see :meth:`two_lane.TwoLaneNetwork.at_lambda`.
     """
 
-    def __init__(self, network: TwoLaneNetwork, dtype: torch.dtype = torch.float32):
+    def __init__(self, network: TwoLaneNetwork):
         weights = {name: network.convolution(name).weight.detach() for name in LAYERS}
         weights["output"] = weights["output"] / 3.0
-        self._dtype = dtype
         self._weights = {
             # Rule 1 gives the larger feature 3/4 of its value and the other 1/4.
             "lanes": [self._fit(weights, 0.75), self._fit(weights, 0.25)],
@@ -151,9 +148,9 @@ class StripNetwork:
         if self._made_for != (columns, lanes):
             weights = self._weights["lanes" if lanes == 2 else "fused"]
             self._layers = {
-                name: [_Layer(name, weights[lane], columns, self._dtype) for lane in range(lanes)]
+                name: [_Layer(name, weights[lane], columns) for lane in range(lanes)]
                 if name in LANE_LAYERS
-                else [_Layer(name, weights[0], columns, self._dtype)]
+                else [_Layer(name, weights[0], columns)]
                 for name in LAYERS
             }
             self._made_for = (columns, lanes)
@@ -164,9 +161,7 @@ class StripNetwork:
     def _fit(self, weights: Dict[str, Tensor], rule: float) -> Dict[str, Tensor]:
         """The weights as the convolutions want them, rule 1's factor among them."""
         return {
-            name: (rule * weight if name == "rebuild_1" else weight).to(
-                self._dtype, memory_format=torch.channels_last
-            )
+            name: (rule * weight if name == "rebuild_1" else weight).to(memory_format=torch.channels_last)
             for name, weight in weights.items()
         }
 
@@ -177,12 +172,14 @@ class _Layer:
     New rows are written into :meth:`room`, behind those kept from before, and then convolved.
     """
 
-    def __init__(self, name: str, weights: Dict[str, Tensor], columns: int, dtype: torch.dtype):
+    def __init__(self, name: str, weights: Dict[str, Tensor], columns: int):
         self._weight, self._reach = weights[name], REACH[name]
         rows = ROWS + MARGIN + 3 * self._reach
         # One image in channels_last: any of its rows lie in memory as the convolution wants them.
         self._buffer = torch.empty(
-            (1, LAYERS[name][1], rows, columns), dtype=dtype, memory_format=torch.channels_last
+            (1, LAYERS[name][1], rows, columns),
+            dtype=self._weight.dtype,
+            memory_format=torch.channels_last,
         )
         self._kept = 0
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..models import TWO_LANE
 from .limits import limit, limit_parts
 
 NEGATIVE_SLOPE = 0.2
@@ -89,7 +90,7 @@ class LambdaScales(nn.Module):
 class ConditionableNetwork(nn.Module):
     """What networks of these layers share that may serve every λ: ``scales``, or None for one λ only."""
 
-    kind = "two-lane"
+    kind = TWO_LANE
     convolutions: nn.ModuleDict
     scales: Optional[LambdaScales]
 

@@ -2,11 +2,8 @@
 
 import torch
 
-from ..errors import InputError
-from ..volumes.geometry import out_of_memory
-
-# "gpu" is whichever of CUDA and MPS there is.
-DEVICES = ("auto", "cpu", "gpu", "cuda", "mps")
+from ...errors import InputError
+from ..models import DEVICES
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -36,29 +33,6 @@ def device_in_words(device: torch.device) -> str:
     if device.type == "cuda":
         return f"GPU {torch.cuda.get_device_name(device)}"
     return "GPU (Apple)" if device.type == "mps" else "CPU"
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch, on any device, NumPy or ITK failed for want of memory."""
-    kinds = (getattr(torch, "OutOfMemoryError", None), torch.cuda.OutOfMemoryError)
-    if out_of_memory(error) or isinstance(error, tuple(kind for kind in kinds if kind is not None)):
-        return True
-    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
-
-
-def bfloat16_runs_fast(device: torch.device) -> bool:
-    """Whether the processor computes in bfloat16 itself instead of imitating it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8  # from the Ampere generation on
-    if device.type != "cpu":
-        return False
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            flags = next((line for line in file if line.startswith(("flags", "Features"))), "").split()
-    except OSError:
-        # Windows and macOS do not say; float32 is never wrong.
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 # Bytes of features a pixel while a slice runs through the two-lane network on a GPU: rule 1 holds some 450

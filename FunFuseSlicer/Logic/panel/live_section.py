@@ -1,0 +1,122 @@
+"""Another λ or model, or a PET that changes: at once, without Apply, where that takes about a second."""
+
+import time
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import FunFuseError
+from ..fusion.fuser import IN_NUMPY, NETWORK
+from ..scene.attributes import attribute
+from ..scene.live_fusion import LiveFusion
+from .choices import LIVE_MODELS, Mode
+from .section import Section
+
+
+class LiveSection(Section):
+    """Fuses the whole volume again while the panel stays alive; the last wish counts.
+
+    :param options: called without arguments: what is chosen, as FusionOptions.
+    :param paint: called when the results are new.
+    """
+
+    def __init__(self, ui, session, options, paint):
+        super().__init__(ui, session)
+        self._fusion, self._options, self._paint = LiveFusion(), options, paint
+        self._steps = None
+        self._timer = self.timer(self.step, 0)
+
+    @property
+    def active(self) -> bool:
+        """Whether the results are about to change."""
+        return self._steps is not None
+
+    def possible(self) -> bool:
+        """Whether the results can follow the choices: not those of other methods, or that take too long."""
+        session, chosen = self.session, self.session.choices
+        return (
+            session.ready
+            and session.uses_network
+            and session.method_of_results == NETWORK
+            and chosen.model in LIVE_MODELS
+            and chosen.device.value in IN_NUMPY
+            and chosen.mode is not Mode.GRADIENT
+        )
+
+    def use_results(self) -> None:
+        """Works on these from now on; what is kept of the inputs is theirs."""
+        self.end()
+        chosen, event = self.session.choices, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+        self._fusion.use(chosen.mri, chosen.pet, chosen.mask, self.session.nodes)
+        self.removeObservers(self._on_input_modified)
+        for node in {chosen.mri, chosen.pet, chosen.mask} - {None}:
+            self.addObserver(node, event, self._on_input_modified)
+
+    def _on_input_modified(self, caller, _event=None):
+        if caller is self.session.choices.pet:
+            self._fusion.forget_pet()
+        else:
+            self._fusion.forget()
+
+    def follow(self, another_pet: bool = False) -> bool:
+        """Something else was chosen, or the PET changed: begin, if possible.
+
+        :return: whether it was.
+        """
+        self.end()
+        if not self.possible():
+            return False
+        if another_pet:
+            self._fusion.forget_pet()
+        self._steps = self._fusion.steps(self._options())
+        self._timer.start()
+        return True
+
+    def step(self) -> None:
+        """As much as fits between two frames of the screen."""
+        if self._steps is None or not self.session.ready:
+            return
+        end = time.monotonic() + 0.03
+        try:
+            while time.monotonic() < end:
+                if next(self._steps, None) is None:
+                    self._steps = None
+                    self._paint()
+                    self.session.refresh()
+                    return
+        except FunFuseError as error:
+            self._steps = None
+            self.session.say(str(error))
+            return
+        self._timer.start()
+
+    def finish(self) -> None:
+        """Do at once what is left to do, also while something else runs."""
+        if self._steps is not None:
+            for _fraction in self._steps:
+                pass
+            self._steps = None
+            self._paint()
+
+    def end(self) -> None:
+        """Leave the results as they are."""
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
+
+    def stop(self) -> None:
+        """Nothing fires any more."""
+        self.end()
+        super().stop()
+
+    def said(self) -> str:
+        """What the user has to do for a choice that the results do not follow, as a sentence, or nothing."""
+        chosen, fused = self.session.choices, self.session.nodes["fused"]
+        if self.possible() or not self.session.uses_network:
+            return ""
+        now = attribute(fused, "Model"), float(attribute(fused, "Lambda") or -1)
+        if now[0] == chosen.model.value and abs(now[1] - chosen.lam) < 1e-6:
+            return ""
+        return _("Press Apply for {model}, λ = {lam}.").format(
+            model=chosen.model.value, lam=f"{chosen.lam:g}"
+        )
