@@ -21,6 +21,7 @@ KEYS = [
     *METRICS,
     "b_M",
     "b_P",
+    "excess",
     "SSIM_MRI",
     "SSIM_PET",
     "MSE_MRI",

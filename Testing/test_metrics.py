@@ -16,10 +16,13 @@ from scipy import ndimage, signal, stats
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.metrics import (
+    FIELD,
     METRICS,
+    SETS,
     VARIANTS,
     completeness,
     evaluate_pair,
+    excess,
     loss_terms,
     pet_weight,
     q_fmi,
@@ -34,7 +37,7 @@ from FunFuseSlicer.Logic.metrics import (
 )
 from Testing.conftest import ROOT, SHARED
 
-ALL = {**METRICS, **VARIANTS}
+ALL = {**METRICS, **VARIANTS, **FIELD}
 C1, C2 = 6.5025, 58.5225
 
 
@@ -300,6 +303,105 @@ def literal_q_viff(mri, pet, fused):
     return result
 
 
+def literal_en(mri, pet, fused):
+    levels = np.rint(fused).ravel().tolist()
+    shares = [levels.count(level) / len(levels) for level in set(levels)]
+    return -sum(share * math.log2(share) for share in shares)
+
+
+def literal_sd(mri, pet, fused):
+    values = np.rint(fused).ravel().tolist()
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+
+
+def literal_sf(mri, pet, fused):
+    f = np.rint(fused)
+    rows, columns = f.shape
+    right = [(f[r, c + 1] - f[r, c]) ** 2 for r in range(rows) for c in range(columns - 1)]
+    down = [(f[r + 1, c] - f[r, c]) ** 2 for r in range(rows - 1) for c in range(columns)]
+    return math.sqrt(sum(right) / len(right) + sum(down) / len(down))
+
+
+def literal_mi(mri, pet, fused):
+    f, total = np.rint(fused).ravel().tolist(), 0.0
+    for source in (mri, pet):
+        x = np.rint(source).ravel().tolist()
+        both = list(zip(x, f))
+        for i, j in set(both):
+            share = both.count((i, j)) / len(f)
+            total += share * math.log(share / (x.count(i) / len(f)) / (f.count(j) / len(f)))
+    return total
+
+
+def literal_scd(mri, pet, fused):
+    a, b, f = (np.rint(image).ravel() for image in (mri, pet, fused))
+    if any(np.ptp(image) == 0 for image in (a, b, f - a, f - b)):
+        return math.nan
+    return np.corrcoef(a, f - b)[0, 1] + np.corrcoef(b, f - a)[0, 1]
+
+
+def literal_vif(mri, pet, fused):
+    total = 0.0
+    for source in (mri, pet):
+        x, f = np.rint(source), np.rint(fused)
+        kept = there = 0.0
+        for n in (17, 9, 5, 3):
+            w = window_2d(n, n / 5)
+            if n < 17:
+                x, f = (signal.convolve2d(image, w, mode="valid")[::2, ::2] for image in (x, f))
+            for row, column in np.ndindex(x.shape[0] - n + 1, x.shape[1] - n + 1):
+                p, q = (image[row : row + n, column : column + n] for image in (x, f))
+                mp, mq = np.sum(w * p), np.sum(w * q)
+                v, vof = max(np.sum(w * p * p) - mp**2, 0), max(np.sum(w * q * q) - mq**2, 0)
+                c = np.sum(w * p * q) - mp * mq
+                g = c / (v + 1e-10)
+                s = vof - g * c
+                if v < 1e-10:
+                    g, s, v = 0, vof, 0
+                if vof < 1e-10:
+                    g, s = 0, 0
+                if g < 0:
+                    g, s = 0, vof
+                kept += math.log10(1 + g * g * v / (max(s, 1e-10) + 2))
+                there += math.log10(1 + v / 2)
+        total += kept / there if there else 1
+    return total
+
+
+def literal_qabf(mri, pet, fused):
+    top = bottom = 0.0
+    images = [np.pad(np.rint(image), 1) for image in (mri, pet, fused)]
+    for row, column in np.ndindex(*mri.shape):
+        found = []
+        for image in images:
+            w = image[row : row + 3, column : column + 3]
+            x = np.sum(w * [[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+            y = np.sum(w * [[-1, -2, -1], [0, 0, 0], [1, 2, 1]])
+            found.append((math.hypot(x, y), math.pi / 2 if x == 0 else math.atan(y / x)))
+        f, angle_f = found[2]
+        for g, angle in found[:2]:
+            strength = f / g if g > f else g / f if g < f else f
+            line = 1 - abs(angle - angle_f) * 2 / math.pi
+            kept = 0.9994 / (1 + math.exp(-15 * (strength - 0.5)))
+            top += g * kept * 0.9879 / (1 + math.exp(-22 * (line - 0.8)))
+            bottom += g
+    return top / bottom if bottom else math.nan
+
+
+def literal_ssim(mri, pet, fused):
+    total = 0.0
+    for source in (mri, pet):
+        scores = []
+        for row, column in np.ndindex(mri.shape[0] - 6, mri.shape[1] - 6):
+            x, f = (np.rint(image)[row : row + 7, column : column + 7].ravel() for image in (source, fused))
+            (vx, c), (_, vf) = np.cov(x, f)
+            top = (2 * x.mean() * f.mean() + 0.0004) * (2 * c + 0.0036)
+            scores.append(top / ((x.mean() ** 2 + f.mean() ** 2 + 0.0004) * (vx + vf + 0.0036)))
+        total += sum(scores) / len(scores)
+    return total
+
+
 LITERAL = {
     "Q_IE": literal_q_ie,
     "Q_G": literal_q_g,
@@ -308,6 +410,14 @@ LITERAL = {
     "Q_VIFF": literal_q_viff,
     "Q_G_published": literal_q_g_published,
     "Q_Piella": literal_q_piella,
+    "EN": literal_en,
+    "SD": literal_sd,
+    "SF": literal_sf,
+    "MI": literal_mi,
+    "SCD": literal_scd,
+    "VIF": literal_vif,
+    "Qabf": literal_qabf,
+    "SSIM": literal_ssim,
 }
 
 
@@ -325,8 +435,11 @@ def trios(size):
 
 @pytest.mark.parametrize("name", LITERAL)
 def test_equals_the_literal_computation(name):
-    for a, b, f in trios((41, 44) if name == "Q_VIFF" else (17, 19)):
-        assert ALL[name](a, b, f) == pytest.approx(LITERAL[name](a, b, f), abs=1e-10)
+    # SSIM is computed with single precision.
+    tolerance = 1e-5 if name == "SSIM" else 1e-10
+    for a, b, f in trios((41, 44) if "VIF" in name else (17, 19)):
+        expected = LITERAL[name](a, b, f)
+        assert ALL[name](a, b, f) == pytest.approx(expected, abs=tolerance, nan_ok=name == "SCD")
 
 
 @settings(max_examples=40, deadline=None)
@@ -503,6 +616,52 @@ def test_errors_say_what_is_wrong(name):
         ALL[name](good[None], good, good)
 
 
+# The field's eight.
+
+
+def test_what_the_field_rewards_without_limit():
+    a, b = head(64)
+    assert FIELD["SCD"](a / 2, b / 2, np.rint(a / 2) + np.rint(b / 2)) == pytest.approx(2, abs=1e-9)
+    average = (a + b) / 2
+    assert FIELD["SCD"](a, b, average) < 1.9
+    brighter = np.where(average > 0, np.minimum(1.3 * average, 255), 0)
+    noisy = average + np.random.default_rng(0).normal(0, 20, average.shape)
+    assert FIELD["SD"](a, b, brighter) > FIELD["SD"](a, b, average)
+    for name in ("EN", "SF"):
+        assert FIELD[name](a, b, noisy) > FIELD[name](a, b, average)
+
+
+def test_one_gray_level_in_the_background_costs_ssim_all_of_it():
+    a, b = (np.pad(image, 30) for image in head())
+    f = np.rint((a + b) / 2)
+    flat = ((a == 0) & (b == 0))[33:-33, 33:-33].mean()
+    assert FIELD["SSIM"](a, b, np.maximum(f, 1)) < FIELD["SSIM"](a, b, f) - 1.5 * flat
+
+
+def test_copies_of_a_source_in_the_field():
+    a, b = head(64)
+    for each in (a, b):
+        assert math.isnan(FIELD["SCD"](a, b, each)) and math.isnan(FIELD["SCD"](a, b, each + 3))
+        assert FIELD["VIF"](a, b, each) > 1 and FIELD["SSIM"](a, b, each) > 1
+        entropies = [FIELD["EN"](a, b, image) for image in (a, b)]
+        assert FIELD["MI"](a, b, each) >= FIELD["EN"](a, b, each) * math.log(2) and max(entropies) < 8
+    assert FIELD["VIF"](a, a, a) == pytest.approx(2) and FIELD["SSIM"](a, a, a) == 2
+
+
+def test_what_the_field_does_not_define_is_nan_and_said():
+    black, image = np.zeros((41, 41)), noise(41, 41)
+    undefined = {name for name, metric in FIELD.items() if math.isnan(metric(black, black, image))}
+    assert undefined == {"SCD", "Qabf"} == {name for name, metric in ALL.items() if metric.undefined}
+    assert FIELD["VIF"](black, black, image) == 2
+
+
+def test_the_field_measures_pictures_of_whole_gray_levels():
+    a, b, f = noise(3, 41, 44) * 255 / 256
+    for metric in FIELD.values():
+        assert metric(a, b, f) == metric(np.rint(a), np.rint(b), np.rint(f))
+        assert metric(a, b, 2 * f) == metric(a, b, np.minimum(np.rint(2 * f), 255))
+
+
 # Properties of all metrics.
 
 
@@ -513,7 +672,10 @@ def test_finite_and_within_bounds(a, b, f, rule):
     before = [image.copy() for image in (a, b, f)]
     for name, metric in ALL.items():
         value = metric(a, b, f)
-        assert isinstance(value, float) and math.isfinite(value), name
+        assert isinstance(value, float), name
+        if math.isnan(value):
+            assert metric.undefined, name
+            continue
         slack = 1e-9 if metric.strict else 0.4
         assert metric.low - slack <= value <= metric.high + slack, name
     for image, old in zip((a, b, f), before):
@@ -525,6 +687,8 @@ def test_finite_and_within_bounds(a, b, f, rule):
 def test_mri_and_pet_can_be_swapped_where_the_definition_allows(a, b, f):
     for metric, tolerance in ((q_ie, 1e-12), (q_ssim, 1e-9), (q_piella, 1e-9), (q_g_published, 1e-12)):
         assert metric(a, b, f) == pytest.approx(metric(b, a, f), abs=tolerance)
+    for metric in FIELD.values():
+        assert metric(a, b, f) == pytest.approx(metric(b, a, f), abs=1e-9, nan_ok=True)
     assert q_g(a, b, f) == pytest.approx(q_g(b, a, f), abs=1e-3)
 
 
@@ -613,15 +777,41 @@ def test_weights_that_cannot_be_told_apart_are_the_smallest():
     assert pet_weight(0 * a + 7, 0 * a + 0.1, 0 * a + 200 / 3) == (0, 0)
 
 
+def test_excess_is_what_is_brighter_than_both():
+    a, b = head(64)
+    inside = (a > 0) | (b > 0)
+    for fused in ((a + b) / 2, np.maximum(a, b), np.maximum(a, b) + 5):
+        assert excess(a, b, fused) == 0
+    fused, some = np.maximum(a, b), np.flatnonzero(inside)[:100]
+    fused.flat[some] += 6
+    fused[0, 0] = 255  # not of the head
+    assert not inside[0, 0] and excess(a, b, fused) == pytest.approx(100 / inside.sum())
+    assert excess(0 * a, 0 * b, fused) == 0
+
+
 def test_evaluate_pair_gives_every_number():
     a, b = head()
     f = (a + b) / 2
     plain = evaluate_pair(a, b, f)
     assert list(plain)[:5] == ["Q_IE", "Q_G", "Q_FMI", "Q_SSIM", "Q_VIFF"]
-    assert {"b_M", "b_P", "SSIM_MRI", "SSIM_PET", "MSE_MRI", "MSE_PET", "loss", "rank_fused"} <= set(plain)
+    assert {
+        "b_M",
+        "b_P",
+        "excess",
+        "SSIM_MRI",
+        "SSIM_PET",
+        "MSE_MRI",
+        "MSE_PET",
+        "loss",
+        "rank_fused",
+    } <= set(plain)
     assert all(isinstance(value, float) and math.isfinite(value) for value in plain.values())
-    full = evaluate_pair(a, b, f, (a / 2, b / 2), lam=0.2, variants=True)
+    full = evaluate_pair(a, b, f, (a / 2, b / 2), lam=0.2, metrics={**METRICS, **VARIANTS})
     assert set(full) == set(plain) | set(VARIANTS) | {"rank_PET_part", "completeness"}
+    field = evaluate_pair(a, b, f, metrics=SETS["field"])
+    assert list(field)[:8] == ["EN", "SD", "SF", "MI", "SCD", "VIF", "Qabf", "SSIM"]
+    assert set(plain) - set(METRICS) == set(field) - set(FIELD)
+    assert list(evaluate_pair(a, b, f, metrics=SETS["all"]))[:13] == [*METRICS, *FIELD]
     assert full["rank_PET_part"] == pytest.approx(1) and full["completeness"] == pytest.approx(0, abs=1e-12)
     assert full["loss"] == loss_terms(a, b, f, 0.2)["loss"] != plain["loss"]
     for metric in ALL.values():
@@ -646,16 +836,15 @@ def test_no_metric_takes_long():
 # The authors' own numbers, and pairs of theirs.
 
 
-@pytest.fixture(scope="module")
-def golden():
-    """[(MRI, PET, fused, row of the table)]: what the authors' program gave."""
-    folder = SHARED / "golden"
-    if not (folder / "golden.csv").is_file():
-        pytest.skip(f"values of the authors' program needed: there is no folder {folder}")
+def golden_rows(table, images):
+    """[(MRI, PET, fused, row of the table)]: what another program gave."""
+    table, images = SHARED / table, SHARED / images
+    if not table.is_file():
+        pytest.skip(f"values of another program needed: there is no file {table}")
     rows = []
-    with (folder / "golden.csv").open(encoding="utf-8") as file:
+    with table.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            a, b = (read(folder / "images" / f"{row['pair']}_{kind}.png") for kind in ("mri", "pet"))
+            a, b = (read(images / f"{row['pair']}_{kind}.png") for kind in ("mri", "pet"))
             sum_b = ndimage.convolve(b, np.ones((5, 5), int), mode="nearest")
             fused = {
                 "average": (a + b + 1) // 2,
@@ -667,6 +856,18 @@ def golden():
     return rows
 
 
+@pytest.fixture(scope="module")
+def golden():
+    """What the authors' program gave."""
+    return golden_rows("golden/golden.csv", "golden/images")
+
+
+@pytest.fixture(scope="module")
+def golden_field():
+    """What the field's evaluator gave."""
+    return golden_rows("golden/golden_field.csv", "data/field_pairs")
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_equals_the_authors_program(golden, name):
     column = {"Q_SSIM": "Q_S"}.get(name, name)
@@ -675,6 +876,13 @@ def test_equals_the_authors_program(golden, name):
         golden = [row for index, row in enumerate(golden) if (index - index // 4) % 4 == 0]
     for a, b, fused, row in golden:
         assert METRICS[name](a, b, fused) == pytest.approx(float(row[column]), abs=1e-8), row
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_equals_the_fields_evaluator(golden_field, name):
+    for a, b, fused, row in golden_field:
+        expected = float(row["VIFF" if name == "VIF" else name])
+        assert FIELD[name](a, b, fused) == pytest.approx(expected, rel=1e-6, nan_ok=True), row
 
 
 def test_a_copy_of_the_mri_scores_above_fused_images(golden):

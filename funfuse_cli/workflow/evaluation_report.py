@@ -22,7 +22,7 @@ MEANINGS = {
     **OTHER_MEANINGS,
     "ms": "time per image, median",
 }
-LOWER = ("MSE_MRI", "MSE_PET", "loss", "ms")
+LOWER = ("excess", "MSE_MRI", "MSE_PET", "loss", "ms")
 UNDIRECTED = ("b_M", "b_P")
 
 REWARDS = (

@@ -1,12 +1,30 @@
 """Every metric by name, and all of them for one pair."""
 
 import math
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from .excess import excess
 from .feature_information import q_fmi
-from .gradient import HIGHEST, PUBLISHED_HIGHEST, q_g, q_g_published
+from .field import (
+    field_en,
+    field_mi,
+    field_qabf,
+    field_scd,
+    field_sd,
+    field_sf,
+    field_ssim,
+    field_vif,
+)
+from .gradient import (
+    HIGHEST,
+    PUBLISHED_HIGHEST,
+    PUBLISHED_ORIENTATION,
+    PUBLISHED_STRENGTH,
+    q_g,
+    q_g_published,
+)
 from .images import WHITE
 from .information_entropy import LEVELS, q_ie
 from .loss_terms import loss_terms
@@ -24,6 +42,8 @@ class Metric(NamedTuple):
     :param low: the lowest value; ``high`` the highest.
     :param strict: no image leaves these bounds by more than rounding. Otherwise they are where values
         usually lie.
+    :param undefined: of which images the value is NaN, for people who find none in a table; nothing if it is
+        defined for all.
     """
 
     function: Callable[[np.ndarray, np.ndarray, np.ndarray], float]
@@ -31,6 +51,7 @@ class Metric(NamedTuple):
     low: float
     high: float
     strict: bool = True
+    undefined: str = ""
 
     def __call__(self, mri: np.ndarray, pet: np.ndarray, fused: np.ndarray) -> float:
         return self.function(mri, pet, fused)
@@ -100,6 +121,64 @@ VARIANTS: Dict[str, Metric] = {
     ),
 }
 
+# What papers on fusion report, as their usual evaluator computes it.
+FIELD: Dict[str, Metric] = {
+    "EN": Metric(
+        field_en,
+        "evenly used gray levels, which noise has as well; the sources do not count",
+        0.0,
+        8.0,
+    ),
+    "SD": Metric(
+        field_sd,
+        "bright tissue on black, a large head most; the sources do not count",
+        0.0,
+        WHITE / 2,
+    ),
+    "SF": Metric(
+        field_sf,
+        "steps between neighboring pixels, noise like detail; the sources do not count",
+        0.0,
+        WHITE * math.sqrt(2),
+    ),
+    "MI": Metric(
+        field_mi,
+        "gray levels that tell those of either source; highest for an unfused source",
+        0.0,
+        2 * math.log(LEVELS),
+    ),
+    "SCD": Metric(
+        field_scd,
+        "what each source adds to the other; highest for the sum of both, however bright",
+        -2.0,
+        2.0,
+        undefined="the fused image is an unfused copy, or a source is constant",
+    ),
+    "VIF": Metric(
+        field_vif,
+        "detail of either source, and amplified contrast; high for an unfused source",
+        0.0,
+        math.inf,
+    ),
+    "Qabf": Metric(
+        field_qabf,
+        "edges of both sources, each by its strength; high for an unfused copy of the MRI",
+        0.0,
+        PUBLISHED_STRENGTH.gain * float(PUBLISHED_ORIENTATION(1.0)),
+        undefined="both sources are black",
+    ),
+    "SSIM": Metric(
+        field_ssim,
+        "likeness to both sources, and a background exactly as black as theirs",
+        -2.0,
+        2.0,
+        strict=False,
+    ),
+}
+
+# By the name that a user chooses them by.
+SETS: Dict[str, Dict[str, Metric]] = {"paper": METRICS, "field": FIELD, "all": {**METRICS, **FIELD}}
+
 
 def evaluate_pair(
     mri: np.ndarray,
@@ -108,7 +187,7 @@ def evaluate_pair(
     parts: Optional[Tuple[np.ndarray, np.ndarray]] = None,
     lam: float = 0.8,
     mask: Optional[np.ndarray] = None,
-    variants: bool = False,
+    metrics: Mapping[str, Metric] = METRICS,
 ) -> Dict[str, float]:
     """All that can be said in numbers about one fused pair.
 
@@ -117,16 +196,16 @@ def evaluate_pair(
     :param parts: what came from the MRI and what came from the PET, in the same gray levels.
     :param lam: λ of the loss.
     :param mask: the brain, for rank correlations; None: wherever the PET exceeds 5 %.
-    :param variants: also those of :data:`VARIANTS`.
-    :return: the names of :data:`METRICS`; ``b_M`` and ``b_P`` (:func:`pet_weight`); ``SSIM_MRI``,
+    :param metrics: which of :data:`METRICS`, :data:`VARIANTS` and :data:`FIELD`.
+    :return: the names of these; ``b_M`` and ``b_P`` (:func:`pet_weight`); ``excess``; ``SSIM_MRI``,
         ``SSIM_PET``, ``MSE_MRI``, ``MSE_PET`` and ``loss`` (:func:`loss_terms`); ``rank_fused``, the rank
         correlation of PET and fused image; with parts ``rank_PET_part``, that of PET and PET's part, and
         ``completeness``, the largest |C1 + C2 - F| as a fraction of white.
     :raises InputError: the images do not fit together.
     """
-    metrics = {**METRICS, **VARIANTS} if variants else METRICS
     result = {name: metric(mri, pet, fused) for name, metric in metrics.items()}
     result["b_M"], result["b_P"] = pet_weight(mri, pet, fused)
+    result["excess"] = excess(mri, pet, fused)
     result.update(loss_terms(mri, pet, fused, lam))
     result["rank_fused"] = rank_correlation(pet, fused, mask)
     if parts is not None:

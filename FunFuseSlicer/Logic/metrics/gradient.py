@@ -78,22 +78,30 @@ def q_g_published(mri: np.ndarray, pet: np.ndarray, fused: np.ndarray) -> float:
     a, b, f = (_edges(image) for image in as_gray("Q_G_published", 1, mri=mri, pet=pet, fused=fused))
     kept = weight = 0.0
     for source in (a, b):
-        weaker = np.minimum(source.strength, f.strength)
-        stronger = np.maximum(source.strength, f.strength)
-        ratio = np.divide(weaker, stronger, out=np.ones_like(weaker), where=stronger > 0)
-        likeness = 1 - np.abs(source.orientation - f.orientation) / (np.pi / 2)
-        kept += np.sum(PUBLISHED_STRENGTH(ratio) * PUBLISHED_ORIENTATION(likeness) * source.strength)
+        kept += np.sum(kept_edge(source, f, 1.0) * source.strength)
         weight += np.sum(source.strength)
     return float(kept / weight) if weight > 0 else PUBLISHED_HIGHEST
 
 
+def kept_edge(source: Edges, fused: Edges, equal: Union[float, np.ndarray]) -> np.ndarray:
+    """By the published constants, in every pixel.
+
+    :param equal: the ratio of strengths where they are the same.
+    """
+    weaker = np.minimum(source.strength, fused.strength)
+    stronger = np.maximum(source.strength, fused.strength)
+    ratio = np.where(weaker == stronger, equal, weaker / _guarded(stronger))
+    likeness = 1 - np.abs(source.orientation - fused.orientation) / (np.pi / 2)
+    return PUBLISHED_STRENGTH(ratio) * PUBLISHED_ORIENTATION(likeness)
+
+
 def _edges(image: np.ndarray) -> Edges:
-    right, down = _sobel(image)
+    right, down = sobel(image)
     strength = np.sqrt(right**2 + down**2)
     return Edges(strength, np.arctan(down / _guarded(right)))
 
 
-def _sobel(image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def sobel(image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """Derivatives to the right and downward, with black around the image."""
     padded = np.pad(image, 1)
     # Differences before sums, so that flat regions give exactly zero for gray levels of any kind.

@@ -28,11 +28,11 @@ def q_ie(mri: np.ndarray, pet: np.ndarray, fused: np.ndarray) -> float:
     images = [_stretched(image) for image in as_gray("Q_IE", 1, mri=mri, pet=pet, fused=fused)]
     correlations = np.eye(3)
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        correlations[i, j] = correlations[j, i] = _shared_information(images[i], images[j])
+        correlations[i, j] = correlations[j, i] = shared_information(images[i], images[j])
     # The matrix is positive semidefinite, since 1 - I(X, Y) / 8 bits obeys the triangle inequality; only
     # rounding makes an eigenvalue negative, and 0 log 0 is 0.
     shares = np.clip(np.linalg.eigvalsh(correlations) / 3, 0, None)
-    return float(1 - _entropy(shares) / np.log2(LEVELS))
+    return float(1 - entropy(shares) / np.log2(LEVELS))
 
 
 def _stretched(image: np.ndarray) -> np.ndarray:
@@ -43,13 +43,14 @@ def _stretched(image: np.ndarray) -> np.ndarray:
     return np.floor((image - low) / (high - low) * (LEVELS - 1) + 0.5).astype(np.intp)
 
 
-def _shared_information(x: np.ndarray, y: np.ndarray) -> float:
-    """Mutual information, in units of the 8 bits that 256 levels can hold."""
+def shared_information(x: np.ndarray, y: np.ndarray) -> float:
+    """Mutual information of whole gray levels, in units of the 8 bits that 256 levels can hold."""
     joint = np.bincount((x * LEVELS + y).ravel(), minlength=LEVELS**2).reshape(LEVELS, LEVELS) / x.size
-    bits = _entropy(joint.sum(axis=1)) + _entropy(joint.sum(axis=0)) - _entropy(joint)
+    bits = entropy(joint.sum(axis=1)) + entropy(joint.sum(axis=0)) - entropy(joint)
     return bits / np.log2(LEVELS)
 
 
-def _entropy(shares: np.ndarray) -> float:
+def entropy(shares: np.ndarray) -> float:
+    """In bits."""
     some = shares[shares > 0]
     return float(-np.sum(some * np.log2(some)))

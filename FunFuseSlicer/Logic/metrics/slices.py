@@ -22,6 +22,7 @@ SLICE, PLACE = "slice", "S (mm)"
 MEANINGS = {
     "b_M": "weight of the blurred MRI; 1/2 for the plain average, 1 for a copy of the MRI",
     "b_P": "weight of the blurred PET; 1/2 for the plain average, about 0 for a copy of the MRI",
+    "excess": "share of the head brighter than both sources by more than 2 % of white; lower is better",
     "SSIM_MRI": "structural similarity with the MRI",
     "SSIM_PET": "structural similarity with the PET",
     "MSE_MRI": "mean squared difference from the MRI, white is 1; lower is better",

@@ -52,15 +52,18 @@ def q_viff(mri: np.ndarray, pet: np.ndarray, fused: np.ndarray) -> float:
             images = slide(images, taps)[:, ::2, ::2]
         if weight == 0:
             continue
-        a, b = (_fidelity(source, images[2], taps) for source in images[:2])
+        a, b = (fidelity(source, images[2], taps, NOISE) for source in images[:2])
         first = a.gain < b.gain  # and the PET where they are equal
         kept, there = np.where(first, a.kept, b.kept), np.where(first, a.there, b.there)
         result += weight * np.sum(kept + GUARD) / np.sum(there + GUARD)
     return float(result)
 
 
-def _fidelity(source: np.ndarray, fused: np.ndarray, taps: np.ndarray) -> Fidelity:
-    """fused = gain · source + distortion, in every window."""
+def fidelity(source: np.ndarray, fused: np.ndarray, taps: np.ndarray, noise: float) -> Fidelity:
+    """fused = gain · source + distortion, in every window.
+
+    :param noise: variance of the eye's own noise.
+    """
     local = moments(source, fused, taps)
     variance, fused_variance = np.clip(local.variance_x, 0, None), np.clip(local.variance_y, 0, None)
     gain = local.covariance / (variance + NONE)
@@ -75,5 +78,5 @@ def _fidelity(source: np.ndarray, fused: np.ndarray, taps: np.ndarray) -> Fideli
     distortion[inverted] = fused_variance[inverted]
     gain[inverted] = 0
     distortion = np.maximum(distortion, NONE)
-    kept = np.log10(1 + gain**2 * variance / (distortion + NOISE))
-    return Fidelity(kept, np.log10(1 + variance / NOISE), gain)
+    kept = np.log10(1 + gain**2 * variance / (distortion + noise))
+    return Fidelity(kept, np.log10(1 + variance / noise), gain)
