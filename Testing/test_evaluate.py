@@ -9,10 +9,15 @@ import pytest
 import SimpleITK as sitk
 
 from funfuse_cli.__main__ import main
+from funfuse_cli.commands.other_programs import read_others
+from funfuse_cli.training.pair import Pair
+from funfuse_cli.training.pairs import read_pairs
 from funfuse_cli.workflow import evaluation_report as report
+from funfuse_cli.workflow.paired_comparison import comparisons, intervals
 from FunFuseSlicer.Logic import methods
+from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import model_names
-from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
+from FunFuseSlicer.Logic.metrics import METRICS, SETS, evaluate_pair
 from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, to_axial, volume_to_sitk
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 from Testing.conftest import head_phantom
@@ -109,6 +114,23 @@ def test_pictures_of_16_bits_and_flat_volumes_are_normalized(pictures, tmp_path,
     values = json.loads(capsys.readouterr().out)
     assert [row["slice"] for row in values.pop("slices")] == [0]
     assert values == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_fields_metrics_are_chosen_and_what_is_not_defined_is_said(pictures, capsys):
+    options, (mri, pet, fused) = pictures
+    for chosen in ("field", "all"):
+        assert evaluate(*options, "--metrics", chosen, "--json") == 0
+        values = json.loads(capsys.readouterr().out)
+        assert values == pytest.approx(evaluate_pair(mri, pet, fused, metrics=SETS[chosen]), abs=1e-12)
+        assert list(values)[: len(SETS[chosen])] == list(SETS[chosen])
+    copy = named(options[1], options[3], options[1])
+    assert evaluate(*copy, "--metrics", "field") == 0
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if line.startswith("SCD"))
+    assert line.split()[:5] == ["SCD", "–", "not", "defined", "where"] and "unfused copy" in line
+    assert "excess" in out and "Qabf" in out and "Q_G" not in out
+    assert evaluate(*copy, "--metrics", "field", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["SCD"] is None
 
 
 def test_table_says_what_the_metrics_reward(pictures, tmp_path, capsys):
@@ -239,6 +261,8 @@ def test_volumes_that_do_not_fit_are_named(tmp_path, capsys):
         (["--pairs", "d", "--out", "o", "--mri", "a.png"], "--mri"),
         (["--pairs", "no-such-folder", "--out", "o"], "no-such-folder"),
         (["--pairs", "d", "--out", "o", "--lambda", "1.5"], "λ"),
+        (["--mri", "a.png", "--pet", "b.png", "--fused", "f.png", "--masked"], "--masked need"),
+        (["--mri", "a.png", "--pet", "b.png", "--fused", "f.png", "--others", "a=b"], "--pairs"),
     ],
 )
 def test_options_that_do_not_go_together(arguments, word, capsys):
@@ -257,7 +281,7 @@ def test_folder_of_pairs(tmp_path, capsys):
     assert evaluate("--pairs", data, "--out", out) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in METHODS) and "What the metrics reward" in text
-    written = {"table.csv", "table.md", "per_pair.csv", "metrics.png"}
+    written = {"table.csv", "table.md", "per_pair.csv", "metrics.png", "intervals.csv", "comparisons.csv"}
     assert {path.name for path in out.iterdir()} == {"report.json"} | written
     with (out / "table.csv").open(encoding="utf-8") as file:
         table = {row["method"]: row for row in csv.DictReader(file)}
@@ -301,3 +325,140 @@ def test_methods_without_their_package_are_left_out_with_a_note(tmp_path, capsys
         names = [row["method"] for row in csv.DictReader(file)]
     assert "average" in names and "Odd" not in names
     assert "Left out: Odd needs" in (out / "table.md").read_text(encoding="utf-8")
+
+
+# --- Other programs -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compared(tmp_path, monkeypatch):
+    """(folder of seven pairs, folder of averages with a veil, by another program); two methods are here."""
+    monkeypatch.setattr(methods, "METHODS", {name: methods.METHODS[name] for name in ("average", "maximum")})
+    monkeypatch.setattr("FunFuseSlicer.Logic.fusion.models.model_names", lambda: model_names()[:1])
+    data, veiled = tmp_path / "pairs", tmp_path / "ihre Bilder"
+    data.mkdir(), veiled.mkdir()
+    for number in range(7):
+        mri, pet = (gray_levels(volume, 5) for volume in head_phantom((12, 48, 44), seed=number))
+        mri[number : number + 3] = 0  # of another head
+        write(mri, data / f"{number}_mri.png"), write(pet, data / f"{number}_pet.png")
+        write(np.uint8((mri + 1.0 + pet) // 2 * 0.9 + 9), veiled / f"{number}.png")
+    return data, veiled
+
+
+def read_picture(path):
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def number(text):
+    """An empty cell is no number."""
+    return float(text or "nan")
+
+
+def test_other_programs_stand_beside_the_methods(compared, tmp_path, capsys):
+    data, veiled = compared
+    results, long = [], "Program with a rather long name"
+    for name, masked in (("written", []), ("masked", ["--masked"])):
+        out = tmp_path / name
+        others = ["--others", f"{long}={veiled}", "--others", f"Other = {veiled}"]
+        assert evaluate("--pairs", data, "--out", out, "--metrics", "field", *others, *masked) == 0
+        results.append({row["method"]: row for row in read_csv(out / "table.csv")})
+        text = capsys.readouterr().out
+        first = text.split("\n\n")[1].splitlines()
+        assert max(map(len, text[: text.index("results  ")].splitlines())) <= 80
+        assert first[0].split() == [*SETS["field"], "b_P", "rank"] and first[-1].startswith("copy of the PET")
+        assert f"{long}\n" in text and "SCD is not defined where" in text
+        assert ("0 where both sources are 0" in text) == bool(masked)
+    written, masked = results
+    assert list(written)[-4:] == [long, "Other", "copy of the MRI", "copy of the PET"]
+    assert {**written["Other"], "method": long} == written[long]
+    pairs = [[read_picture(data / f"{n}_{kind}.png") for kind in ("mri", "pet")] for n in range(7)]
+    images = [read_picture(veiled / f"{n}.png") for n in range(7)]
+    values = [evaluate_pair(*pair, image, metrics=SETS["field"]) for pair, image in zip(pairs, images)]
+    assert float(written["Other"]["SSIM"]) == pytest.approx(np.mean([value["SSIM"] for value in values]))
+    assert float(masked["Other"]["SSIM"]) > float(written["Other"]["SSIM"]) + 0.15, "the veil is gone"
+    assert {**written["average"], "ms": 0} == {**masked["average"], "ms": 0} and written["Other"]["ms"] == ""
+    assert written["copy of the MRI"]["SCD"] == "" and float(written["copy of the MRI"]["b_P"]) < 1e-9
+
+
+def test_intervals_and_tests_are_written_and_told(compared, tmp_path, capsys):
+    data, veiled = compared
+    out = tmp_path / "out"
+    assert evaluate("--pairs", data, "--out", out, "--metrics", "all", "--others", f"Veiled={veiled}") == 0
+    words = ("method", "patient", "image")
+    rows = [
+        {name: value if name in words else number(value) for name, value in row.items()}
+        for row in read_csv(out / "per_pair.csv")
+    ]
+    assert [row["image"] for row in rows[::6]] == [str(pair) for pair in range(7)]
+    for name, expected in (
+        ("intervals", intervals(rows, [*SETS["all"], "b_P", "rank_fused", "excess"])),
+        ("comparisons", comparisons(rows, list(SETS["all"]))),
+    ):
+        found = read_csv(out / f"{name}.csv")
+        assert len(found) == len(expected) > 0
+        for row, other in zip(found, expected):
+            for key, value in other.items():
+                if isinstance(value, str):
+                    assert row[key] == value
+                else:
+                    assert number(row[key]) == pytest.approx(value, nan_ok=True)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "7 patients are too few to tell any of 6 methods apart" in said
+
+
+def test_what_is_wrong_with_other_images_is_said(compared, tmp_path, capsys):
+    data, veiled = compared
+
+    def said(*others):
+        words = [word for other in others for word in ("--others", other)]
+        return refused(capsys, "--pairs", data, "--out", tmp_path / "out", *words)
+
+    assert 'in --others "NAME=FOLDER"' in said("Theirs")
+    assert "no-such-folder is no folder" in said("Theirs=no-such-folder")
+    assert "given twice" in said(f"Theirs={veiled}", f"Theirs={veiled}")
+    assert "a method here has this name" in said(f"maximum={veiled}")
+    picture = sitk.ReadImage(str(veiled / "3.png"))
+    write(sitk.GetArrayFromImage(picture)[:-1], veiled / "3.png")
+    message = said(f"Theirs={veiled}")
+    assert "3.png has 47 × 44 pixels, the pair 3 48 × 44" in message and "one size" in message
+    sitk.WriteImage(picture, str(veiled / "3.tif"))
+    assert "3.png and 3.tif are both of the pair 3" in said(f"Theirs={veiled}")
+    (veiled / "3.png").unlink(), (veiled / "3.tif").write_text("no picture")
+    assert "3.tif cannot be read as an image" in said(f"Theirs={veiled}")
+    sitk.WriteImage(sitk.Cast(picture, sitk.sitkFloat32), str(veiled / "3.tif"))
+    assert "3.tif: give a picture of 8 bits" in said(f"Theirs={veiled}")
+    for number in range(5):
+        next(veiled.glob(f"{number}.*")).unlink()
+    assert "lacks 5 of 7 fused images: 0.png, 1.png, 2.png, …. Name each" in said(f"Theirs={veiled}")
+
+
+def test_other_images_are_found_by_name_patient_and_luminance(tmp_path, capsys):
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    colored = np.stack([image, 2 * image, 3 * image], axis=-1)
+    sitk.WriteImage(sitk.GetImageFromArray(colored, isVector=True), str(tmp_path / "one.PNG"))
+    (tmp_path / "anna").mkdir()
+    write(image, tmp_path / "anna" / "two.tiff")
+    pairs = [Pair("bob", image, image, "one"), Pair("anna", image, image, "two")]
+    one, two = read_others([f"A={tmp_path}"], pairs)["A"]
+    assert (one == np.floor(colored @ [0.299, 0.587, 0.114] + 0.5)).all() and (two == image).all()
+    write(np.uint16(image) * 257, tmp_path / "two.png")
+    alike = [*pairs, Pair("carl", image, image, "two")]
+    with pytest.raises(InputError, match="lacks 1 of 3 fused images: carl/two.png"):
+        read_others([f"A={tmp_path}"], alike)
+    assert (read_others([f"A={tmp_path}"], [alike[2]])["A"][0] == image).all(), "of 16 bits"
+    with pytest.raises(InputError, match="1 pair of 2 come from volumes"):
+        read_others([f"A={tmp_path}"], [pairs[0], Pair("bob", image, image)])
+
+
+def test_pairs_know_the_name_of_their_pictures(tmp_path):
+    image = np.full((48, 44), 100, np.uint8)
+    for kind in ("mri", "pet"):
+        (tmp_path / "anna" / kind).mkdir(parents=True)
+        write(image, tmp_path / "anna" / kind / "017.png")
+        write(image, tmp_path / f"A.b_{kind}.png")
+    assert [(pair.patient, pair.name) for pair in read_pairs([tmp_path])] == [("anna", "017"), ("A.b", "A.b")]

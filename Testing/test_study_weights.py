@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from funfuse_cli.__main__ import main
 from funfuse_cli.studies import weights
-from funfuse_cli.studies.evaluation_measure import LUMA, colored_luminances
+from funfuse_cli.studies.evaluation_measure import colored_luminances
 from funfuse_cli.training.pairs import Pair, to_unit
 from FunFuseSlicer.Logic.color.colorize import chroma_table, colorize, jet_table
 from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
+from FunFuseSlicer.Logic.metrics.images import LUMA
 from Testing.conftest import head_phantom
 
 

@@ -4,10 +4,9 @@ import argparse
 import json
 import math
 import sys
-import textwrap
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -16,12 +15,14 @@ from FunFuseSlicer.Logic.metrics.images import to_8_bits
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
 from ..workflow import evaluation_report as report
+from ..workflow import paired_comparison
 from ..workflow.files import FORMATS, is_flat, is_picture, read_volume
 from ..workflow.output_folder import all_or_nothing
 from ..workflow.progress import ProgressBars, count
 
 STAGE = "Evaluating"
-MODEL_LABEL, MRI_COPY, PET_COPY = "FunFuse", "copy of the MRI", "copy of the PET"
+MODEL_LABEL = "FunFuse"
+COPIES = MRI_COPY, PET_COPY = "copy of the MRI", "copy of the PET"
 
 # From MRI and PET, (rows, columns) float32 in [0, 1], to the fused image.
 Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -44,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         prog="funfuse evaluate",
         description="Measure how good a fused image is (--mri, --pet, --fused), or compare the network with "
         "other methods over a folder of registered pairs (--pairs).",
-        epilog=f"Images may be: {FORMATS}. {report.REWARDS}",
+        epilog=f"Images may be: {FORMATS}. {report.REWARDS['paper']}",
     )
     one = result.add_argument_group("one fused image")
     one.add_argument("--mri", type=Path, metavar="A", help="anatomical image")
@@ -54,13 +55,29 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     many = result.add_argument_group("several methods")
     many.add_argument("--pairs", type=Path, metavar="DIR", help="pairs, laid out as for train")
+    many.add_argument(
+        "--others",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="fused images of another program, named like the pairs: X.png for X_mri.png; may be repeated",
+    )
+    text = "write 0 where both sources are 0 before measuring, for programs that leave a veil there"
+    many.add_argument("--masked", action="store_true", help=text)
     many.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     both = result.add_argument_group("both")
+    both.add_argument(
+        "--metrics",
+        default="paper",
+        choices=("paper", "field", "all"),
+        help="the five of the paper (default), the eight that other papers report, or all",
+    )
     both.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder for per_slice.csv, or with --pairs for table.csv, table.md, per_pair.csv, metrics.png",
+        help="folder for per_slice.csv, or with --pairs for table.csv and table.md (means), per_pair.csv, "
+        "intervals.csv (where a mean may lie), comparisons.csv (tests of each two methods), metrics.png",
     )
     both.add_argument(
         "--lambda",
@@ -83,6 +100,8 @@ def _check(options) -> None:
             raise InputError("Give --mri, --pet and --fused, or a folder of pairs with --pairs and --out.")
         if missing:
             raise InputError(f"{' and '.join(missing)} is missing: give --mri, --pet and --fused.")
+        if options.others or options.masked:
+            raise InputError("--others and --masked need a folder of pairs: give --pairs, or leave them out.")
         return
     if len(missing) < len(images) or options.frame is not None or options.json:
         raise InputError("--pairs does not go with --mri, --pet, --fused, --frame or --json: leave them out.")
@@ -110,14 +129,14 @@ def _evaluate_one(options) -> None:
     if is_volume:
         print(f"mean over {len(rows)} axial slices\n")
     print(report.text_of_one(mean))
-    print("\n" + textwrap.fill(report.REWARDS, 100))
+    print("\n" + report.wrapped([report.REWARDS[options.metrics]]))
     if options.out is not None:
         print(f"\nper slice   {(options.out / 'per_slice.csv').resolve()}")
 
 
 def _measure_files(options) -> Tuple[List[report.Row], bool]:
     """(a row per slice, whether they are of a volume)."""
-    from FunFuseSlicer.Logic.metrics import evaluate_pair
+    from FunFuseSlicer.Logic.metrics import SETS, evaluate_pair
 
     volumes = [
         # Errors shall name the file.
@@ -139,7 +158,9 @@ def _measure_files(options) -> Tuple[List[report.Row], bool]:
             # A single picture is measured before a bar would show anything.
             if len(filled) > 1:
                 monitor.report(STAGE, done / len(filled))
-            rows.append({"slice": k, **evaluate_pair(*(stack[k] for stack in stacks), lam=options.lam)})
+            images = (stack[k] for stack in stacks)
+            values = evaluate_pair(*images, lam=options.lam, metrics=SETS[options.metrics])
+            rows.append({"slice": k, **values})
         if len(filled) > 1:
             monitor.report(STAGE, 1.0)
     return rows, not pictures
@@ -238,8 +259,10 @@ def _evaluate_methods(options) -> None:
     from FunFuseSlicer.Logic.fusion.fuser import runner_of
     from FunFuseSlicer.Logic.fusion.models import load_model, model_names
     from FunFuseSlicer.Logic.methods import METHODS
+    from FunFuseSlicer.Logic.metrics import SETS
 
     from ..training.pairs import read_pairs
+    from .other_programs import read_others
 
     problems = [method.problem() for method in METHODS.values() if method.problem() is not None]
     for problem in problems:
@@ -253,70 +276,112 @@ def _evaluate_methods(options) -> None:
         pairs = read_pairs([options.pairs])
         for pair in pairs:
             _check_size(f"{options.pairs}, {pair.patient}", pair.mri.shape)
-        rows = _measure_pairs(pairs, methods, options.lam, monitor)
+        others = read_others(options.others, pairs)
+        for name in [name for name in others if name in (*methods, *COPIES)]:
+            raise InputError(f"--others {name}: a method here has this name. Choose another.")
+        metrics = SETS[options.metrics]
+        rows = _measure_pairs(pairs, methods, others, options.lam, metrics, options.masked, monitor)
+        names = list(dict.fromkeys(row["method"] for row in rows))
         table = [
             {"method": name, **report.mean_of([row for row in rows if row["method"] == name])}
-            for name in methods
+            for name in names
         ]
         patients = len({pair.patient for pair in pairs})
         said = f"Mean over {count(len(pairs), 'pair')} of {count(patients, 'patient')}, λ = {options.lam:g}"
+        if options.masked:
+            said += ", 0 where both sources are 0"
+        means = paired_comparison.intervals(rows, [*metrics, "b_P", "rank_fused", "excess"])
+        compared = paired_comparison.comparisons(rows, list(metrics))
+        findings = report.undefined(rows)
+        findings += report.beyond_chance(means, compared, list(metrics), [*methods, *others], patients)
         report.write_csv(rows, folder / "per_pair.csv")
         report.write_csv(table, folder / "table.csv")
+        report.write_csv(means, folder / "intervals.csv")
+        report.write_csv(compared, folder / "comparisons.csv")
         facts = [
             f"{said}.",
             *(f'Model "{model.name}": sha256 {model.sha256[:16]}….' for model in models),
             "All images are rounded to 8 bits before they are measured.",
             *(f"Left out: {problem}" for problem in problems),
         ]
-        report.write_markdown(table, folder / "table.md", facts)
+        rewards = report.REWARDS[options.metrics]
+        report.write_markdown(table, folder / "table.md", facts, findings, rewards)
         report.write_bars(table, folder / "metrics.png", said)
     print(f"{said}\n\n{report.text_of_methods(table)}\n")
-    print(textwrap.fill(report.REWARDS, 100))
+    print(report.wrapped([*findings, "", rewards]))
     print(f"\nresults     {options.out.resolve()}")
 
 
-def _methods(runners: dict) -> Dict[str, Optional[Fuse]]:
-    """The methods that can be used here, by their name in the tables, the given runners first.
-
-    None marks those that do no work.
-    """
+def _methods(runners: dict) -> Dict[str, Fuse]:
+    """The methods that can be used here, by their name in the tables, the given runners first."""
     from FunFuseSlicer.Logic.methods import METHODS
 
     others = {method.label: method for method in METHODS.values() if method.problem() is None}
     return {
         **{name: runner.fuse_pair for name, runner in runners.items()},
         **others,
-        MRI_COPY: None,
-        PET_COPY: None,
     }
 
 
-def _measure_pairs(pairs, methods: Dict[str, Optional[Fuse]], lam: float, monitor) -> List[report.Row]:
-    """A row per pair and method."""
+def _measure_pairs(
+    pairs,
+    methods: Dict[str, Fuse],
+    others: Dict[str, List[np.ndarray]],
+    lam: float,
+    metrics,
+    masked: bool,
+    monitor,
+) -> List[report.Row]:
+    """A row per pair and method, other program or copy."""
     from FunFuseSlicer.Logic.metrics import evaluate_pair
 
-    from ..training.pairs import to_unit
-
-    rows, total = [], len(pairs) * len(methods)
+    rows, total = [], len(pairs) * (len(methods) + len(others) + len(COPIES))
     for number, pair in enumerate(pairs):
-        mri, pet = to_unit(pair.mri), to_unit(pair.pet)
-        sources = to_8_bits(mri), to_8_bits(pet)
-        if number == 0:
-            # The first call of each prepares what later ones use: it must not count as its time.
-            for fuse in filter(None, methods.values()):
-                fuse(mri, pet)
-        for name, fuse in methods.items():
+        key = {"pair": number, "image": pair.name, "patient": pair.patient}
+        sources = sources_of(pair)
+        given = {name: images[number] for name, images in others.items()}
+        # The first call of each method prepares what later ones use: it must not count as its time.
+        for name, fused, milliseconds in fused_images(pair, methods, given, rehearse=number == 0):
             monitor.report(STAGE, len(rows) / total)
-            if fuse is None:
-                fused, milliseconds = sources[0 if name == MRI_COPY else 1], math.nan
-            else:
-                start = time.perf_counter()
-                fused = fuse(mri, pet)
-                milliseconds = 1000 * (time.perf_counter() - start)
-                fused = to_8_bits(fused)
-            values = evaluate_pair(*sources, fused, lam=lam)
-            rows.append(
-                {"pair": number, "patient": pair.patient, "method": name, **values, "ms": milliseconds}
-            )
+            if masked:
+                fused = outside_black(*sources, fused)
+            values = evaluate_pair(*sources, fused, lam=lam, metrics=metrics)
+            rows.append({**key, "method": name, **values, "ms": milliseconds})
     monitor.report(STAGE, 1.0)
     return rows
+
+
+def sources_of(pair) -> Tuple[np.ndarray, np.ndarray]:
+    """MRI and PET as pictures on disk have them, (rows, columns) uint8."""
+    from ..training.pairs import to_unit
+
+    return to_8_bits(to_unit(pair.mri)), to_8_bits(to_unit(pair.pet))
+
+
+def fused_images(
+    pair, methods: Mapping[str, Fuse], given: Mapping[str, np.ndarray], rehearse: bool = False
+) -> Iterator[Tuple[str, np.ndarray, float]]:
+    """(name, image, milliseconds) of each method, of what is given, and of the unfused copies.
+
+    Images are (rows, columns) uint8; the time is NaN where nothing worked.
+
+    :param given: name -> fused image of another program.
+    :param rehearse: fuse once before the time is taken.
+    """
+    from ..training.pairs import to_unit
+
+    mri, pet = to_unit(pair.mri), to_unit(pair.pet)
+    for fuse in methods.values() if rehearse else ():
+        fuse(mri, pet)
+    for name, fuse in methods.items():
+        start = time.perf_counter()
+        fused = fuse(mri, pet)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        yield name, to_8_bits(fused), milliseconds
+    for name, fused in {**given, **dict(zip(COPIES, sources_of(pair)))}.items():
+        yield name, fused, math.nan
+
+
+def outside_black(mri: np.ndarray, pet: np.ndarray, fused: np.ndarray) -> np.ndarray:
+    """The fused image with 0 where both sources are 0."""
+    return np.where((mri > 0) | (pet > 0), fused, 0)

@@ -19,7 +19,7 @@ from FunFuseSlicer.Logic.fusion.models import load_model
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes, value_and_function
 from FunFuseSlicer.Logic.methods import METHODS
 from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
-from FunFuseSlicer.Logic.metrics.images import to_8_bits
+from FunFuseSlicer.Logic.metrics.images import luminance, to_8_bits
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
 from ..training.pairs import Pair, to_unit
@@ -29,8 +29,6 @@ MODEL, METHOD, COLORED, COPY, PROBE = "model", "method", "colored", "copy", "pro
 MEASURED = [*METRICS, "b_P", "rank_fused"]
 # MRI and PET, (rows, columns) float32 in [0, 1] -> the fused image, the same or uint8.
 Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
-# Rec. 601, as common image programs turn color into gray.
-LUMA = (0.299, 0.587, 0.114)
 
 
 def measure(pair: Pair, models: Tuple[str, ...], lam: float, omega: float) -> List[dict]:
@@ -103,7 +101,7 @@ def colored_luminances(
     fusion = fuse_volumes(Volume(mri[None], name="MRI"), Volume(pet[None], name="PET"), runner, options)
     value, functional = value_and_function(fusion, mode, options.balance)
     colors = (colorize(value[0], functional[0], table, omega) for omega in omegas)
-    return [np.uint8(np.floor(rgb.astype(np.float64) @ LUMA + 0.5)) for rgb in colors]
+    return [luminance(rgb) for rgb in colors]
 
 
 def means(images: pd.DataFrame) -> pd.DataFrame:

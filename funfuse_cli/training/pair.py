@@ -14,11 +14,16 @@ MINIMUM_FILLED = 0.02
 
 @dataclass(frozen=True)
 class Pair:
-    """Two registered images of one slice: (rows, columns), uint8, uint16 or float32 in [0, 1]."""
+    """Two registered images of one slice: (rows, columns), uint8, uint16 or float32 in [0, 1].
+
+    :param name: of the pictures it was read from, without what tells MRI and PET apart; empty for a slice of
+        volumes.
+    """
 
     patient: str
     mri: np.ndarray
     pet: np.ndarray
+    name: str = ""
 
 
 def read_image(path: Path) -> sitk.Image:

@@ -104,7 +104,7 @@ def _read(patient: str, mri_path: Path, pet_path: Path) -> List[Pair]:
         raise InputError(f"{mri_path} and {pet_path} must be gray pictures of one size.")
     if ((mri > 0) & (pet > 0)).mean() < MINIMUM_FILLED:
         return []
-    return [Pair(patient, mri, pet)]
+    return [Pair(patient, mri, pet, mri_path.stem.removesuffix("_mri"))]
 
 
 def to_unit(array: np.ndarray) -> np.ndarray:

@@ -6,30 +6,48 @@ milliseconds), and what tells rows apart, such as ``method`` or ``slice``. NaN s
 
 import csv
 import math
+import textwrap
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Optional, Sequence
 
 import numpy as np
 
-from FunFuseSlicer.Logic.metrics import METRICS
+from FunFuseSlicer.Logic.metrics import FIELD, SETS
 from FunFuseSlicer.Logic.metrics.slices import MEANINGS as OTHER_MEANINGS
+
+from .paired_comparison import SIGNIFICANT, leaders, lowest_possible
+from .progress import count
 
 Row = Dict[str, object]
 
-# What the columns beside the five metrics mean.
+# Columns of a terminal, and of them for the names of methods. A longer name has a line of its own.
+WIDTH, ROOM = 80, 20
+
+# What the columns mean.
 MEANINGS = {
-    **{name: metric.rewards for name, metric in METRICS.items()},
+    **{name: metric.rewards for name, metric in SETS["all"].items()},
     **OTHER_MEANINGS,
     "ms": "time per image, median",
 }
 LOWER = ("excess", "MSE_MRI", "MSE_PET", "loss", "ms")
 UNDIRECTED = ("b_M", "b_P")
+# What says beside the metrics whether the PET is in an image, and its head in a narrow table.
+BESIDE = {"b_P": "b_P", "rank_fused": "rank"}
+# Where a value is not defined.
+UNDEFINED = {name: metric.undefined for name, metric in SETS["all"].items() if metric.undefined}
+UNDEFINED["rank_fused"] = "too little of the PET is above 5 % of white, or one image is constant there"
 
-REWARDS = (
-    "What the metrics reward: an unfused copy of the MRI beats, as a rule, every fusion method on Q_IE, "
-    "Q_FMI and Q_G, so these do not show that the PET is in the image; b_P and rank_fused do. A background "
-    "that is not black is punished heavily by Q_SSIM."
-)
+# For people who read a table, by the set of metrics.
+REWARDS = {
+    "paper": "What the metrics reward: an unfused copy of the MRI beats, as a rule, every fusion method on "
+    "Q_IE, Q_FMI and Q_G, so these do not show that the PET is in the image; b_P and rank_fused do. A "
+    "background that is not black is punished heavily by Q_SSIM.",
+    "field": "What the metrics reward: an unfused copy of the MRI beats, as a rule, most fusion methods on "
+    "MI, VIF, Qabf and SSIM, so these do not show that the PET is in the image; b_P and rank_fused do. EN, "
+    "SD and SF look at the fused image alone: more contrast than the sources have raises them, and shows as "
+    "excess. A background that is not black costs SSIM all of it.",
+}
+REWARDS["all"] = "\n\n".join(REWARDS.values())
 
 COPY_COLOR, REFERENCE_COLOR, MODEL_COLOR = "0.82", "0.6", "tab:blue"
 
@@ -58,20 +76,68 @@ def plain(row: Row) -> Row:
 
 
 def text_of_one(row: Row) -> str:
-    """A line per number: name, value, and what it means."""
-    return "\n".join(
-        f"{name:<12}{_number(name, value):>9}  {MEANINGS[name]}" for name, value in numbers(row).items()
-    )
+    """A line per number: name, value, and what it means, or why there is none."""
+    lines = []
+    for name, value in numbers(row).items():
+        missing = _missing(value) and name in UNDEFINED
+        meaning = f"not defined where {UNDEFINED[name]}" if missing else MEANINGS[name]
+        lines.append(f"{name:<12}{_number(name, value):>9}  {meaning}")
+    return "\n".join(lines)
 
 
 def text_of_methods(rows: List[Row]) -> str:
-    """A line per metric, a column per method."""
+    """A line per method; as many blocks of columns as a terminal needs, the metrics before the rest."""
     names = [str(row["method"]) for row in rows]
-    lines = [" " * 12 + "".join(f"{name:>{len(name) + 2}}" for name in names)]
-    for column in numbers(rows[0]):
-        cells = (f"{_number(column, row[column]):>{len(name) + 2}}" for name, row in zip(names, rows))
-        lines.append(f"{column:<12}" + "".join(cells))
-    return "\n".join(lines)
+    room = min(ROOM, max(map(len, names)))
+    starts = [f"{name:<{room}}" if len(name) <= room else f"{name}\n{'':<{room}}" for name in ["", *names]]
+    blocks: List[List[str]] = []
+    width = WIDTH
+    for column in sorted(numbers(rows[0]), key=lambda name: name not in SETS["all"] and name not in BESIDE):
+        cells = [BESIDE.get(column, column), *(_number(column, row[column]) for row in rows)]
+        wide = 1 + max(map(len, cells))
+        if width + wide > WIDTH:
+            blocks.append(starts)
+            width = room
+        width += wide
+        blocks[-1] = [f"{line}{cell:>{wide}}" for line, cell in zip(blocks[-1], cells)]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def undefined(rows: List[Row]) -> List[str]:
+    """A sentence for each metric that is not defined for every row: for which methods, and why."""
+    sentences = []
+    for column, why in UNDEFINED.items():
+        missing = [str(row["method"]) for row in rows if _missing(row.get(column))]
+        if missing:
+            found = ", ".join(
+                f"{name} ({count(missing.count(name), 'image')})" for name in dict.fromkeys(missing)
+            )
+            sentences.append(f"{column} is not defined where {why}: {found}. Means are over the rest.")
+    return sentences
+
+
+def beyond_chance(
+    means: List[Row], compared: List[Row], columns: Sequence[str], among: Sequence[str], patients: int
+) -> List[str]:
+    """Sentences: the highest method of each column, and those whose difference from it may be chance.
+
+    :param means: of :func:`.paired_comparison.intervals`; ``compared`` of ``comparisons``.
+    :param among: the methods that compete.
+    """
+    tests = "paired Wilcoxon tests, corrected by Holm for all couples"
+    methods = len({row["method"] for row in means})
+    if lowest_possible(patients, methods) > SIGNIFICANT:
+        # Not even a method that is higher for every patient would be told from another.
+        return [f"{count(patients, 'patient')} are too few to tell any of {methods} methods apart ({tests})."]
+    sentences = [f"Highest, and what may be as high but for chance ({tests}):"]
+    for column, best, alike in leaders(means, compared, columns, among):
+        sentences.append(f"{column}: {best}" + (f"; {', '.join(alike)}" if alike else "") + ".")
+    return sentences
+
+
+def wrapped(sentences: Iterable[str]) -> str:
+    """For the terminal, each sentence on lines of its own."""
+    return "\n".join(textwrap.fill(sentence, WIDTH, subsequent_indent="  ") for sentence in sentences)
 
 
 def write_csv(rows: List[Row], path: Path) -> None:
@@ -82,10 +148,13 @@ def write_csv(rows: List[Row], path: Path) -> None:
         writer.writerows(plain(row) for row in rows)
 
 
-def write_markdown(rows: List[Row], path: Path, facts: Iterable[str]) -> None:
+def write_markdown(
+    rows: List[Row], path: Path, facts: Iterable[str], findings: Iterable[str], rewards: str
+) -> None:
     """A row per method, then how to read it.
 
-    :param facts: sentences to put above the table.
+    :param facts: sentences to put above the table; ``findings`` below.
+    :param rewards: of :data:`REWARDS`.
     """
     columns = list(numbers(rows[0]))
     lines = [*facts, ""]
@@ -93,7 +162,8 @@ def write_markdown(rows: List[Row], path: Path, facts: Iterable[str]) -> None:
     lines.append("|---|" + "---:|" * len(columns))
     for row in rows:
         lines.append(f"| {row['method']} | " + " | ".join(_number(c, row[c]) for c in columns) + " |")
-    lines += ["", REWARDS, "", *(f"- {name}: {MEANINGS[name]}" for name in columns)]
+    lines += ["", *(f"- {sentence}" for sentence in findings), "", rewards, ""]
+    lines += [*(f"- {name}: {MEANINGS[name]}" for name in columns)]
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -126,7 +196,7 @@ def write_bars(rows: List[Row], path: Path, title: Optional[str] = None) -> None
 def _bars(panel, column: str, names: List[str], values: List[float]) -> None:
     colors = [_color(name) for name in names]
     # Bars begin at the metric's lowest value where that is above 0: Q_IE's would all look the same.
-    base = max(0.0, METRICS[column].low) if column in METRICS else 0.0
+    base = max(0.0, SETS["all"][column].low) if column in SETS["all"] else 0.0
     lengths = np.round(np.nan_to_num(values, nan=base) - base, 6) + 0.0
     bars = panel.barh(names, lengths, left=base, color=colors, height=0.75)
     panel.bar_label(bars, [_number(column, value) for value in values], padding=3, fontsize="small")
@@ -158,7 +228,8 @@ def _number(name: str, value) -> str:
         return "–"
     if name == "ms":
         return f"{value:.2g}" if value < 10 else f"{value:.0f}"
-    return f"{round(value, 4) + 0.0:.4f}"  # no "-0.0000"
+    digits = 2 if name in ("SD", "SF", "b_M", *BESIDE) else 3 if name in FIELD or name == "excess" else 4
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # no "-0.000"
 
 
 def _missing(value) -> bool:

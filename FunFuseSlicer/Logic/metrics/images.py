@@ -8,6 +8,8 @@ from ..errors import InputError
 
 # Gray levels run from 0 to this; the constants of the metrics are written for that range.
 WHITE = 255.0
+# Rec. 601: how common programs turn color into gray.
+LUMA = (0.299, 0.587, 0.114)
 
 
 def as_gray(metric: str, smallest: int, **images: np.ndarray) -> List[np.ndarray]:
@@ -41,6 +43,11 @@ def as_gray(metric: str, smallest: int, **images: np.ndarray) -> List[np.ndarray
 def to_8_bits(image: np.ndarray) -> np.ndarray:
     """[0, 1] to whole gray levels, as a picture on disk has them; clipped, uint8."""
     return np.uint8(np.floor(np.clip(np.asarray(image, np.float64), 0, 1) * WHITE + 0.5))
+
+
+def luminance(rgb: np.ndarray) -> np.ndarray:
+    """Whole gray levels of a colored picture, (..., 3) in gray levels 0 to 255 -> (...) uint8."""
+    return np.uint8(np.floor(rgb.astype(np.float64) @ LUMA + 0.5))
 
 
 def _pixels(size: Tuple[int, ...]) -> str:
