@@ -256,7 +256,6 @@ def _fused_levels(fused: Volume) -> np.ndarray:
 def _evaluate_methods(options) -> None:
     if not options.pairs.is_dir():
         raise InputError(f"{options.pairs}: there is no such folder. Check the path.")
-    from FunFuseSlicer.Logic.fusion.fuser import runner_of
     from FunFuseSlicer.Logic.fusion.models import load_model, model_names
     from FunFuseSlicer.Logic.methods import METHODS
     from FunFuseSlicer.Logic.metrics import SETS
@@ -269,10 +268,8 @@ def _evaluate_methods(options) -> None:
         print(f"  note: {problem}", file=sys.stderr)
     with all_or_nothing(options.out, owned=()) as folder, ProgressBars() as monitor:
         models = [load_model(name) for name in model_names()]
-        runners = {
-            f"{MODEL_LABEL} {model.name}": runner_of(model, options.lam, options.device) for model in models
-        }
-        methods = _methods(runners)
+        networks = {f"{MODEL_LABEL} {model.name}": model.at_lambda(options.lam) for model in models}
+        methods = available_methods(networks, options.device)
         pairs = read_pairs([options.pairs])
         for pair in pairs:
             _check_size(f"{options.pairs}, {pair.patient}", pair.mri.shape)
@@ -312,15 +309,30 @@ def _evaluate_methods(options) -> None:
     print(f"\nresults     {options.out.resolve()}")
 
 
-def _methods(runners: dict) -> Dict[str, Fuse]:
-    """The methods that can be used here, by their name in the tables, the given runners first."""
+def available_methods(networks: dict, device: str) -> Dict[str, Fuse]:
+    """The methods that can be used here, by their name in the tables, the given networks first."""
+    from FunFuseSlicer.Logic.fusion.device import choose_device
     from FunFuseSlicer.Logic.methods import METHODS
 
     others = {method.label: method for method in METHODS.values() if method.problem() is None}
     return {
-        **{name: runner.fuse_pair for name, runner in runners.items()},
+        **{name: _fuse_with(network, choose_device(device)) for name, network in networks.items()},
         **others,
     }
+
+
+def _fuse_with(network, device) -> Fuse:
+    """The network as a function of two arrays; only the fused image, without its parts."""
+    import torch
+
+    network = network.to(device=device, memory_format=torch.channels_last).eval()
+
+    def fuse(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            images = (torch.from_numpy(image)[None, None].to(device) for image in (mri, pet))
+            return network.fuse(*images)[0, 0].cpu().numpy()
+
+    return fuse
 
 
 def _measure_pairs(

@@ -11,6 +11,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 STUDIES = {
     "model": ("funfuse_cli.studies.model", "train the variants of the network; writes docs/model.md"),
     "evaluation": ("funfuse_cli.studies.evaluation", "compare fusion methods; writes docs/evaluation.md"),
+    "field": ("funfuse_cli.studies.field", "the metrics and images of other papers; for docs/field.md"),
     "weights": ("funfuse_cli.studies.weights", "the metrics over λ and Ω, with heat maps"),
     "registration": ("funfuse_cli.studies.registration", "known displacements; writes docs/registration.md"),
     "tracers": ("funfuse_cli.studies.tracers", "the PET part on maps of many tracers; for docs/tracers.md"),
