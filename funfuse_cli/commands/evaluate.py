@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -268,8 +268,7 @@ def _evaluate_methods(options) -> None:
         print(f"  note: {problem}", file=sys.stderr)
     with all_or_nothing(options.out, owned=()) as folder, ProgressBars() as monitor:
         models = [load_model(name) for name in model_names()]
-        networks = {f"{MODEL_LABEL} {model.name}": model.at_lambda(options.lam) for model in models}
-        methods = available_methods(networks, options.device)
+        methods = available_methods(models, options.lam, options.device)
         pairs = read_pairs([options.pairs])
         for pair in pairs:
             _check_size(f"{options.pairs}, {pair.patient}", pair.mri.shape)
@@ -309,16 +308,21 @@ def _evaluate_methods(options) -> None:
     print(f"\nresults     {options.out.resolve()}")
 
 
-def available_methods(networks: dict, device: str) -> Dict[str, Fuse]:
-    """The methods that can be used here, by their name in the tables, the given networks first."""
+def available_methods(models: Iterable, lam: float, device: str) -> Dict[str, Fuse]:
+    """The methods that can be used here, by their name in the tables, the given models at this λ first."""
     from FunFuseSlicer.Logic.fusion.device import choose_device
     from FunFuseSlicer.Logic.methods import METHODS
 
     others = {method.label: method for method in METHODS.values() if method.problem() is None}
     return {
-        **{name: _fuse_with(network, choose_device(device)) for name, network in networks.items()},
+        **{name_of(model): _fuse_with(model.at_lambda(lam), choose_device(device)) for model in models},
         **others,
     }
+
+
+def name_of(model) -> str:
+    """Its name in the tables."""
+    return f"{MODEL_LABEL} {model.name}"
 
 
 def _fuse_with(network, device) -> Fuse:

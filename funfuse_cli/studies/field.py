@@ -19,10 +19,10 @@ from FunFuseSlicer.Logic.version import VERSION
 
 from ..commands.evaluate import (
     COPIES,
-    MODEL_LABEL,
     Fuse,
     available_methods,
     fused_images,
+    name_of,
     outside_black,
     sources_of,
 )
@@ -56,10 +56,10 @@ def main(arguments: List[str]) -> int:
     options = parser.parse_args(arguments)
     start, folder = time.process_time(), check_writable(options.docs / "data")
     models = [load_model(name) for name in model_names()]
-    networks = {f"{MODEL_LABEL} {model.name}": model.at_lambda(LAMBDA) for model in models}
-    methods = available_methods(networks, "cpu")
-    methods = {name: fuse for name, fuse in methods.items() if name in (*networks, *METHODS_HERE)}
-    kinds = {**dict.fromkeys(methods, METHOD), **dict.fromkeys(networks, MODEL)}
+    names = [name_of(model) for model in models]
+    methods = available_methods(models, LAMBDA, "cpu")
+    methods = {name: fuse for name, fuse in methods.items() if name in (*names, *METHODS_HERE)}
+    kinds = {**dict.fromkeys(methods, METHOD), **dict.fromkeys(names, MODEL)}
     kinds.update(dict.fromkeys(COPIES, COPY))
     with ProgressBars() as monitor, threadpoolctl.threadpool_limits(1):
         rows = {
@@ -76,7 +76,7 @@ def main(arguments: List[str]) -> int:
         "masked": means[means.masked],
         "test": means_of(rows["test"], COLUMNS["test"], kinds),
         "intervals": pd.DataFrame(found),
-        "comparisons": pd.DataFrame(from_models(couples, networks)),
+        "comparisons": pd.DataFrame(from_models(couples, names)),
         "leaders": pd.DataFrame([(*some, ", ".join(alike) or "none") for *some, alike in best]),
     }
     tables["leaders"].columns = ["metric", "highest", "alike"]
