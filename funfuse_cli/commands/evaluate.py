@@ -310,33 +310,16 @@ def _evaluate_methods(options) -> None:
 
 def available_methods(models: Iterable, lam: float, device: str) -> Dict[str, Fuse]:
     """The methods that can be used here, by their name in the tables, the given models at this λ first."""
-    from FunFuseSlicer.Logic.fusion.device import choose_device
+    from FunFuseSlicer.Logic.fusion.fuser import runner_of
     from FunFuseSlicer.Logic.methods import METHODS
 
     others = {method.label: method for method in METHODS.values() if method.problem() is None}
-    return {
-        **{name_of(model): _fuse_with(model.at_lambda(lam), choose_device(device)) for model in models},
-        **others,
-    }
+    return {**{name_of(model): runner_of(model, lam, device).fuse_pair for model in models}, **others}
 
 
 def name_of(model) -> str:
     """Its name in the tables."""
     return f"{MODEL_LABEL} {model.name}"
-
-
-def _fuse_with(network, device) -> Fuse:
-    """The network as a function of two arrays; only the fused image, without its parts."""
-    import torch
-
-    network = network.to(device=device, memory_format=torch.channels_last).eval()
-
-    def fuse(mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            images = (torch.from_numpy(image)[None, None].to(device) for image in (mri, pet))
-            return network.fuse(*images)[0, 0].cpu().numpy()
-
-    return fuse
 
 
 def _measure_pairs(

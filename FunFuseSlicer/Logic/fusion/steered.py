@@ -45,9 +45,8 @@ UP = {"up_quarter": 4, "up_half": 2}
 # Band -> (where its weights are read, channels of that): the finest band's weights, 2 × 2 pixels at once.
 HEADS = (("up_half_2", 8), ("up_half_2", 2), ("up_quarter_2", 2), ("eighth_2", 2))
 
-# With so many black rows and columns around the head, the same for all slices of a volume, the result is
-# that of whole slices, but for a gray level or two at the very edge.
-MARGIN = 16
+# With so many black rows and columns around the head, the result is that of the whole slice.
+MARGIN = 64
 
 # 2·sigmoid(-OFFSET) = ½ to 1e-3.
 OFFSET = 1.1
