@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from funfuse_cli import installation
+from funfuse_launcher import parts
 from FunFuseSlicer.Logic.version import VERSION
 from Testing.conftest import ROOT
 
@@ -132,7 +133,7 @@ def test_what_the_code_is_written_for_is_what_is_installed(settings):
         assert found and all(wanted.specifier.contains(version) for version in found), name
 
 
-def test_the_tests_have_all_extras_and_a_missing_package_is_named_with_its_own(settings):
+def test_the_tests_have_all_extras_and_a_missing_package_is_named_with_its_own(settings, monkeypatch):
     extras = settings["project"]["optional-dependencies"]
     assert set(requirements(settings, *extras)) == set(requirements(settings, "test"))
     names = {"sklearn": "scikit-learn", "PySide6": "pyside6-essentials", "xdist": "pytest-xdist"}
@@ -144,15 +145,21 @@ def test_the_tests_have_all_extras_and_a_missing_package_is_named_with_its_own(s
     for package, extra in installation.EXTRAS.items():
         name = names.get(package) or come_along.get(package) or package
         assert name in requirements(settings, extra), package
+        monkeypatch.setattr(installation, "by_launcher", lambda: False)
         told = installation.remedy(ModuleNotFoundError(name=package))
         assert package in told and f'pip install "funfuse-slicer[{extra}]"' in told
+        monkeypatch.setattr(installation, "by_launcher", lambda: True)
+        told = installation.remedy(ModuleNotFoundError(name=package))
+        part = re.search(r"python3 funfuse\.py install (\w+)$", told).group(1)
+        lists = [name for build in parts.PARTS[part] for name in build.lists]
+        assert package in told and name in parts.packages_of(lists)
     assert installation.remedy(ModuleNotFoundError(name="elsewhere")) is None
 
 
 def test_pre_commit_has_the_ruff_of_the_list():
     text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     pinned = re.search(r"ruff-pre-commit\s+rev: v(\S+)", text).group(1)
-    assert f"\nruff=={pinned} " in (ROOT / "requirements.lock").read_text(encoding="ascii")
+    assert f"\nruff=={pinned} " in (ROOT / "requirements-tools.lock").read_text(encoding="ascii")
 
 
 def test_readme_names_the_two_commands_and_its_pictures_exist():

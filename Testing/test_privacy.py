@@ -105,6 +105,7 @@ SOURCES = sorted(
     [
         *(ROOT / "FunFuseSlicer").rglob("*.py"),
         *(ROOT / "funfuse_cli").rglob("*.py"),
+        *(ROOT / "funfuse_launcher").rglob("*.py"),
         ROOT / "funfuse.py",
     ]
 )

@@ -1,5 +1,6 @@
 """What this installation has: packages that not everybody needs, and the repository around it."""
 
+import sys
 from pathlib import Path
 from typing import Optional
 
@@ -20,15 +21,40 @@ EXTRAS = {
 }
 
 
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def by_launcher() -> bool:
+    """Whether this is a checkout in the virtual environment of its funfuse.py, not what pip installed."""
+    return (ROOT / "funfuse.py").is_file() and (Path(sys.prefix) / "funfuse-origin.json").is_file()
+
+
+def command(name: str) -> str:
+    """How to call a command here."""
+    return f"{'python3 funfuse.py' if by_launcher() else 'funfuse'} {name}"
+
+
 def remedy(error: BaseException) -> Optional[str]:
-    """What to do, as a sentence, about a package of :data:`EXTRAS` that is missing; None for other errors."""
+    """What to do, as a sentence, about packages that are missing or damaged; None for other errors."""
+    if by_launcher():
+        from funfuse_launcher.environment import lacking
+
+        names = ", ".join(sorted(lacking(sys.prefix)))
+        if names:
+            return (
+                f"The virtual environment {sys.prefix} is damaged ({names}). "
+                f"To repair it, run: {command('install')}"
+            )
     package = error.name if isinstance(error, ModuleNotFoundError) else None
     if package not in EXTRAS:
         return None
-    return (
-        f"This needs the Python package {package}, which is not installed. "
-        f'Install it with: pip install "funfuse-slicer[{EXTRAS[package]}]"'
+    extra = EXTRAS[package]
+    how = (
+        command(f"install {'torch' if extra == 'torch' else 'tools'}")
+        if by_launcher()
+        else f'pip install "funfuse-slicer[{extra}]"'
     )
+    return f"This needs the Python package {package}, which is not installed. Install it with: {how}"
 
 
 def checkout() -> Path:
@@ -36,10 +62,9 @@ def checkout() -> Path:
 
     :raises InputError: this was installed without it.
     """
-    root = Path(__file__).resolve().parents[1]
-    if not (root / "pyproject.toml").is_file():
+    if not (ROOT / "pyproject.toml").is_file():
         raise InputError(
             "This command works on the repository itself, with its tests and pages: get a copy of it and run "
             "python3 funfuse.py there."
         )
-    return root
+    return ROOT
