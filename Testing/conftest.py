@@ -1,5 +1,6 @@
 """What the tests share: small synthetic pairs, the folder of real data, and a scene."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,24 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
+REAL_IMAGES = "real images, which are not part of the repository"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line for all tests that were skipped: what was not tested, and why."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    reasons = Counter(report.longrepr[2].replace("Skipped: ", "", 1) for report in skipped)
+    if reasons:
+        told = "; ".join(f"{reason} ({number} tests)" for reason, number in reasons.most_common())
+        terminalreporter.write_line(f"not tested: {told}".replace("(1 tests)", "(1 test)"))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real images beside the repository; tests that need it skip without it."""
     folder = SHARED / "data"
     if not folder.is_dir():
-        pytest.skip(f"real data needed: there is no folder {folder}")
+        pytest.skip(REAL_IMAGES)
     return folder
 
 

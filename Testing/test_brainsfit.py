@@ -41,7 +41,7 @@ def any_brains(slicer, request, tmp_path, monkeypatch):
     """slicer.modules.brainsfit by the stand-in, and by the true program where there is one."""
     command = STAND_IN if request.param == "stand-in" else find_brainsfit()
     if command is None:
-        pytest.skip("no BRAINSFit is on this machine: set FUNFUSE_BRAINSFIT to its path")
+        pytest.skip("Slicer's own BRAINSFit, since FUNFUSE_BRAINSFIT does not name one")
     yield from _module(slicer, command, tmp_path, monkeypatch)
 
 

@@ -1,6 +1,12 @@
 """``fuse`` and ``demo`` as a user calls them: files in, a folder out, or one clear line."""
 
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -8,11 +14,12 @@ import SimpleITK as sitk
 
 from funfuse_cli.__main__ import main
 from funfuse_cli.commands import COMMANDS
+from funfuse_cli.commands.fuse import parser
 from funfuse_cli.workflow.output_folder import verify
 from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
-from Testing.conftest import head_phantom
+from Testing.conftest import REAL_IMAGES, ROOT, head_phantom
 
 VOLUME_RESULTS = {
     "pet_registered.nrrd",
@@ -58,6 +65,95 @@ def test_without_a_command_all_are_listed(capsys, arguments, code):
     assert main(arguments) == code
     out, err = capsys.readouterr()
     assert all(text in (err if code else out) for _, text in COMMANDS.values()) and not (out and err)
+
+
+@pytest.mark.parametrize("arguments", [["help", "fuse"], ["fuse", "--help"]])
+def test_help_of_a_command(capsys, arguments):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert not end.value.code and capsys.readouterr().out.startswith("usage: funfuse fuse")
+
+
+def test_fuse_without_arguments_shows_an_example(capsys):
+    assert main(["fuse"]) == 2
+    out, err = capsys.readouterr()
+    example, more = err.splitlines()
+    assert not out and "fuse --mri T1.nii.gz --pet FDG.nii.gz --out" in example and "fuse --help" in more
+    shown = shlex.split(example)
+    parser().parse_args(shown[shown.index("fuse") + 1 :])
+
+
+def command(*arguments):
+    """A command in a process of its own."""
+    line = [sys.executable, "-m", "funfuse_cli", *map(str, arguments)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+
+
+def test_quiet_leaves_results_and_errors(files, tmp_path):
+    mri, pet = files
+    arguments = ["fuse", "--mri", mri, "--pet", pet, "--no-register", "--method", "average", "--out"]
+    done = command(*arguments, tmp_path / "out", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "out" / "report.json").is_file()
+    done = command(*arguments, tmp_path / "out", "--quiet", "--frame", "7")
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_verbose_tells_what_it_runs_on_and_where_an_error_arises(tmp_path):
+    done = command("fuse", "--mri", "no.nii", "--pet", "neither.nii", "--out", tmp_path / "out", "--verbose")
+    first, *others = done.stderr.splitlines()
+    assert done.returncode == 2 and first.startswith(f"funfuse {VERSION}, Python 3.") and "numpy" in first
+    assert "Traceback" in done.stderr and others[-1].startswith("error: ")
+
+
+def test_what_pytest_knows_as_well_is_left_to_it(monkeypatch, capsys):
+    from funfuse_cli.commands import test as command
+
+    given = []
+    monkeypatch.setattr(command.pytest, "main", lambda arguments: given.extend(arguments) or 0)
+    monkeypatch.chdir(ROOT)
+    assert main(["test", "-q", "-v"]) == 0 and given[-2:] == ["-q", "-v"]
+    assert capsys.readouterr().out == ""
+    assert main(["test"]) == 0
+    assert re.match(r"All tests take about \d+ minutes", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_what_was_not_tested_is_one_line(tmp_path, processes):
+    (tmp_path / "conftest.py").write_text("from Testing.conftest import pytest_terminal_summary\n")
+    (tmp_path / "test_some.py").write_text(
+        "import pytest\n"
+        "from Testing.conftest import REAL_IMAGES\n"
+        "@pytest.mark.parametrize('n', range(7))\n"
+        "def test_needs(n): pytest.skip(REAL_IMAGES)\n"
+        "def test_other(): pytest.skip('Linux only')\n"
+        "def test_good(): pass\n"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -rfExX\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", str(processes), "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    line = f"not tested: {REAL_IMAGES} (7 tests); Linux only (1 test)"
+    assert [text for text in done.stdout.splitlines() if "test" in text.lower()] == [line], done.stdout
+    assert str(ROOT.parent) not in done.stdout
+
+
+def test_there_is_one_total_time(files, tmp_path, capsys):
+    mri, pet = files
+    started = time.perf_counter()
+    main(
+        ["fuse", "--mri", str(mri), "--pet", str(pet), "--out", str(tmp_path / "out"), "--method", "average"]
+    )
+    most = time.perf_counter() - started
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    seconds = report["seconds"]["total"]
+    shown = re.search(r"^total +([\d.]+) s$", capsys.readouterr().out, re.MULTILINE).group(1)
+    assert float(shown) == round(seconds, 1)
+    assert report["registration"]["seconds"] + report["seconds"]["writing"] <= seconds <= most + 0.01
 
 
 def test_fuse_writes_everything(files, tmp_path, capsys):

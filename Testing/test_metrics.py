@@ -840,7 +840,7 @@ def golden_rows(table, images):
     """[(MRI, PET, fused, row of the table)]: what another program gave."""
     table, images = SHARED / table, SHARED / images
     if not table.is_file():
-        pytest.skip(f"values of another program needed: there is no file {table}")
+        pytest.skip("values of another program, which are not part of the repository")
     rows = []
     with table.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):

@@ -45,6 +45,7 @@ from FunFuseSlicer.Logic.registration.plausibility import (
 from FunFuseSlicer.Logic.registration.preparation import check_within_reach, coarsen, indices_to_ras, prepare
 from FunFuseSlicer.Logic.registration.similarity import mutual_information
 from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS, Volume, resample, volume_from_sitk
+from Testing.conftest import REAL_IMAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -636,7 +637,7 @@ def test_options_out_of_range(options):
 
 def _read(path):
     if not path.exists():
-        pytest.skip(f"{path} is not on this machine")
+        pytest.skip(REAL_IMAGES)
     return volume_from_sitk(sitk.ReadImage(str(path)), path.name)
 
 

@@ -4,14 +4,19 @@ Exit codes: 0 done; 2 the input or an option cannot be used; 3 the results canno
 the computer cannot do it (weights, PyTorch, memory); 5 the registration failed; 130 interrupted; 1 all else.
 
 An error is one line on standard error. ``--traceback`` after any command, or the environment variable
-FUNFUSE_TRACEBACK, adds where in the program it happened, with the technical cause.
+FUNFUSE_TRACEBACK, adds where in the program it happened, with the technical cause. So does ``--verbose``,
+which first says what all runs on; ``--quiet`` leaves results and errors.
 """
 
 import importlib
+import importlib.metadata
+import io
 import os
+import platform
 import sys
 import traceback
-from typing import List, Optional
+from contextlib import nullcontext, redirect_stdout
+from typing import List, Optional, Set, Tuple
 
 from FunFuseSlicer.Logic.errors import (
     Cancelled,
@@ -24,20 +29,22 @@ from FunFuseSlicer.Logic.errors import (
 )
 from FunFuseSlicer.Logic.version import VERSION
 
-from .commands import COMMANDS, OF_THE_REPOSITORY
+from .commands import COMMANDS, OF_THE_REPOSITORY, PRINT_RESULTS
 from .installation import checkout, remedy
 
 EXIT_CODES = {InputError: 2, OutputError: 3, ModelError: 4, DeviceError: 4, RegistrationError: 5}
 FAILED, MISUSED, NO_MEMORY, NO_PACKAGE, INTERRUPTED = 1, 2, 4, 4, 130
 
 TRACEBACK, TRACEBACK_VARIABLE = "--traceback", "FUNFUSE_TRACEBACK"
+QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
+TOLD_OF = ("numpy", "scipy", "SimpleITK", "vtk", "slicer-core", "torch")
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Dispatch to the command's ``main(arguments) -> exit code``; without arguments those of the process."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    shows_traceback = TRACEBACK in arguments or bool(os.environ.get(TRACEBACK_VARIABLE))
-    arguments = [argument for argument in arguments if argument != TRACEBACK]
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
     if "--version" in arguments[:2]:
         print(f"funfuse {VERSION}")
         return 0
@@ -45,10 +52,20 @@ def main(arguments: Optional[List[str]] = None) -> int:
         wants_help = arguments[:1] in (["-h"], ["--help"])
         _usage(sys.stdout if wants_help else sys.stderr)
         return 0 if wants_help else MISUSED
+    name, *others = arguments
+    given, others = _common_options(name, others)
+    shows_traceback = bool(given & {TRACEBACK, *VERBOSE} or os.environ.get(TRACEBACK_VARIABLE))
+    if given & set(VERBOSE):
+        print(_facts(), file=sys.stderr)
+    quiet = bool(given & set(QUIET))
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"
+    output = redirect_stdout(io.StringIO()) if quiet and name not in PRINT_RESULTS else nullcontext()
     try:
-        if arguments[0] in OF_THE_REPOSITORY:
+        if name in OF_THE_REPOSITORY:
             checkout()
-        return importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:])
+        with output:
+            return importlib.import_module(COMMANDS[name][0]).main(others)
     except Cancelled:
         return INTERRUPTED
     except KeyboardInterrupt:
@@ -62,11 +79,35 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return code
 
 
+def _common_options(name: str, arguments: List[str]) -> Tuple[Set[str], List[str]]:
+    """The options of every command, and what is left; what pytest knows as well is left to ``test``."""
+    common = {TRACEBACK} if name == "test" else {TRACEBACK, *QUIET, *VERBOSE}
+    return common & set(arguments), [argument for argument in arguments if argument not in common]
+
+
 def _usage(stream) -> None:
     print("usage: funfuse COMMAND [ARGUMENTS], or --version\n", file=stream)
     for name, (_, text) in COMMANDS.items():
         print(f"  {name:<10} {text}", file=stream)
-    print('\n"funfuse fuse --help" tells more about fuse, and so for each command.', file=stream)
+    print(
+        '\n"funfuse help fuse" tells more about fuse, and so for each command. After any but test:\n'
+        "-q, --quiet for results and errors only; -v, --verbose for what it runs on and where errors arise.",
+        file=stream,
+    )
+
+
+def _facts() -> str:
+    """What all runs on, in one line."""
+    installed = []
+    for package in TOLD_OF:
+        try:
+            installed.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            installed.append(f"no {package}")
+    return (
+        f"funfuse {VERSION}, Python {platform.python_version()} on {platform.platform()} in {sys.prefix}; "
+        + ", ".join(installed)
+    )
 
 
 def _told(error: Exception):

@@ -15,3 +15,6 @@ COMMANDS = {
 
 # About the repository itself: nothing for an installation without it.
 OF_THE_REPOSITORY = ("study", "test")
+
+# Their results are what they print; those of the others are files.
+PRINT_RESULTS = ("evaluate", "study", "benchmark")

@@ -1,6 +1,8 @@
 """``funfuse fuse``: fuse a user's own MRI and PET."""
 
 import argparse
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import List
@@ -8,16 +10,23 @@ from typing import List
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
 
+from ..installation import command
 from ..workflow.files import FORMATS, frames_differ, is_flat, is_picture, read_volume
 from ..workflow.output_folder import all_or_nothing
 from ..workflow.progress import ProgressBars, count
 
+EXAMPLE = f"{command('fuse')} --mri T1.nii.gz --pet FDG.nii.gz --out result"
+
 
 def main(arguments: List[str]) -> int:
     """Parse, run, and say where the results are."""
+    started = time.perf_counter()
+    if not arguments:
+        print(f"{EXAMPLE}\n{command('fuse --help')} tells all options.", file=sys.stderr)
+        return 2
     options = parser().parse_args(arguments)
     with all_or_nothing(options.out) as folder, ProgressBars() as monitor:
-        report = _run(options, folder, monitor)
+        report = _run(options, folder, monitor, started)
     _summary(report, Path(options.out))
     return 0
 
@@ -80,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _run(options, folder: Path, monitor) -> dict:
+def _run(options, folder: Path, monitor, started: float) -> dict:
     from FunFuseSlicer.Logic.registration import RegistrationOptions
 
     from ..workflow.run import Request, run_request
@@ -116,7 +125,7 @@ def _run(options, folder: Path, monitor) -> dict:
             "they may not lie on each other. Leave --no-register out."
         )
     return run_request(
-        Request(mri, pet, fusion, registration, inputs, mask, pictures, notes), folder, monitor
+        Request(mri, pet, fusion, registration, inputs, mask, pictures, notes, started), folder, monitor
     )
 
 
@@ -150,4 +159,5 @@ def _summary(report: dict, out: Path) -> None:
     label = method_labels()[fusion["method"]]
     slices = count(fusion["slices"], "slice")
     print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
+    print(f"total         {report['seconds']['total']:.1f} s")
     print(f"results       {out.resolve()}")

@@ -10,6 +10,8 @@ from ..installation import checkout
 
 # Each process holds Slicer's libraries and PyTorch: about 1 GB.
 MOST_PROCESSES = 4
+# All tests on two cores, about.
+MINUTES = 20
 
 
 def main(arguments: List[str]) -> int:
@@ -19,4 +21,6 @@ def main(arguments: List[str]) -> int:
     """
     os.chdir(checkout())  # pytest looks for its settings in pyproject.toml from here
     processes = min(MOST_PROCESSES, os.cpu_count() or 1)
+    if not arguments:
+        print(f"All tests take about {MINUTES} minutes on two cores; here: {processes}.", flush=True)
     return int(pytest.main(["-q", "-n", str(processes), "--dist", "loadfile", *arguments]))
