@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
 from FunFuseSlicer.Logic.color.sources import contribution_source, gradient_source, scale_of, uptake_source
-from FunFuseSlicer.Logic.panel.inputs import MR, PT, name_modality
 from FunFuseSlicer.Logic.panel.run_state import RunState, RunStateMachine
 from FunFuseSlicer.Logic.panel.time_left import TimeLeft, in_words
+from FunFuseSlicer.Logic.volumes.doubts import MR, PT, name_modality
 from FunFuseSlicer.Logic.volumes.slabs import shown_voxels
 
 # States

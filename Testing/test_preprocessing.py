@@ -11,7 +11,6 @@ from FunFuseSlicer.Logic.volumes.preprocessing import (
     check_overlap,
     clean,
     full_range,
-    mean_over_frames,
     normalize,
     robust_scale,
 )
@@ -57,7 +56,6 @@ def test_beyond_single_precision_counts_as_infinite():
     array = np.array([1e300, 1, 2]).reshape(1, 1, 3)
     cleaned, replaced = clean(Volume(array, name="PET 7"))
     assert cleaned.array.ravel().tolist() == [0, 1, 2] and replaced.infinite == 1
-    assert mean_over_frames(np.stack([array, array + 1]), "dynamic").ravel().tolist() == [0, 1.5, 2.5]
 
 
 def test_no_memory_is_told_with_the_name(monkeypatch):
@@ -121,16 +119,6 @@ def test_none_divides_8_bits_by_255():
 def test_unknown_method_is_refused():
     with pytest.raises(InputError, match="robust, minmax, none"):
         normalize(np.ones(3), "best")
-
-
-def test_frames():
-    array = np.stack([np.full((2, 2, 2), value, dtype=np.float32) for value in (1, 2, 6)])
-    array[2, 0, 0, 0] = np.nan
-    mean = mean_over_frames(array, "dynamic")
-    assert mean[1, 1, 1] == 3 and mean[0, 0, 0] == 1.5
-    assert (mean_over_frames(array, "dynamic", 1) == 2).all()
-    with pytest.raises(InputError, match="frames 0 to 2"):
-        mean_over_frames(array, "dynamic", 3)
 
 
 def test_overlap():

@@ -8,7 +8,7 @@ import numpy as np
 from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, resample, to_axial
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 
-from ..workflow.files import read_volume
+from ..reading.reader import read_volume
 
 
 def synthetic(shape: Tuple[int, int, int]) -> Tuple[Volume, Volume]:

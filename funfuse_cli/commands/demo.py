@@ -9,8 +9,8 @@ import numpy as np
 
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
+from ..reading.reader import read_volume
 from ..workflow.demo_data import FDG, T1, fetch_pair
-from ..workflow.files import read_volume
 from ..workflow.output_folder import all_or_nothing
 from ..workflow.progress import ProgressBars, count
 

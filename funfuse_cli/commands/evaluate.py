@@ -14,9 +14,10 @@ from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.metrics.images import to_8_bits
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
+from ..reading.options import add_frame_option
+from ..reading.reader import FORMATS, is_flat, is_picture, read
 from ..workflow import evaluation_report as report
 from ..workflow import paired_comparison
-from ..workflow.files import FORMATS, is_flat, is_picture, read_volume
 from ..workflow.output_folder import all_or_nothing
 from ..workflow.progress import ProgressBars, count
 
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--mri", type=Path, metavar="A", help="anatomical image")
     one.add_argument("--pet", type=Path, metavar="B", help="functional image on the MRI's grid")
     one.add_argument("--fused", type=Path, metavar="F", help="fused image; of floats 1 is white")
-    one.add_argument("--frame", type=int, metavar="N", help="frame of a 4-D PET, from 0 (default: mean)")
+    add_frame_option(one)
     one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     many = result.add_argument_group("several methods")
     many.add_argument("--pairs", type=Path, metavar="DIR", help="pairs, laid out as for train")
@@ -138,15 +139,12 @@ def _measure_files(options) -> Tuple[List[report.Row], bool]:
     """(a row per slice, whether they are of a volume)."""
     from FunFuseSlicer.Logic.metrics import SETS, evaluate_pair
 
-    volumes = [
-        # Errors shall name the file.
-        volume.with_array(volume.array, name=str(path))
-        for path, volume in (
-            (options.mri, read_volume(options.mri)),
-            (options.pet, read_volume(options.pet, options.frame)),
-            (options.fused, read_volume(options.fused)),
-        )
-    ]
+    readings = [read(options.mri), read(options.pet, options.frame), read(options.fused)]
+    for note in (note for reading in readings for note in reading.notes):
+        print(f"  note: {note}", file=sys.stderr)
+    # Errors shall name the file.
+    paths = options.mri, options.pet, options.fused
+    volumes = [r.volume.with_array(r.volume.array, name=str(path)) for r, path in zip(readings, paths)]
     # As ``fuse`` decides.
     pictures = is_picture(options.mri) and is_flat(volumes[0])
     _check_grids(*volumes, pictures)
@@ -218,7 +216,7 @@ def _gray_levels(mri: Volume, pet: Volume, fused: Volume, pictures: bool) -> Lis
 
     stacks, notes = [], []
     for volume in (mri, pet):
-        cleaned, replaced = clean(volume)
+        cleaned, replaced = clean(volume, mri=volume is mri)
         notes.append((volume.name, replaced))
         stacks.append(_axial(mri, 255 * normalize(cleaned.array)))
     for sentence in replaced_sentences(notes):

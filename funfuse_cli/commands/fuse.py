@@ -7,15 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List
 
+import numpy as np
+
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
+from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
 
 from ..installation import command
-from ..workflow.files import FORMATS, frames_differ, is_flat, is_picture, read_volume
+from ..reading.options import add_frame_option
+from ..reading.reader import FORMATS, Reading, is_flat, is_picture, read
 from ..workflow.output_folder import all_or_nothing
 from ..workflow.progress import ProgressBars, count
 
 EXAMPLE = f"{command('fuse')} --mri T1.nii.gz --pet FDG.nii.gz --out result"
+
+# By modality of DICOM.
+_KINDS = {"MR": MR, "PT": PT, "NM": PT, "ST": PT}
 
 
 def main(arguments: List[str]) -> int:
@@ -44,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     files.add_argument("--pet", required=True, metavar="P", help="functional image (moving): PET or SPECT")
     files.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     files.add_argument("--mask", metavar="FILE", help="image on any grid; where it is 0 is background")
-    files.add_argument("--frame", type=int, metavar="N", help="frame of a 4-D PET, from 0 (default: mean)")
+    add_frame_option(files)
     files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
     files.add_argument(
         "--far-apart",
@@ -97,8 +104,12 @@ def _run(options, folder: Path, monitor, started: float) -> dict:
     fusion = _fusion_options(options)
     if Path(options.mri).resolve() == Path(options.pet).resolve():
         raise InputError(f"{options.mri} is given as MRI and as PET: give two different images.")
-    mri, pet = read_volume(options.mri), read_volume(options.pet, options.frame)
-    mask = read_volume(options.mask) if options.mask else None
+    readings = [
+        read(options.mri, modalities=("MR",)),
+        read(options.pet, options.frame, modalities=("PT", "NM")),
+        *([read(options.mask)] if options.mask else []),
+    ]
+    mri, pet, mask = [*(reading.volume for reading in readings), None][:3]
     for path, volume in ((options.mri, mri), (options.pet, pet)):
         if is_flat(volume) and not options.no_register:
             raise InputError(f"{path} is a single slice and cannot be registered: add --no-register.")
@@ -108,22 +119,19 @@ def _run(options, folder: Path, monitor, started: float) -> dict:
             f"{options.mri} has {_size(mri)} pixels and {options.pet} {_size(pet)}: "
             "give pictures of one size."
         )
-    eight_bits = pictures and mri.array.dtype.itemsize == 1 and pet.array.dtype.itemsize == 1
-    if eight_bits and options.normalize is None:
-        fusion = replace(fusion, normalization="none")
+    notes = [note for reading in readings for note in reading.notes]
+    notes += _about_both(*readings[:2], registered=options.no_register)
+    if pictures and options.normalize is None:
+        fusion, note = _for_pictures(fusion, mri, pet)
+        notes += [note] if note else []
     # Without folders: their names often are those of patients.
     inputs = {"mri": Path(options.mri).name, "pet": Path(options.pet).name}
     if options.mask:
         inputs["mask"] = Path(options.mask).name
     if options.frame is not None:
-        inputs["frame"] = options.frame
+        first = isinstance(options.frame, int)
+        inputs["frame"] = options.frame if first else "{}-{}".format(*options.frame)
     registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
-    notes = []
-    if registration is None and frames_differ(options.mri, options.pet):
-        notes.append(
-            f"{inputs['pet']} and {inputs['mri']} have different frames of reference: without registration "
-            "they may not lie on each other. Leave --no-register out."
-        )
     return run_request(
         Request(mri, pet, fusion, registration, inputs, mask, pictures, notes, started), folder, monitor
     )
@@ -145,6 +153,42 @@ def _fusion_options(options):
             f"{', '.join(useless)}: only for the network. Leave out with --method {fusion.method}."
         )
     return fusion
+
+
+def _about_both(mri: Reading, pet: Reading, registered: bool) -> List[str]:
+    """What there is to say about a pair, besides what there is about each."""
+    names = mri.volume.name, pet.volume.name
+    kinds = [_KINDS.get(str(r.modality)) or name_modality(name) for r, name in zip((mri, pet), names)]
+    notes = [looks_swapped(names, kinds)]
+    frames = mri.frame_of_reference, pet.frame_of_reference
+    if registered and None not in frames and frames[0] != frames[1]:
+        notes.append(
+            f"{names[1]} and {names[0]} have different frames of reference: without registration "
+            "they may not lie on each other. Leave --no-register out."
+        )
+    return [note for note in notes if note]
+
+
+def _for_pictures(fusion, mri, pet):
+    """Pictures use the range of their type, those of 16 bits like those of 8, if they fill it.
+
+    :return: the options, and what there is to say.
+    """
+    kinds = {volume.array.dtype for volume in (mri, pet)}
+    if not kinds <= {np.dtype(np.uint8), np.dtype(np.uint16)}:
+        return fusion, None
+    dark = [v.name for v in (mri, pet) if v.array.dtype == np.uint16 and not _fills_16_bits(v.array)]
+    if dark:
+        return fusion, (
+            f"{' and '.join(dark)}: only a part of the 16 bits is used. Each image is scaled by its own "
+            "brightest parts (--normalize robust), not by its type, as pictures of 8 bits are (none)."
+        )
+    return replace(fusion, normalization="none"), None
+
+
+def _fills_16_bits(array: np.ndarray) -> bool:
+    """Whether a picture of 16 bits reaches their upper half, or is one of 8 bits that was stretched."""
+    return bool(array.max() >= 1 << 15) or not (array % 257).any() or not (array % 256).any()
 
 
 def _size(volume) -> str:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..headless.boot import boot
 from ..headless.rendering import compose, render_slice
-from ..workflow.files import read_volume
+from ..reading.reader import read_volume
 from ..workflow.output_folder import check_writable
 
 PANEL_WIDTH, TILE, MARGIN, DARK = 440, 400, 8, 24

@@ -12,8 +12,8 @@ from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import axial_order, to_axial
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 
+from ..reading.reader import read_volume
 from ..training.pairs import Pair
-from ..workflow.files import read_volume
 from .model_measure import AVERAGE, HELD_OUT, LAMBDA, SHOWN, Study, Tables, movement
 
 # Differences are shown so many times as strong; bars end at so many percent.

@@ -14,8 +14,8 @@ from FunFuseSlicer.Logic.registration import STAGES
 from FunFuseSlicer.Logic.registration.plausibility import rotation_matrix
 from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS, Volume, resample, volume_to_sitk
 
+from ..reading.reader import read_volume
 from ..workflow.demo_data import GRAY, T1, WHITE, fetch
-from ..workflow.files import read_volume
 
 TURN_DEGREES, SHIFT_MM = 20.0, 40.0
 # The simulated scanner: FDG uptake of gray to white matter, resolution, counts, voxels.

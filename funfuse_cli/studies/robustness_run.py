@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.errors import FunFuseError
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_from_sitk
 
-from ..workflow.files import read_volume
+from ..reading.reader import read_volume
 from ..workflow.output_folder import VOLUME_ROLES
 from .odd_inputs.cases import Case
 from .odd_inputs.pairs import phantom, write_pair

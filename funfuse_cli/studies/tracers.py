@@ -17,9 +17,9 @@ from FunFuseSlicer.Logic.metrics import rank_correlation
 from FunFuseSlicer.Logic.volumes.geometry import resample
 from FunFuseSlicer.Logic.volumes.preprocessing import ROBUST_PERCENTILE, to_unit
 
+from ..reading.reader import read_volume
 from ..training.loss import fusion_loss
 from ..workflow.demo_data import T1, fetch
-from ..workflow.files import read_volume
 from ..workflow.output_folder import check_writable
 from . import DOCS
 

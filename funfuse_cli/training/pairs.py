@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Iterable, List, Tuple
 
 import numpy as np
-import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.preprocessing import full_range
 
-from .pair import MINIMUM_FILLED, Pair, read_image
+from ..reading.reader import is_flat, read_volume
+from .pair import MINIMUM_FILLED, Pair
 from .volumes import read_slices, volume_paths
 
 MRI_NAMES = ("mri",)
@@ -99,8 +99,9 @@ def _pair_paths(folder: Path):
 
 def _read(patient: str, mri_path: Path, pet_path: Path) -> List[Pair]:
     """No pair for slices that are nearly empty."""
-    mri, pet = (sitk.GetArrayFromImage(read_image(path)) for path in (mri_path, pet_path))
-    if mri.shape != pet.shape or mri.ndim != 2:
+    pictures = [read_volume(path) for path in (mri_path, pet_path)]
+    mri, pet = (picture.array[0] for picture in pictures)
+    if mri.shape != pet.shape or not all(is_flat(picture) for picture in pictures):
         raise InputError(f"{mri_path} and {pet_path} must be gray pictures of one size.")
     if ((mri > 0) & (pet > 0)).mean() < MINIMUM_FILLED:
         return []

@@ -1,15 +1,17 @@
 """Training pairs from registered 3-D volumes: the axial slices of each patient's MRI and PET."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Tuple
 
 import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, to_axial, volume_from_sitk
+from FunFuseSlicer.Logic.volumes.geometry import axial_order, to_axial
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 
-from .pair import MINIMUM_FILLED, Pair, read_image
+from ..reading.reader import is_flat, read_volume
+from .pair import MINIMUM_FILLED, Pair
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 MRI_NAMES = ("mri", "mr", "t1", "t1w", "t2", "t2w", "flair")
@@ -53,24 +55,21 @@ def read_slices(patient: str, mri_path: Path, function_path: Path) -> List[Pair]
 
     :raises InputError: a file is no 3-D image, has no contrast, or the grids differ.
     """
-    volumes = [_read(path) for path in (mri_path, function_path)]
+    volumes = [replace(read_volume(path), name=str(path)) for path in (mri_path, function_path)]
+    for volume in volumes:
+        if is_flat(volume):
+            raise InputError(f"{volume.name} must be a 3-D image with one value a voxel.")
     if not volumes[0].same_grid(volumes[1]):
         raise InputError(
             f"{mri_path} and {function_path} have different grids: register them first (the command fuse "
             "writes pet_registered.nrrd)."
         )
     mri, function = (
-        to_axial(normalize(clean(volume)[0].array), axial_order(volume.ijk_to_ras)) for volume in volumes
+        to_axial(normalize(clean(volume, mri=volume is volumes[0])[0].array), axial_order(volume.ijk_to_ras))
+        for volume in volumes
     )
     filled = ((mri > BACKGROUND) & (function > BACKGROUND)).mean(axis=(1, 2)) >= MINIMUM_FILLED
     return [Pair(patient, _to_16_bits(mri[k]), _to_16_bits(function[k])) for k in np.flatnonzero(filled)]
-
-
-def _read(path: Path) -> Volume:
-    image = read_image(path)
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{path} must be a 3-D image with one value a voxel.")
-    return volume_from_sitk(image, str(path))
 
 
 def _to_16_bits(image: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ class Request:
     :param registration: options of the registration, or None when the pair is registered already.
     :param inputs: what report.json says about where the volumes came from.
     :param pictures: write PNG pictures instead of volumes and a scene; the pair is a single slice.
-    :param notes: sentences for the user about the inputs.
+    :param notes: sentences on what was corrected, doubted or left out when the inputs were read.
     :param started: when the command started, by ``time.perf_counter()``.
     """
 
@@ -129,6 +129,7 @@ def _report(request: Request, run) -> dict:
         "registration": _registration_report(run.registration),
         "fusion": fusion,
         "completeness": slices.completeness,
+        "reading": {"notes": [*request.notes, *run.reading_notes]},
         "notes": [*request.notes, *run.notes],
         "version": VERSION,
     }

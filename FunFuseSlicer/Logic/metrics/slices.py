@@ -73,7 +73,9 @@ def evaluate_volumes(
                 "it made."
             )
     order = axial_order(mri.ijk_to_ras)
-    stacks = [to_axial(255 * normalize(clean(volume)[0].array), order) for volume in (mri, pet)]
+    stacks = [
+        to_axial(255 * normalize(clean(volume, mri=volume is mri)[0].array), order) for volume in (mri, pet)
+    ]
     _check_size(mri.name, stacks[0].shape)
     stacks.append(to_axial(_fused_levels(fused), order))
     lanes = [to_axial(volume.array, order) for volume in (*parts, fused)] if parts else []

@@ -1,23 +1,13 @@
 """Which volume is the MRI and which the PET: a guess for the selectors, and what is wrong with a choice."""
 
-import re
 from typing import List, NamedTuple, Optional
 
 import numpy as np
 
 from ..scene.attributes import ROLE_ATTRIBUTE
+from ..volumes import doubts
+from ..volumes.doubts import MR, PT, name_modality
 
-MR, PT = "MR", "PT"
-
-# Words of volume names, as scanners, archives and people write them.
-_MR_WORDS = re.compile(
-    r"^(mri?|t1.*|t2.*|flair|mp2?rage|spgr|fspgr|bravo|vibe|tfe|pd|swi|ir|icbm\d*|mni\d*)$", re.IGNORECASE
-)
-_PT_WORDS = re.compile(
-    r"^(pet|pt|nm|spect|fdg|f18|18f|fet|fdopa|dopa|hmpao|ecd|pib|av45|av1451|amyloid|florbeta\w*|"
-    r"flute\w*|tau|suv\w*|uptake|ac)$",
-    re.IGNORECASE,
-)
 _DICOM_MODALITIES = {"MR": MR, "PT": PT, "NM": PT, "ST": PT}
 
 
@@ -31,14 +21,6 @@ class Guess(NamedTuple):
 def modality(node) -> Optional[str]:
     """ "MR" or "PT" by the DICOM header, else by the words of the name; None when neither tells."""
     return _dicom_modality(node) or name_modality(node.GetName() or "")
-
-
-def name_modality(name: str) -> Optional[str]:
-    """ "MR" or "PT" by the words of a name; None when there are none of either, or of both."""
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
-    is_mr = any(_MR_WORDS.match(word) for word in words)
-    is_pt = any(_PT_WORDS.match(word) for word in words)
-    return None if is_mr == is_pt else (MR if is_mr else PT)
 
 
 def guess(nodes: List[object]) -> Guess:
@@ -87,16 +69,7 @@ def looks_swapped(mri, pet) -> Optional[str]:
     """A sentence when names or DICOM headers say that MRI and PET were chosen the wrong way round."""
     if mri is None or pet is None or mri is pet:
         return None
-    kinds = modality(mri), modality(pet)
-    if PT in kinds[:1] or MR in kinds[1:]:
-        if kinds[0] == kinds[1]:
-            what = "an MRI" if kinds[0] == MR else "a PET or SPECT"
-            return f'Both "{mri.GetName()}" and "{pet.GetName()}" look like {what}: check the choice.'
-        return (
-            f'MRI and PET look the wrong way round: "{mri.GetName()}" is chosen as MRI, '
-            f'"{pet.GetName()}" as PET.'
-        )
-    return None
+    return doubts.looks_swapped((mri.GetName(), pet.GetName()), (modality(mri), modality(pet)))
 
 
 def _problem_of(node, what: str, slicer) -> Optional[str]:

@@ -67,7 +67,7 @@ class AlignmentView:
 
     def _arrays(self):
         """Both volumes in [0, 1] on the grid of the MRI, and its spacing along i, j, k."""
-        mri, _ = preprocessing.clean(volume_from_node(self._mri))
+        mri, _ = preprocessing.clean(volume_from_node(self._mri), mri=True)
         pet, _ = preprocessing.clean(volume_from_node(self._pet))
         on_grid = pet.array if pet.same_grid(mri) else resample(pet, mri).array
         remedy = "register them, or check the choice of volumes."

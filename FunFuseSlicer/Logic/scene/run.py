@@ -19,6 +19,7 @@ from ..monitor import Monitor
 from ..registration import RegistrationResult, register, reuse
 from ..version import VERSION
 from ..volumes import preprocessing
+from ..volumes.doubts import MR, PT, doubts, looks_coarse
 from ..volumes.geometry import resample
 from . import (
     brains_engine,  # noqa: F401 (joins the engines)
@@ -38,7 +39,8 @@ class Run:
     :param registration: None when the pair was registered already.
     :param fusion: arrays and facts, see :class:`fusion.pipeline.Fusion`.
     :param fuser: what fused, see :class:`fusion.fuser.Fuser`.
-    :param notes: sentences for the log: what was replaced, what was chosen.
+    :param notes: sentences for the user: what was changed, doubted or chosen.
+    :param reading_notes: those of them that are about the volumes as they came.
     """
 
     nodes: OutputNodes
@@ -47,6 +49,7 @@ class Run:
     fuser: object
     options: object
     notes: List[str]
+    reading_notes: List[str]
     seconds: float
 
 
@@ -76,8 +79,11 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     monitor.report("Preparing", 0.0)
     mri_raw, pet_raw = volume_from_node(mri_node), volume_from_node(pet_node)
     ranges = (mri_raw.array.dtype, pet_raw.array.dtype)
-    (mri, mri_counts), (pet, pet_counts) = preprocessing.clean(mri_raw), preprocessing.clean(pet_raw)
-    notes = preprocessing.replaced_sentences([(mri.name, mri_counts), (pet.name, pet_counts)])
+    mri, mri_counts = preprocessing.clean(mri_raw, mri=True)
+    pet, pet_counts = preprocessing.clean(pet_raw)
+    found = [*doubts(mri_raw, MR), *doubts(pet_raw, PT), looks_coarse(mri_raw, pet_raw)]
+    found += preprocessing.replaced_sentences([(mri.name, mri_counts), (pet.name, pet_counts)])
+    reading_notes = [note for note in found if note]
     monitor.report("Preparing", 0.5)
     fuser = load_fuser(options)
     table = color_table(options.colormap)
@@ -98,7 +104,9 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     )
     mask = None
     if mask_node is not None:
-        mask = resample(volume_from_node(mask_node), mri, nearest=True).array
+        mask_raw = volume_from_node(mask_node)
+        mask = resample(mask_raw, mri, nearest=True).array
+        preprocessing.check_mask(mask, mask_raw, mri)
     fusion = fuse_volumes(mri, pet_on_grid, fuser.runner, options, ranges, mask, monitor)
     monitor.report("Coloring", 0.0)
     colored = color_volume(fusion, options, table)
@@ -124,8 +132,10 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         (lambda made: views.show_overlay(mri_node, made.colored)) if show else None,
     )
     seconds = time.perf_counter() - start
-    logging.info("FunFuse: fused %s with %s in %.1f s", mri.name, pet.name, seconds)
-    return Run(nodes, result, fusion, fuser, options, [*notes, *fusion.slices.notes], seconds)
+    said = " ".join([f"FunFuse: fused {mri.name} with {pet.name} in {seconds:.1f} s.", *reading_notes])
+    logging.info("%s", said)
+    notes = [*reading_notes, *fusion.slices.notes]
+    return Run(nodes, result, fusion, fuser, options, notes, reading_notes, seconds)
 
 
 def _display(pet: np.ndarray) -> Dict[str, Tuple[float, float]]:

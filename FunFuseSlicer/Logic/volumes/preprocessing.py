@@ -18,17 +18,36 @@ NEAR_MAXIMUM_PERCENTILE = 99.9
 ROBUST_PERCENTILE = 99.5
 
 
+# An MRI lies around zero when this much of its brightest voxels, or more, is what its darkest lack to 0: the
+# noise and the ringing of usual images stay below.
+AROUND_ZERO = 0.1
+# Voxels of exactly one value are background when they are this share of all, or more.
+BACKGROUND_SHARE = 0.1
+
+
 @dataclass(frozen=True)
 class Replaced:
-    """How many voxels of a volume could not be used as they were and became 0."""
+    """What :func:`clean` changed about the voxels of a volume.
+
+    :param nan: how many became 0, like ``infinite`` and ``negative``.
+    :param raised: what was added to all voxels but those of the background, which became 0.
+    """
 
     nan: int
     infinite: int
     negative: int
+    raised: float = 0.0
 
     def sentence(self, name: str) -> Optional[str]:
-        """What was replaced, for the log; None when nothing was."""
-        return f'"{name}": {self.counts()} voxels set to 0.' if self.counts() else None
+        """What was changed, for the log; None when nothing was."""
+        sentences = []
+        if self.raised:
+            sentences.append(
+                f"its contrast lies around zero: {self.raised:.4g} was added, so that its darkest part is 0."
+            )
+        if self.counts():
+            sentences.append(f"{self.counts()} voxels set to 0.")
+        return f'"{name}": {" ".join(sentences)}' if sentences else None
 
     def counts(self) -> str:
         """Such as "3 NaN, 1 negative"; "" when nothing was replaced."""
@@ -36,18 +55,20 @@ class Replaced:
         return ", ".join(f"{count} {what}" for what, count in counts if count)
 
 
-def clean(volume: Volume) -> Tuple[Volume, Replaced]:
+def clean(volume: Volume, mri: bool = False) -> Tuple[Volume, Replaced]:
     """NaN, infinite and negative voxels become 0, and are counted.
 
-    :return: the volume as float32 and the counts.
+    :param mri: it shows anatomy, whose darkest values may be negative, as in an MP2RAGE, a phase-sensitive
+        inversion recovery or a standardized image: such a volume is raised first. Of a PET, 0 is no uptake.
+    :return: the volume as float32 and what was changed.
     :raises InputError: the volume is empty, has no contrast or no place in space.
     :raises DeviceError: there is not enough memory.
     """
     with enough_memory(f'"{volume.name}"'):
-        return _clean(volume)
+        return _clean(volume, mri)
 
 
-def _clean(volume: Volume) -> Tuple[Volume, Replaced]:
+def _clean(volume: Volume, mri: bool) -> Tuple[Volume, Replaced]:
     if volume.array.size == 0:
         raise InputError(f'"{volume.name}" has no voxels: choose another volume.')
     check_axes(volume)
@@ -55,15 +76,50 @@ def _clean(volume: Volume) -> Tuple[Volume, Replaced]:
         array = np.array(volume.array, dtype=np.float32)
     nan, infinite = np.isnan(array), np.isinf(array)
     array[nan | infinite] = 0
+    raised = _raise(array) if mri else 0.0
     negative = array < 0
     array[negative] = 0
-    counts = Replaced(int(nan.sum()), int(infinite.sum()), int(negative.sum()))
+    counts = Replaced(int(nan.sum()), int(infinite.sum()), 0 if raised else int(negative.sum()), raised)
     if array.min() == array.max():
         what = "is zero everywhere" if array.max() == 0 else "has the same value everywhere"
         if counts.counts():
             what += f" once its {counts.counts()} voxels are set to 0"
         raise InputError(f'"{volume.name}" {what}: it has no contrast to fuse. Choose another volume.')
     return volume.with_array(array), counts
+
+
+def _raise(array: np.ndarray) -> float:
+    """Lift an image whose contrast lies around zero, in place, so that dark stays dark and visible.
+
+    :return: what was added, 0 when the image is none of that kind.
+    """
+    sample = sampled(array)
+    background = background_of(sample)
+    tissue = sample if background is None else sample[sample != background]
+    low, darkest, bright = np.percentile(tissue, (0.5, 1, 99)) if tissue.size else (0.0, 0.0, 0.0)
+    if not darkest < -AROUND_ZERO * abs(bright):
+        return 0.0
+    outside = array == background if background is not None and background > low else None
+    raised = -float(low if background is None or background > low else background)
+    array += np.float32(raised)
+    if outside is not None:
+        array[outside] = 0
+    return raised
+
+
+def sampled(array: np.ndarray) -> np.ndarray:
+    """About a million finite voxels of a (k, j, i) array, flat: enough for percentiles."""
+    step = max(1, int(np.ceil((array.size / 1e6) ** (1 / 3))))
+    part = array[tuple(slice(None, None, step if n > step else 1) for n in array.shape)].ravel()
+    return part[np.isfinite(part)]
+
+
+def background_of(sample: np.ndarray) -> Optional[float]:
+    """The value that many voxels have exactly, as outside of a head; None when there is none."""
+    values, counts = np.unique(sample, return_counts=True)
+    if not counts.size or counts.max() < BACKGROUND_SHARE * sample.size:
+        return None
+    return float(values[counts.argmax()])
 
 
 def robust_scale(array: np.ndarray) -> float:
@@ -123,33 +179,27 @@ def full_range(dtype: np.dtype) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
-def mean_over_frames(array: np.ndarray, name: str, frame: Optional[int] = None) -> np.ndarray:
-    """One 3-D image of a dynamic scan: the mean of its frames, or the chosen frame.
-
-    :param array: (frames, k, j, i); NaN and infinite voxels do not spoil the mean of the others.
-    :param frame: 0-based; None for the mean.
-    :return: (k, j, i), float32.
-    :raises InputError: there is no such frame.
-    """
-    if frame is not None:
-        if not 0 <= frame < array.shape[0]:
-            raise InputError(f'"{name}" has frames 0 to {array.shape[0] - 1}; there is no frame {frame}.')
-        return array[frame].astype(np.float32)
-    # Frame by frame: a dynamic scan can be most of what the memory holds.
-    total, count = np.zeros(array.shape[1:]), np.zeros(array.shape[1:], np.int32)
-    for values in array:
-        with np.errstate(over="ignore"):
-            values = values.astype(np.float32)
-        finite = np.isfinite(values)
-        total += np.where(finite, values, 0)
-        count += finite
-    return (total / np.maximum(count, 1)).astype(np.float32)
-
-
 def check_overlap(pet_on_grid: np.ndarray, mri: Volume, pet_name: str, remedy: str) -> None:
     """:raises InputError: no voxel of the PET lies on the MRI's grid."""
     if not np.any(pet_on_grid > 0):
         raise InputError(f'"{pet_name}" and "{mri.name}" do not overlap in space: {remedy}')
+
+
+def check_mask(mask_on_grid: np.ndarray, mask: Volume, mri: Volume) -> None:
+    """:raises InputError: nothing of the MRI is inside the mask, for the reason that it names.
+
+    :param mask_on_grid: the mask on the grid of the MRI, (k, j, i).
+    """
+    inside = mask_on_grid > 0
+    if inside.any() and mri.array[inside].any():
+        return
+    if not (mask.array > 0).any():
+        what = "has no voxel above 0"
+    elif not inside.any():
+        what = f'and "{mri.name}" do not overlap in space'
+    else:
+        what = f'lies only where "{mri.name}" is zero'
+    raise InputError(f'The mask "{mask.name}" {what}: choose another mask, or none.')
 
 
 def replaced_sentences(items: List[Tuple[str, Replaced]]) -> List[str]:

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from ...workflow.files import read_volume
+from ...reading.reader import read_volume
 from . import faults, pairs
 from . import files as odd
 from .pairs import Pair, masked, moved, phantom, stored, with_pet
@@ -40,7 +40,7 @@ class Case:
 
 
 CONTRAST = "InputError: FDG; no contrast; Choose another; "
-MASK = "InputError: T1; mask; choose another"
+MASK = "InputError: mask; choose another"
 MEMORY = "DeviceError: {}; memory; close other programs"
 DAMAGED = "InputError: FDG; incomplete or damaged; again"
 NO_IMAGE = "InputError: FDG; cannot be read as an image; NIfTI"
@@ -96,7 +96,7 @@ PLACES = [
          moved(both=False, shear=0.1), **REGISTERED),
     Case("flat axes", "two voxel axes of the PET in one direction",
          "InputError: FDG; position in space; header", pairs.flat_axes, **NODES),
-    Case("sheared NIfTI", "a NIfTI file whose sform is sheared by 0.3", "InputError: FDG; sheared; again",
+    Case("sheared NIfTI", "a NIfTI file whose sform is sheared by 0.3", "result: FDG; sheared",
          files=_pet("FDG.nii", odd.sheared_nifti)),
     Case("PET on another grid", "voxels of 9 × 9 × 9.5 mm", "result",
          lambda: Pair(phantom().mri, phantom((14, 20, 18), (9.0, 9.0, 9.5)).pet)),
@@ -118,7 +118,7 @@ DISK = [
          "InputError: FDG; not complete; Export the series again",
          files=_pet("FDG", odd.dicom_series, change=odd.lose_a_slice)),
     Case("dynamic DICOM", "a series with every slice twice",
-         "InputError: FDG; several images of one place; export one",
+         "InputError: FDG; several images of one place; does not say; export one",
          files=_pet("FDG", odd.dicom_series, frames=2)),
     Case("two DICOM series", "two series in one folder", "InputError: FDG; 2 DICOM series; one series",
          files=_pet("FDG", odd.two_series)),
@@ -189,7 +189,7 @@ SCENE = [
 # Name, how it is made, what must happen, file of the PET; then what else there is to say.
 REAL = [
     ("4-D dynamic", "NIfTI, mean of the frames", "result: negative", "fdg_dynamic_4d.nii.gz"),
-    ("NaN background", "NIfTI; its reader makes NaN 0", "result", "fdg_nan_background.nii.gz"),
+    ("NaN background", "NIfTI", "result: NaN", "fdg_nan_background.nii.gz"),
     ("±inf and a hot voxel", "NIfTI", "result: negative", "fdg_inf_hotvoxel.nii.gz"),
     ("all zero", "NIfTI", "InputError: all_zero; no contrast; Choose another", "all_zero.nii.gz"),
     ("no overlap", "NIfTI", "InputError: fdg_no_overlap; do not overlap; register them",

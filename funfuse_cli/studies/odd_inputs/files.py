@@ -104,6 +104,8 @@ def dicom_series(
     slopes: bool = False,
     change: Optional[Callable[[Path], None]] = None,
     patient: Optional[Dict[str, str]] = None,
+    facts: Callable[[int, int], Dict[str, object]] = lambda time, k: {},
+    name: str = "{letter}{time}{k:03d}.dcm",
 ) -> Path:
     """A folder with one 16-bit file for each slice of a volume with LPS axes.
 
@@ -112,13 +114,16 @@ def dicom_series(
     :param slopes: scale every slice by itself, as PET scanners do.
     :param change: something done to the folder at the end.
     :param patient: what the headers say of the patient, by DICOM keyword.
+    :param facts: what the header of each image says besides or otherwise, by keyword; None for nothing.
+    :param name: of the files.
     """
     from pydicom.dataset import FileDataset, FileMetaDataset
 
     folder.mkdir(exist_ok=True)
     lps, spacing = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.ijk_to_ras, volume.spacing
     for time, (k, voxels) in ((time, item) for time in range(frames) for item in enumerate(volume.array)):
-        path, uid = folder / f"{'_AB'[series]}{time}{k:03d}.dcm", f"{_ROOT}.{series}.{modality == 'MR':d}"
+        path = folder / name.format(letter="_AB"[series], time=time, k=k)
+        uid = f"{_ROOT}.{series}.{modality == 'MR':d}"
         slope = max(float(voxels.max()), 1.0) / 60000 if slopes else 1.0
         meta = FileMetaDataset()
         meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
@@ -148,10 +153,12 @@ def dicom_series(
             "RescaleSlope": f"{slope:.8g}",
             "RescaleIntercept": "0",
             "PixelData": np.rint(voxels / slope).astype("<u2").tobytes(),
+            **facts(time, k),
         }
         item = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
         for keyword, value in header.items():
-            setattr(item, keyword, value)
+            if value is not None:
+                setattr(item, keyword, value)
         item.save_as(str(path), enforce_file_format=True)
     if change is not None:
         change(folder)

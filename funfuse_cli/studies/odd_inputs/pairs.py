@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
 
-from ...workflow.files import read_volume
+from ...reading.reader import read_volume
 
 SIZE, SPACING = (16, 36, 30), (5.0, 5.0, 8.0)
 
