@@ -178,7 +178,7 @@ def test_a_dynamic_series_is_weighted_by_the_lengths_of_its_frames(tmp_path, pet
     np.testing.assert_allclose(
         late.volume.array, np.average([1, 2], weights=[50, 240]) * small.array, atol=1.1
     )
-    with pytest.raises(InputError, match="frames 0 to 2; there is no frames 1 to 3"):
+    with pytest.raises(InputError, match="frames 0 to 2; there are no frames 1 to 3"):
         read(folder, (1, 3))
 
 
@@ -189,6 +189,18 @@ def test_times_in_an_enhanced_file(tmp_path, pet, seconds, words):
     expected = MEAN if seconds else np.mean(WEIGHTS)
     np.testing.assert_allclose(found.volume.array, expected * pet.array, rtol=1e-4, atol=2)
     assert words in found.notes[0]
+
+
+def test_times_by_the_indices_of_dimensions_alone(tmp_path, pet):
+    frames = [pet.with_array(weight * pet.array) for weight in WEIGHTS]
+    path = archives.enhanced(frames, tmp_path / "E" / "E.dcm")
+    item = pydicom.dcmread(path)
+    for group in item.PerFrameFunctionalGroupsSequence:
+        (content,) = group.FrameContentSequence
+        content.DimensionIndexValues = [content.InStackPositionNumber, content.TemporalPositionIndex]
+        del content.TemporalPositionIndex
+    item.save_as(path)
+    np.testing.assert_allclose(read(path, 0).volume.array, WEIGHTS[0] * pet.array, rtol=1e-4, atol=2)
 
 
 def test_counts_are_not_weighted(tmp_path, pet):

@@ -10,32 +10,10 @@ import pytest
 import SimpleITK as sitk
 
 from funfuse_cli.reading.reader import read
+from funfuse_cli.studies.odd_inputs.headers import MOVED, dynamic, nifti, sequence
 from funfuse_cli.studies.odd_inputs.pairs import phantom
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
-
-MOVED = np.eye(4)
-MOVED[:3, 3] = 12.0, -9.0, 20.0
-
-
-def nifti(path, volume, sform=None, qform=None, **fields):
-    """A NIfTI-1 file with these (code, 4×4) and header fields, as no library would write it."""
-    header = nibabel.Nifti1Header()
-    data = np.ascontiguousarray(volume.array.T.astype("<f4"))
-    header.set_data_dtype("<f4")
-    header.set_data_shape(data.shape)
-    header.set_zooms([*volume.spacing, *[1.0] * (data.ndim - 3)])
-    if qform is not None:
-        header.set_qform(qform[1], code=qform[0])
-    if sform is not None:
-        header.set_sform(sform[1], code=sform[0])
-    header["magic"], header["vox_offset"], header["xyzt_units"], header["scl_slope"] = b"n+1", 352, 10, 1
-    header["scl_inter"] = 0
-    for name, value in fields.items():
-        header[name] = value
-    with gzip.open(path, "wb") as file:
-        file.write(header.binaryblock + bytes(4) + data.tobytes(order="F"))
-    return path
 
 
 @pytest.fixture
@@ -58,7 +36,7 @@ def pet():
 )
 def test_the_more_specific_form_is_taken_and_said(tmp_path, pet, sform_code, qform_code, taken):
     place = pet.ijk_to_ras
-    path = nifti(tmp_path / "FDG.nii.gz", pet, (sform_code, MOVED @ place), (qform_code, place))
+    path = nifti(pet, tmp_path / "FDG.nii.gz", (sform_code, MOVED @ place), (qform_code, place))
     found = read(path)
     expected = MOVED @ place if taken == "sform" else place
     np.testing.assert_allclose(found.volume.ijk_to_ras, expected, atol=1e-3)
@@ -72,19 +50,19 @@ def test_the_more_specific_form_is_taken_and_said(tmp_path, pet, sform_code, qfo
 )
 def test_a_form_whose_code_is_0_does_not_count(tmp_path, pet, codes, taken):
     forms = {"sform": MOVED @ pet.ijk_to_ras, "qform": pet.ijk_to_ras}
-    path = nifti(tmp_path / "FDG.nii.gz", pet, (codes[0], forms["sform"]), (codes[1], forms["qform"]))
+    path = nifti(pet, tmp_path / "FDG.nii.gz", (codes[0], forms["sform"]), (codes[1], forms["qform"]))
     found = read(path)
     np.testing.assert_allclose(found.volume.ijk_to_ras, forms[taken], atol=1e-3)
     assert found.notes == ()
 
 
 def test_forms_that_agree_need_no_word(tmp_path, pet):
-    path = nifti(tmp_path / "FDG.nii.gz", pet, (2, pet.ijk_to_ras), (1, pet.ijk_to_ras))
+    path = nifti(pet, tmp_path / "FDG.nii.gz", (2, pet.ijk_to_ras), (1, pet.ijk_to_ras))
     assert read(path).notes == ()
 
 
 def test_neither_form(tmp_path, pet):
-    found = read(nifti(tmp_path / "FDG.nii.gz", pet))
+    found = read(nifti(pet, tmp_path / "FDG.nii.gz"))
     assert "neither qform nor sform" in found.notes[0] and "left and right" in found.notes[0]
     np.testing.assert_allclose(found.volume.spacing, pet.spacing)
     itk = sitk.ReadImage(str(tmp_path / "FDG.nii.gz"))
@@ -99,18 +77,18 @@ def test_no_voxel_size(tmp_path, pet, value, forms):
     forms = {name: (code, pet.ijk_to_ras) for name, code in forms.items()}
     sizes = [1, 5, value, 8, 1, 1, 1, 1]
     with pytest.raises(InputError, match="FDG.nii.gz has no usable voxel size .*correct the header"):
-        read(nifti(tmp_path / "FDG.nii.gz", pet, **forms, pixdim=sizes))
+        read(nifti(pet, tmp_path / "FDG.nii.gz", **forms, pixdim=sizes))
 
 
 def test_a_voxel_size_that_does_not_fit_the_sform(tmp_path, pet):
-    path = nifti(tmp_path / "FDG.nii.gz", pet, (1, pet.ijk_to_ras), pixdim=[1, 5, 0, 3, 1, 1, 1, 1])
+    path = nifti(pet, tmp_path / "FDG.nii.gz", (1, pet.ijk_to_ras), pixdim=[1, 5, 0, 3, 1, 1, 1, 1])
     found = read(path)
     np.testing.assert_allclose(found.volume.ijk_to_ras, pet.ijk_to_ras, atol=1e-3)
     assert "measure 5 × 5 × 8 mm by the sform, which is taken, 5 × 0 × 3 mm by pixdim" in found.notes[0]
 
 
 def test_a_useless_sform_leaves_the_qform(tmp_path, pet):
-    path = nifti(tmp_path / "FDG.nii.gz", pet, (2, pet.ijk_to_ras), (1, pet.ijk_to_ras), srow_y=[0, 0, 0, 0])
+    path = nifti(pet, tmp_path / "FDG.nii.gz", (2, pet.ijk_to_ras), (1, pet.ijk_to_ras), srow_y=[0, 0, 0, 0])
     found = read(path)
     np.testing.assert_allclose(found.volume.ijk_to_ras, pet.ijk_to_ras, atol=1e-3)
     assert "sform has no usable axes and is left out" in found.notes[0]
@@ -119,7 +97,7 @@ def test_a_useless_sform_leaves_the_qform(tmp_path, pet):
 def test_a_sheared_sform_is_taken_as_it_stands(tmp_path, pet):
     sheared = pet.ijk_to_ras.copy()
     sheared[0, 2] += 2.4
-    found = read(nifti(tmp_path / "FDG.nii.gz", pet, (1, sheared)))
+    found = read(nifti(pet, tmp_path / "FDG.nii.gz", (1, sheared)))
     np.testing.assert_allclose(found.volume.ijk_to_ras, sheared, atol=1e-3)
     assert any("sheared" in note for note in found.notes)
 
@@ -135,7 +113,7 @@ def test_a_sheared_sform_is_taken_as_it_stands(tmp_path, pet):
     ],
 )
 def test_slopes(tmp_path, pet, slope, factor, words):
-    found = read(nifti(tmp_path / "FDG.nii.gz", pet, (1, pet.ijk_to_ras), scl_slope=slope))
+    found = read(nifti(pet, tmp_path / "FDG.nii.gz", (1, pet.ijk_to_ras), scl_slope=slope))
     np.testing.assert_allclose(found.volume.array, factor * pet.array)
     assert len(found.notes) == (words is not None) and (words or "") in "".join(found.notes)
 
@@ -144,11 +122,11 @@ def test_slopes(tmp_path, pet, slope, factor, words):
 def test_units_become_millimeters(tmp_path, pet, unit, factor, word):
     place = np.diag([1 / factor] * 3 + [1.0]) @ pet.ijk_to_ras
     sizes = [1, *pet.spacing / factor, 1, 1, 1, 1]
-    path = nifti(tmp_path / "FDG.nii.gz", pet, (1, place), xyzt_units=unit + 8, pixdim=sizes)
+    path = nifti(pet, tmp_path / "FDG.nii.gz", (1, place), xyzt_units=unit + 8, pixdim=sizes)
     found = read(path)
     np.testing.assert_allclose(found.volume.ijk_to_ras, pet.ijk_to_ras, rtol=1e-5, atol=1e-3)
     assert f"header is in {word}: they were turned into millimeters" in found.notes[0]
-    found = read(nifti(tmp_path / "FDG.nii.gz", pet, (1, pet.ijk_to_ras), xyzt_units=unit))
+    found = read(nifti(pet, tmp_path / "FDG.nii.gz", (1, pet.ijk_to_ras), xyzt_units=unit))
     np.testing.assert_allclose(found.volume.ijk_to_ras, pet.ijk_to_ras, atol=1e-3)
     assert f"header says {word}, but its voxels have a size in millimeters" in found.notes[0]
 
@@ -211,14 +189,8 @@ def test_a_cut_mgz(tmp_path, pet):
 SECONDS, WEIGHTS = [10, 30, 560], [6.0, 1.0, 2.0]
 
 
-def dynamic(path, volume, **fields):
-    """A 4-D file, frame n the volume times ``WEIGHTS[n]``."""
-    array = np.stack([volume.array * weight for weight in WEIGHTS])
-    return nifti(path, volume.with_array(array), (1, volume.ijk_to_ras), **fields)
-
-
 def test_frames_weigh_as_long_as_they_took(tmp_path, pet):
-    path = dynamic(tmp_path / "sub-01_pet.nii.gz", pet)
+    path = dynamic(pet, tmp_path / "sub-01_pet.nii.gz", WEIGHTS)
     assert "count alike" in read(path).notes[0]
     np.testing.assert_allclose(read(path).volume.array, 3 * pet.array, rtol=1e-6)
     (tmp_path / "sub-01_pet.json").write_text(json.dumps({"FrameDuration": SECONDS}))
@@ -235,36 +207,16 @@ def test_frames_weigh_as_long_as_they_took(tmp_path, pet):
     "text", ["[]", "{", '{"FrameDuration": [1, 2]}', '{"FrameDuration": [1, 0, 3]}', "{}"]
 )
 def test_a_side_car_that_does_not_help(tmp_path, pet, text):
-    path = dynamic(tmp_path / "pet.nii.gz", pet)
+    path = dynamic(pet, tmp_path / "pet.nii.gz", WEIGHTS)
     (tmp_path / "pet.json").write_text(text)
     found = read(path)
     np.testing.assert_allclose(found.volume.array, 3 * pet.array, rtol=1e-6)
     assert "pet.json gives no" in found.notes[0] and "count alike" in found.notes[1]
 
 
-def sequence(path, volume, kinds):
-    """As Slicer saves a volume sequence, the frames first or last."""
-    frames = np.stack([volume.array * weight for weight in WEIGHTS], -1).astype("<f4")
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.ijk_to_ras
-    directions = ["(" + ",".join(f"{x:g}" for x in lps[:3, axis]) + ")" for axis in range(3)]
-    sizes = [str(n) for n in volume.dimensions]
-    if kinds.startswith("domain"):
-        frames, directions, sizes = np.moveaxis(frames, -1, 0), [*directions, "none"], [*sizes, "3"]
-    else:
-        directions, sizes = ["none", *directions], ["3", *sizes]
-    origin = ",".join(f"{x:.6g}" for x in lps[:3, 3])
-    header = (
-        f"NRRD0004\ntype: float\ndimension: 4\nspace: left-posterior-superior\nsizes: {' '.join(sizes)}\n"
-        f"space directions: {' '.join(directions)}\nkinds: {kinds}\nendian: little\nencoding: gzip\n"
-        f"space origin: ({origin})\n\n"
-    )
-    path.write_bytes(header.encode() + gzip.compress(np.ascontiguousarray(frames).tobytes()))
-    return path
-
-
 @pytest.mark.parametrize("kinds", ["list domain domain domain", "domain domain domain list"])
 def test_a_volume_sequence_of_slicer(tmp_path, pet, kinds):
-    path = sequence(tmp_path / "FDG.seq.nrrd", pet, kinds)
+    path = sequence(pet, tmp_path / "FDG.seq.nrrd", WEIGHTS, kinds)
     found = read(path)
     np.testing.assert_allclose(found.volume.array, 3 * pet.array, rtol=1e-6)
     np.testing.assert_allclose(found.volume.ijk_to_ras, pet.ijk_to_ras, atol=1e-3)
@@ -273,18 +225,31 @@ def test_a_volume_sequence_of_slicer(tmp_path, pet, kinds):
 
 
 def test_colors_are_no_frames(tmp_path, pet):
-    with pytest.raises(InputError, match="color image"):
-        read(sequence(tmp_path / "FDG.nrrd", pet, "RGB-color domain domain domain"))
+    with pytest.raises(InputError, match="3 values a voxel: give an image with one. If they are frames"):
+        read(sequence(pet, tmp_path / "FDG.nrrd", WEIGHTS, "RGB-color domain domain domain"))
+
+
+@pytest.mark.parametrize("intent, factor", [("none", 3.0), ("vector", None)])
+def test_frames_in_the_fifth_dimension(tmp_path, pet, intent, factor):
+    array = np.stack([pet.array.T * weight for weight in WEIGHTS], axis=-1)[:, :, :, None]
+    image = nibabel.Nifti1Image(array, pet.ijk_to_ras)
+    image.header.set_intent(intent)
+    nibabel.save(image, tmp_path / "FDG.nii")
+    if factor is None:
+        with pytest.raises(InputError, match="3 values a voxel"):
+            read(tmp_path / "FDG.nii")
+    else:
+        np.testing.assert_allclose(read(tmp_path / "FDG.nii").volume.array, factor * pet.array, rtol=1e-6)
 
 
 def test_an_axis_of_time(tmp_path, pet):
     with pytest.raises(
         InputError, match="neither space nor values, such as time: save it as a volume sequence"
     ):
-        read(sequence(tmp_path / "FDG.nrrd", pet, "time domain domain domain"))
+        read(sequence(pet, tmp_path / "FDG.nrrd", WEIGHTS, "time domain domain domain"))
 
 
 def test_slopes_of_a_dynamic_file(tmp_path, pet):
-    path = dynamic(tmp_path / "pet.nii.gz", pet, scl_slope=0.5, scl_inter=1.0)
+    path = dynamic(pet, tmp_path / "pet.nii.gz", WEIGHTS, scl_slope=0.5, scl_inter=1.0)
     np.testing.assert_allclose(read(path).volume.array, 1.5 * pet.array + 1, rtol=1e-6)
     assert struct.unpack_from("<f", gzip.open(path).read(352), 112) == (0.5,)

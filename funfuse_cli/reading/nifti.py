@@ -17,6 +17,8 @@ from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS
 from .source import Damaged, Source, gray_of_color, usable_lengths
 
 ENDINGS = (".mgz", ".mgh", ".hdr", ".img", ".img.gz", ".hdr.gz")
+# Intents of files whose fifth dimension holds the values of a voxel, not times.
+VECTORS = (1002, 1004, 1005, 1006, 1007, 2003, 2004)
 # Of the space that a matrix leads to, see nifti1.h.
 SPACES = {1: "scanner", 2: "aligned", 3: "Talairach", 4: "MNI", 5: "template"}
 # The cosine between two axes of an sform from which on they are no right angle: 0.1 degrees.
@@ -52,10 +54,12 @@ def read_nifti(path: Path, size: int) -> Source:
     except (ValueError, EOFError, nibabel.spatialimages.HeaderDataError) as error:
         raise Damaged(str(error)) from error
     notes: List[str] = []
+    vectors = False
     slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
     if isinstance(image, nibabel.Nifti1Pair):  # NIfTI-2 is one, too
         header = _as_stored(image)
         affine = _place(header, path, raw.shape[:3], notes)
+        vectors = int(header["intent_code"]) in VECTORS
         notes += _about_slope(float(header["scl_slope"]), float(header["scl_inter"]))
     elif isinstance(image, nibabel.MGHImage):
         affine = image.affine
@@ -64,7 +68,7 @@ def read_nifti(path: Path, size: int) -> Source:
     else:
         affine = _check_axes(image.affine, path)
         notes.append("it is an Analyze file, which does not say which side is left: check it in the result.")
-    frames = _Frames(_real(raw, path), slope, intercept)
+    frames = _Frames(_real(raw, path, vectors), slope, intercept)
     seconds = None
     if len(frames) > 1:
         seconds = _lengths(path, len(frames), notes)
@@ -94,8 +98,11 @@ def _check_length(path: Path, proxy, size: int) -> None:
         raise Damaged(f"{size} of {needed} bytes")
 
 
-def _real(raw: np.ndarray, path: Path) -> np.ndarray:
-    """(i, j, k, frame) of real numbers that volumes of Slicer know, in the byte order of this computer."""
+def _real(raw: np.ndarray, path: Path, vectors: bool) -> np.ndarray:
+    """(i, j, k, frame) of real numbers that volumes of Slicer know, in the byte order of this computer.
+
+    :param vectors: the fifth dimension holds the values of a voxel.
+    """
     if raw.dtype.kind == "c":
         raise InputError(f"{path} holds complex numbers: give their magnitude as an image.")
     if raw.dtype.fields:
@@ -111,8 +118,8 @@ def _real(raw: np.ndarray, path: Path) -> np.ndarray:
     if raw.ndim > 4:
         if raw.shape[3] != 1 or raw.ndim > 5:
             raise InputError(f"{path} has {raw.ndim} dimensions: give a 2-D, 3-D or 4-D image.")
-        return gray_of_color(raw[:, :, :, 0], path)[..., None]
-    return raw.reshape((*raw.shape, 1, 1, 1)[: max(4, raw.ndim)] if raw.ndim < 4 else raw.shape)
+        raw = gray_of_color(raw[:, :, :, 0], path) if vectors else raw[:, :, :, 0]
+    return raw.reshape((*raw.shape, 1, 1, 1)[:4]) if raw.ndim < 4 else raw
 
 
 def _as_stored(image):

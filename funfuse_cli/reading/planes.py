@@ -24,6 +24,8 @@ TIMES = (
     "TriggerTime",
     "AcquisitionNumber",
 )
+# (of an enhanced file also by one of the indices of its dimensions)
+DIMENSION = "DimensionIndexValues"
 # ... and by one of these are images of different kinds.
 KINDS = {
     "EchoTime": "echo time",
@@ -207,6 +209,9 @@ def _plane(folder: Path, item, index: int, parts) -> Plane:
 
 def _made(item, index: int, facts, position, axes, spacing) -> Plane:
     slope, intercept = _rescale(facts)
+    told = {keyword: _plain(facts.get(keyword)) for keyword in (*TIMES, *KINDS, *DISTANCES)}
+    indices = _numbers(facts.get("DimensionIndexValues"))
+    told.update({f"{DIMENSION}{n}": index for n, index in enumerate(indices)})
     milliseconds = _numbers(facts.get("FrameAcquisitionDuration") or facts.get("ActualFrameDuration"))
     return Plane(
         item.path,
@@ -217,7 +222,7 @@ def _made(item, index: int, facts, position, axes, spacing) -> Plane:
         (float(spacing[0]), float(spacing[1])),
         slope,
         intercept,
-        {keyword: _plain(facts.get(keyword)) for keyword in (*TIMES, *KINDS, *DISTANCES)},
+        told,
         milliseconds[0] / 1000 if milliseconds else None,
     )
 
@@ -353,10 +358,11 @@ def _frames(folder: Path, planes: List[Plane]) -> List[List[Plane]]:
         return [[planes[n] for n in order]]
     different = [keyword for keyword in KINDS if len({plane.facts[keyword] for plane in planes}) > 1]
     uneven = False
-    for keyword in (*TIMES, *KINDS):
+    indices = [keyword for keyword in planes[0].facts if keyword.startswith(DIMENSION)]
+    for keyword in (*TIMES, *indices, *KINDS):
         groups: Dict[object, List[int]] = {}
         for n in order:
-            groups.setdefault(_sortable(planes[n].facts[keyword]), []).append(n)
+            groups.setdefault(_sortable(planes[n].facts.get(keyword)), []).append(n)
         single = all(len({places[n] for n in group}) == len(group) for group in groups.values())
         if len(groups) < 2 or not single:
             continue

@@ -56,6 +56,8 @@ def read(path, frame: FrameChoice = None, modalities: Tuple[str, ...] = ()) -> R
     path = Path(path)
     if not _exists(path):
         raise InputError(f"{path}: there is no such file or folder. Check the path.")
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is neither a file nor a folder: give {FORMATS}.")
     with enough_memory(path), _quiet():
         source = _source(path, modalities)
         array = one_image(source, path, frame)

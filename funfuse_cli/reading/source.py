@@ -49,10 +49,10 @@ def one_image(source: Source, path, choice: FrameChoice) -> np.ndarray:
     if first is None:
         first, last = 0, count - 1
     if not 0 <= first <= last < count:
-        wanted = f"frame {first}" if first == last else f"frames {first} to {last}"
+        wanted = f"is no frame {first}" if first == last else f"are no frames {first} to {last}"
         if count == 1:
-            raise InputError(f"{path} has one frame only; there is no {wanted}. Leave --frame out.")
-        raise InputError(f'"{path}" has frames 0 to {count - 1}; there is no {wanted}.')
+            raise InputError(f"{path} has one frame only; there {wanted}. Leave --frame out.")
+        raise InputError(f'"{path}" has frames 0 to {count - 1}; there {wanted}.')
     if first == last:
         return source.frames[first] if count == 1 else source.frames[first].astype(np.float32)
     chosen = range(first, last + 1)
@@ -116,7 +116,12 @@ def gray_of_color(array: np.ndarray, path) -> np.ndarray:
     colors = array[..., :3] if channels >= 3 else array[..., :1]
     if channels in (2, 3, 4) and np.array_equal(colors, np.broadcast_to(colors[..., :1], colors.shape)):
         return np.ascontiguousarray(array[..., 0])
+    if channels in (3, 4) and array.dtype.itemsize == 1:
+        raise InputError(
+            f"{path} is a color image ({channels} values a pixel): give an image with one value a "
+            'pixel. "funfuse.py uptake" turns a pseudo-colored PET back into uptake.'
+        )
     raise InputError(
-        f"{path} is a color image ({channels} values a pixel): give an image with one value a "
-        'pixel. "funfuse.py uptake" turns a pseudo-colored PET back into uptake.'
+        f"{path} has {channels} values a voxel: give an image with one. If they are frames of a dynamic "
+        "scan, save them as a volume sequence of Slicer (.seq.nrrd) or as 4-D NIfTI."
     )

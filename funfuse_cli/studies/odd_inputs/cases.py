@@ -3,7 +3,7 @@
 Every case is made anew from a small phantom, or from the folder of real images. Nothing runs the program.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from ...reading.reader import read_volume
-from . import faults, pairs
+from . import archives, faults, headers, pairs
 from . import files as odd
 from .pairs import Pair, masked, moved, phantom, stored, with_pet
 
@@ -54,10 +54,35 @@ AWAY = moved(both=False, shift=(900, 0, 0))
 REGISTERED, FILES, NODES = {"register": True}, {"only": "files"}, {"only": "nodes"}
 
 
-def _pet(name: str, write: Callable[..., Path], **options):
+def _pet(name: str, write: Callable[..., Path], /, **options):
     """A file in place of the phantom's PET, written as ``write(volume, path, **options)``."""
     return lambda folder: {"pet": write(phantom().pet, folder / name, **options)}
 
+
+def _placed(**fields):
+    """The phantom's PET as a NIfTI file with its place as sform, and these fields of the header."""
+    return lambda folder: {
+        "pet": headers.nifti(phantom().pet, folder / "FDG.nii.gz", (1, phantom().pet.ijk_to_ras), **fields)
+    }
+
+
+def _forms(sform_code: int, qform_code: int):
+    """The more specific form places the PET on the MRI, the other one elsewhere."""
+    right, wrong = phantom().pet.ijk_to_ras, headers.MOVED @ phantom().pet.ijk_to_ras
+    forms = (right, wrong) if sform_code >= qform_code else (wrong, right)
+    sform, qform = zip((sform_code, qform_code), forms)
+    return _pet("FDG.nii.gz", headers.nifti, sform=sform, qform=qform)
+
+
+def _enhanced(volume, path: Path) -> Path:
+    return archives.enhanced([volume], path)
+
+
+def _tilt(time: int, k: int) -> Dict[str, object]:
+    return {"ImagePositionPatient": [-72.5, -87.5 + 2 * k, -60.0 + 8 * k]}
+
+
+NO_PLACE = {"ImagePositionPatient": None, "ImageOrientationPatient": None}
 
 # fmt: off
 VOXELS = [
@@ -156,6 +181,69 @@ DISK = [
          "InputError: xxx; no such file; Check the path",
          files=lambda folder: {"pet": folder / ("x" * 296 + ".nii")}),
 ]
+HEADERS = [
+    Case("two forms that disagree", "sform (code 2, aligned) on the MRI, qform (code 1, scanner) 25 mm away",
+         "result: FDG; sform and qform disagree; the sform", files=_forms(2, 1)),
+    Case("aligned qform", "sform (code 1), and qform (code 2) on the MRI", "result: FDG; the qform",
+         files=_forms(1, 2)),
+    Case("no form", "NIfTI with neither sform nor qform", "result: FDG; neither qform nor sform; check",
+         files=_pet("FDG.nii.gz", headers.nifti)),
+    Case("no voxel size", "NIfTI of 5 × 0 × 8 mm", "InputError: FDG; voxel size; correct the header",
+         files=_pet("FDG.nii.gz", headers.nifti, pixdim=[1, 5, 0, 8, 1, 1, 1, 1])),
+    Case("NaN as voxel size", "NIfTI of 5 × NaN × 8 mm", "InputError: FDG; voxel size; correct the header",
+         files=_pet("FDG.nii.gz", headers.nifti, pixdim=[1, 5, np.nan, 8, 1, 1, 1, 1])),
+    Case("slope of 0", "NIfTI with scl_slope 0", "result: FDG; slope is 0; as stored",
+         files=_placed(scl_slope=0)),
+    Case("slope that is no number", "NIfTI with scl_slope NaN", "result: FDG; slope is nan; as stored",
+         files=_placed(scl_slope=np.nan)),
+    Case("negative slope", "NIfTI with scl_slope −1, scl_inter 9000", "result: FDG; slope is -1; Check",
+         files=_placed(scl_slope=-1, scl_inter=9000)),
+    Case("NIfTI in meters", "xyzt_units of meters, voxels of 5 to 8", "result: FDG; says meters",
+         files=_placed(xyzt_units=1)),
+    Case("header in centimeters", "PET of 0.5 × 0.5 × 0.8 mm", "result: FDG; no size of a head; centimeters",
+         lambda: replace(phantom(), pet=phantom(spacing=(0.5, 0.5, 0.8)).pet)),
+    Case("frames of unequal length", "4-D NIfTI, lengths in the JSON side car",
+         "result: FDG; weighted by their lengths of 10 to 560 s",
+         files=_pet("FDG.nii.gz", headers.dynamic, weights=(6, 1, 2), seconds=(10, 30, 560))),
+    Case("volume sequence of Slicer", ".seq.nrrd with the frames first", "result: FDG; count alike; --frame",
+         files=_pet("FDG.seq.nrrd", headers.sequence, weights=(6, 1, 2))),
+    Case("window of time", "frames 1 to 2 of the same", "result: FDG; frames 1 to 2 of its 3",
+         files=_pet("FDG.seq.nrrd", headers.sequence, weights=(6, 1, 2)), arguments=("--frames", "1-2")),
+]
+ARCHIVES = [
+    Case("names with a dot", "a series of files that begin with a dot",
+         files=_pet("FDG", odd.dicom_series, name=".PT.{k:04d}.IMA")),
+    Case("report in the folder", "a series and a structured report",
+         "result: FDG; report.dcm; structured report",
+         files=_pet("FDG", archives.with_besides, kinds=["report"])),
+    Case("study in a folder", "a series, a report, a value map, a capture, a localizer, a file of macOS",
+         "result: FDG; 4 other DICOM files; capture; localizer; value map",
+         files=_pet("FDG", archives.with_besides)),
+    Case("positions missing", "a series without positions and orientations",
+         "InputError: FDG; ImagePositionPatient; ImageOrientationPatient; export",
+         files=_pet("FDG", odd.dicom_series, facts=lambda time, k: NO_PLACE)),
+    Case("enhanced DICOM", "one file of all slices, a slope for each", files=_pet("FDG.dcm", _enhanced)),
+    Case("dynamic DICOM with times", "three frames of 10 to 240 s in one folder",
+         "result: FDG; weighted by their lengths",
+         files=_pet("FDG", archives.dynamic, seconds=(10, 50, 240), weights=(1, 2, 3))),
+    Case("tilted slices", "slices shifted by 2 mm each", "result: FDG; tilted by 14.0°; as they lie",
+         files=_pet("FDG", odd.dicom_series, facts=_tilt)),
+    Case("compressed DICOM", "JPEG 2000 without loss",
+         files=_pet("FDG", archives.compressed, kind="JPEG2000")),
+    Case("SPECT", "a reconstruction in one file", files=_pet("FDG.dcm", archives.spect)),
+]
+MEANING = [
+    Case("MRI around zero", "MRI × 3 − 300, its background 0", "result: T1; contrast lies around zero; added",
+         pairs.around_zero),
+    Case("salt and pepper", "noise from the lowest to the highest value around the head of the MRI",
+         "result: T1; noise as bright as the head; mask", pairs.salt_and_pepper),
+    Case("background of 100", "PET + 100", "result: FDG; background is 100; Subtract",
+         with_pet(lambda a: a + 100)),
+    Case("MRI and PET swapped", "PET given as MRI", "result: the wrong way round",
+         files=lambda folder: {"mri": folder / "FDG.nrrd", "pet": folder / "T1.nrrd"}),
+    Case("coarse MRI", "MRI of 10 × 10 × 16 mm", "result: T1; larger voxels; wrong way round",
+         lambda: replace(phantom(), mri=phantom((8, 18, 15), (10.0, 10.0, 16.0)).mri)),
+]
 COMPUTER = [
     Case("larger than the memory", "a header that says 100000³ voxels", MEMORY.format("FDG"),
          files=_pet("FDG.nrrd", odd.enormous)),
@@ -209,7 +297,7 @@ REAL = [
 
 def synthetic_cases() -> List[Case]:
     """Those that need no data."""
-    return VOXELS + PLACES + DISK + COMPUTER + SCENE
+    return VOXELS + MEANING + PLACES + HEADERS + DISK + ARCHIVES + COMPUTER + SCENE
 
 
 def real_cases(data: Path) -> List[Case]:

@@ -136,6 +136,19 @@ def large_even() -> Pair:
     return Pair(phantom().mri, large.with_array(even))
 
 
+def around_zero() -> Pair:
+    """An MRI with negative values for what is dark, as of an MP2RAGE without its noise."""
+    pair = phantom()
+    return replace(pair, mri=pair.mri.with_array(np.where(pair.mri.array > 0, 3 * pair.mri.array - 300, 0)))
+
+
+def salt_and_pepper() -> Pair:
+    """An MRI in noise, as of an MP2RAGE as it comes."""
+    pair = phantom()
+    noise = np.random.default_rng(0).uniform(0, 220, pair.mri.array.shape)
+    return replace(pair, mri=pair.mri.with_array(np.where(pair.mri.array > 0, pair.mri.array, noise)))
+
+
 def slices() -> Pair:
     """One slice of each."""
     return phantom((1, *SIZE[1:]))
