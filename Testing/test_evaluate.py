@@ -106,7 +106,7 @@ def test_pictures_of_16_bits_and_flat_volumes_are_normalized(pictures, tmp_path,
     options, (mri, pet, fused) = pictures
     expected = [255.0 * normalize(clean(Volume(array[None]))[0].array)[0] for array in (mri, pet)]
     expected = evaluate_pair(*expected, fused)
-    paths = [write(np.uint16(mri) * 200, tmp_path / "m16.png"), write(pet, tmp_path / "p.png")]
+    paths = [write(np.uint16(mri) * 16, tmp_path / "m12.png"), write(pet, tmp_path / "p.png")]
     assert evaluate(*named(*paths, options[5]), "--json") == 0
     assert json.loads(capsys.readouterr().out) == pytest.approx(expected, abs=1e-4)
     flat = [write(array[None], tmp_path / f"{n}.nrrd") for n, array in enumerate((mri, pet, fused))]
@@ -114,6 +114,10 @@ def test_pictures_of_16_bits_and_flat_volumes_are_normalized(pictures, tmp_path,
     values = json.loads(capsys.readouterr().out)
     assert [row["slice"] for row in values.pop("slices")] == [0]
     assert values == pytest.approx(expected, abs=1e-4)
+    paths = [write(np.uint16(mri) * 257, tmp_path / "m16.png"), write(pet, tmp_path / "p.png")]
+    assert evaluate(*named(*paths, options[5]), "--json") == 0
+    expected = evaluate_pair(mri, pet, fused)
+    assert json.loads(capsys.readouterr().out) == pytest.approx(expected, abs=1e-4), "all 16 bits are used"
 
 
 def test_the_fields_metrics_are_chosen_and_what_is_not_defined_is_said(pictures, capsys):

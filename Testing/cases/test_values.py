@@ -138,9 +138,10 @@ def test_a_swapped_pair_is_told_by_names_and_by_voxels():
     assert "wrong way round" in looks_swapped(("FDG", "b"), (PT, None))
     assert "look like an MRI" in looks_swapped(("T1", "T2"), (MR, MR))
     assert looks_swapped(("T1", "FDG"), (MR, PT)) is looks_swapped(("a", "b"), (None, None)) is None
-    mri, pet = head_phantom(SIZE, SPACING)
-    coarse = replace(pet, ijk_to_ras=pet.ijk_to_ras @ np.diag([2, 2, 2, 1]))
-    assert "wrong way round" in looks_coarse(coarse, mri) and looks_coarse(mri, coarse) is None
+    fine = replace(head_phantom(SIZE, SPACING)[0], name="a")
+    coarse = replace(fine, ijk_to_ras=fine.ijk_to_ras @ np.diag([2, 2, 2, 1]))
+    assert "wrong way round" in looks_coarse(coarse, fine) and looks_coarse(fine, coarse) is None
+    assert looks_coarse(replace(coarse, name="T1"), fine) is None, "a coarse MRI may be one"
 
 
 # --- On the command line ----------------------------------------------------------------------------------

@@ -210,10 +210,12 @@ def _axial(volume: Volume, array: Optional[np.ndarray] = None) -> np.ndarray:
 
 def _gray_levels(mri: Volume, pet: Volume, fused: Volume, pictures: bool) -> List[np.ndarray]:
     """MRI, PET and fused image as axial slices, gray levels 0 to 255."""
-    if pictures and mri.array.dtype == np.uint8 and pet.array.dtype == np.uint8:
-        return [mri.array, pet.array, _fused_levels(fused)]
-    from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize, replaced_sentences
+    from FunFuseSlicer.Logic.volumes.preprocessing import clean, fills_range, normalize, replaced_sentences
 
+    if pictures and all(fills_range(volume.array) for volume in (mri, pet)):
+        # 65535 / 257 = 255
+        levels = [v.array if v.array.dtype == np.uint8 else v.array / np.float32(257) for v in (mri, pet)]
+        return [*levels, _fused_levels(fused)]
     stacks, notes = [], []
     for volume in (mri, pet):
         cleaned, replaced = clean(volume, mri=volume is mri)

@@ -12,6 +12,7 @@ import numpy as np
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
+from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
 
 from ..installation import command
 from ..reading.options import add_frame_option
@@ -77,8 +78,8 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument(
         "--normalize",
         choices=("robust", "minmax", "none"),
-        help="intensities to [0, 1]: robust (default for volumes), minmax, or none, that is /255 for 8 bits "
-        "(default for 8-bit pictures)",
+        help="intensities to [0, 1]: robust (default for volumes), minmax, or none, that is /255 for 8 bits, "
+        "/65535 for 16 (default for pictures that use them)",
     )
     network = result.add_argument_group("the network alone (--method funfuse)")
     network.add_argument(
@@ -177,18 +178,13 @@ def _for_pictures(fusion, mri, pet):
     kinds = {volume.array.dtype for volume in (mri, pet)}
     if not kinds <= {np.dtype(np.uint8), np.dtype(np.uint16)}:
         return fusion, None
-    dark = [v.name for v in (mri, pet) if v.array.dtype == np.uint16 and not _fills_16_bits(v.array)]
+    dark = [volume.name for volume in (mri, pet) if not fills_range(volume.array)]
     if dark:
         return fusion, (
             f"{' and '.join(dark)}: only a part of the 16 bits is used. Each image is scaled by its own "
             "brightest parts (--normalize robust), not by its type, as pictures of 8 bits are (none)."
         )
     return replace(fusion, normalization="none"), None
-
-
-def _fills_16_bits(array: np.ndarray) -> bool:
-    """Whether a picture of 16 bits reaches their upper half, or is one of 8 bits that was stretched."""
-    return bool(array.max() >= 1 << 15) or not (array % 257).any() or not (array % 256).any()
 
 
 def _size(volume) -> str:

@@ -206,12 +206,8 @@ def _choose(path: Path, items: List[Item], modalities: Tuple[str, ...], notes: L
     left = Counter(item.left_out or _modality([item]) for item in items if id(item) not in kept)
     if left:
         example = next(item.path.name for item in items if id(item) not in kept)
-        kinds = ", ".join(f"{count} of kind {kind}" for kind, count in left.items())
-        notes.append(
-            f"{sum(left.values())} other DICOM files were left out ({kinds}; such as {example})."
-            if sum(left.values()) > 1
-            else f"another DICOM file was left out: {example}, of kind {next(iter(left))}."
-        )
+        kinds = ", ".join(kind if count == 1 else f"{kind} ({count})" for kind, count in left.items())
+        notes.append(f"of the DICOM files {sum(left.values())} were left out: {kinds}; such as {example}.")
     return group
 
 

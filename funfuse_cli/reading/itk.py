@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import out_of_memory, volume_from_sitk
 
-from .source import Damaged, Source, gray_of_color
+from .source import Source, gray_of_color
 
 FORMATS = "NIfTI, MGH, NRRD, MHA, PNG or a folder with one DICOM series"
 # What a unit of an NRRD file is in millimeters; ITK takes all for millimeters.
@@ -21,7 +21,6 @@ def read_itk(path: Path, start: bytes) -> Source:
     """:raises InputError: it is no image, or one of complex numbers or colors.
 
     :param start: how the file begins.
-    :raises Damaged: ITK cannot read it.
     """
     try:
         image = sitk.ReadImage(str(path))
@@ -67,7 +66,9 @@ def _in_words(path: Path, error: RuntimeError) -> Exception:
             f"{path} has an axis that is neither space nor values, such as time: save it as a volume "
             "sequence of Slicer (.seq.nrrd), or as 4-D NIfTI."
         )
-    return Damaged(text)
+    return InputError(
+        f"{path} is incomplete or damaged, or of a kind that cannot be read: copy or convert it again."
+    )
 
 
 def _scale_of_units(start: bytes, notes: List[str]) -> np.ndarray:

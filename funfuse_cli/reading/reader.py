@@ -88,9 +88,9 @@ def _exists(path: Path) -> bool:
 
 
 def _source(path: Path, modalities: Tuple[str, ...]) -> Source:
-    if path.is_dir():
-        return read_dicom(path, modalities)
     try:
+        if path.is_dir():
+            return read_dicom(path, modalities)
         start, size = start_and_size(path)
         if is_dicom(path, start):
             return read_dicom(path, modalities)
@@ -98,9 +98,7 @@ def _source(path: Path, modalities: Tuple[str, ...]) -> Source:
     except OSError as error:
         raise InputError(f"{path} cannot be opened ({error.strerror or error}). Check its rights.") from error
     except Damaged as error:
-        raise InputError(
-            f"{path} is incomplete or damaged, or of a kind that cannot be read: copy or convert it again."
-        ) from error
+        raise InputError(f"{path} is incomplete or damaged: copy or convert it again.") from error
 
 
 def is_flat(volume: Volume) -> bool:

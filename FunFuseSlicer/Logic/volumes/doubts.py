@@ -96,7 +96,7 @@ def _corners(array: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     for ends in product((0, 1), repeat=3):
         widths = [max(1, n // 10) for n in array.shape]
         corner = array[tuple(slice(-w, None) if end else slice(w) for end, w in zip(ends, widths))]
-        found.append(np.nan_to_num(np.percentile(corner, (25, 50, 75)), posinf=0.0, neginf=0.0))
+        found.append(np.percentile(np.nan_to_num(corner, posinf=0.0, neginf=0.0), (25, 50, 75)))
     low, median, high = np.transpose(found)
     return median, high - low
 
@@ -123,8 +123,13 @@ def looks_swapped(names: Sequence[str], kinds: Sequence[Optional[str]]) -> Optio
 
 
 def looks_coarse(mri: Volume, pet: Volume) -> Optional[str]:
-    """A sentence when the MRI has so much larger voxels than the PET that it may be the PET."""
-    if min(*mri.array.shape, *pet.array.shape) < 2 or np.prod(mri.spacing) < COARSER * np.prod(pet.spacing):
+    """A sentence when the MRI has so much larger voxels than the PET that it may be the PET.
+
+    Not where a name tells: then :func:`looks_swapped` knows better.
+    """
+    known = name_modality(mri.name) or name_modality(pet.name)
+    flat = min(*mri.array.shape, *pet.array.shape) < 2
+    if known or flat or np.prod(mri.spacing) < COARSER * np.prod(pet.spacing):
         return None
     sizes = [" × ".join(f"{length:.3g}" for length in volume.spacing) for volume in (mri, pet)]
     return (

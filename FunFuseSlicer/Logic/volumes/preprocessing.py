@@ -179,6 +179,17 @@ def full_range(dtype: np.dtype) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
+def fills_range(array: np.ndarray) -> bool:
+    """Whether a picture's gray levels are those of its type: 8 bits, or 16 of which the upper half is used.
+
+    Of 16 bits also where they are 8 bits, stretched.
+    """
+    if array.dtype == np.uint8:
+        return True
+    stretched = array.dtype == np.uint16 and not ((array % 257).any() and (array % 256).any())
+    return array.dtype == np.uint16 and bool(stretched or array.max() >= 1 << 15)
+
+
 def check_overlap(pet_on_grid: np.ndarray, mri: Volume, pet_name: str, remedy: str) -> None:
     """:raises InputError: no voxel of the PET lies on the MRI's grid."""
     if not np.any(pet_on_grid > 0):

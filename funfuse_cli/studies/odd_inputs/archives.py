@@ -150,6 +150,7 @@ def compressed(volume: Volume, folder: Path, kind: str) -> Path:
         writer.SetCompressor(kind)
         writer.SetFileName(str(path))
         writer.Execute(image)
+        _forget(path, "SpacingBetweenSlices")  # of one slice it writes 1
     return folder
 
 
@@ -161,6 +162,15 @@ _PIXELS = {
     "BitsStored": 16,
     "HighBit": 15,
 }
+
+
+def _forget(path: Path, keyword: str) -> None:
+    import pydicom
+
+    item = pydicom.dcmread(path)
+    if keyword in item:
+        delattr(item, keyword)
+        item.save_as(path)
 
 
 def _item(**values):
