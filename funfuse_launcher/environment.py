@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -113,7 +114,7 @@ def prepare(folder: str, parts: Iterable[str], check: bool = False) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
         _check_removable(folder)
-        with FolderLock(os.path.join(folder, LOCK_FILE)):
+        with FolderLock(os.path.join(folder, LOCK_FILE)), _heard_when_terminated():
             put_back(folder)
             had = parts_begun(folder)
             if check and is_own(folder):
@@ -123,6 +124,22 @@ def prepare(folder: str, parts: Iterable[str], check: bool = False) -> None:
                 _install(folder, parts, had)
     except OSError as error:
         raise LauncherError(_describe_os_error(error, folder)) from None
+
+
+class Terminated(BaseException):
+    """The system or a scheduler ends the launcher, which undoes what it was about, as after Ctrl-C."""
+
+
+@contextmanager
+def _heard_when_terminated() -> Iterator[None]:
+    def hear(*_):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def disown(folder: str) -> None:
@@ -240,7 +257,8 @@ def put_back(folder: str) -> None:
         for name in os.listdir(moving):
             os.rename(os.path.join(moving, name), os.path.join(folder, name))
         os.rmdir(moving)
-        say("the virtual environment of before is as it was.")
+        made_by = (_read_json(folder, ORIGIN_FILE) or {}).get("python", "another")
+        say(f"the virtual environment of before, for Python {made_by}, is as it was.")
 
 
 def _empty(folder: str, *but: str) -> None:

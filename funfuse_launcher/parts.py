@@ -38,7 +38,7 @@ _FUSE = Build("what demo, fuse, evaluate and uptake need", ("requirements.lock",
 _CPU = Build("PyTorch for the CPU", ("requirements-torch.lock", "requirements-torch-cpu.lock"), 200, 880, 2)
 _CUDA_LISTS = ("requirements-torch.lock", "requirements-torch-cuda.lock")
 _CUDA = (
-    Build("PyTorch with CUDA", _CUDA_LISTS, 2900, 6400, 5)
+    Build("PyTorch with CUDA", _CUDA_LISTS, 2750, 4900, 5)
     if sys.platform == "linux"
     # The package index has no CUDA for other systems.
     else Build("PyTorch", _CUDA_LISTS, _CPU.download, _CPU.disk, _CPU.minutes)

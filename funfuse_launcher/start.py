@@ -60,6 +60,9 @@ Commands add by themselves what they cannot do without. PyTorch is for GPUs and 
 
 def main(arguments) -> int:
     """Returns the exit code."""
+    for stream in ("stdout", "stderr"):  # None where the caller closed them
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))
     try:
         return _main(list(arguments))
     except LauncherError as error:
@@ -68,6 +71,8 @@ def main(arguments) -> int:
     except KeyboardInterrupt:
         say("interrupted. Start the same command again to continue.")
         return 130
+    except environment.Terminated:
+        return 143
 
 
 def _main(arguments) -> int:
@@ -102,7 +107,7 @@ def _install(names) -> int:
     folder = environment.venv_folder()
     parts = {*environment.parts_begun(folder), *up_to(names[0] if names else next(iter(PARTS)))}
     environment.prepare(folder, parts, check=True)
-    print(f"{folder} is whole; it has {', '.join(part for part in PARTS if part in parts)}.")
+    say(f"{folder} is whole; it has {', '.join(part for part in PARTS if part in parts)}.")
     return 0
 
 
@@ -112,7 +117,8 @@ def _table(texts) -> str:
 
 
 def _parts() -> str:
-    return _table({part: ", or ".join(map(str, builds(part))) for part in PARTS})
+    width = max(map(len, PARTS))
+    return _table({part: f"\n  {'':<{width}}  or ".join(map(str, builds(part))) for part in PARTS})
 
 
 def command_line(folder: str, arguments):
