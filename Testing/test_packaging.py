@@ -162,6 +162,11 @@ def test_pre_commit_has_the_ruff_of_the_list():
     assert f"\nruff=={pinned} " in (ROOT / "requirements-tools.lock").read_text(encoding="ascii")
 
 
+def test_results_of_the_demo_and_the_environment_are_not_for_git():
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "demo-output/" in ignored and ".venv/" in ignored
+
+
 def test_readme_names_the_two_commands_and_its_pictures_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "python3 funfuse.py demo" in text and "python3 funfuse.py test" in text
