@@ -206,8 +206,8 @@ def _choose(path: Path, items: List[Item], modalities: Tuple[str, ...], notes: L
     left = Counter(item.left_out or _modality([item]) for item in items if id(item) not in kept)
     if left:
         example = next(item.path.name for item in items if id(item) not in kept)
-        kinds = ", ".join(kind if count == 1 else f"{kind} ({count})" for kind, count in left.items())
-        notes.append(f"of the DICOM files {sum(left.values())} were left out: {kinds}; such as {example}.")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in left.items())
+        notes.append(f"left out of what is in the folder: {kinds}; such as {example}.")
     return group
 
 

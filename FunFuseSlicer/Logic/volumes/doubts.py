@@ -66,7 +66,7 @@ def _background(volume: Volume) -> Optional[str]:
     medians, spreads = _corners(volume.array)
     level = float(np.median(medians))
     alike = np.ptp(medians) < 0.25 * level
-    if alike and level > OFFSET * bright and level > OFFSET_TO_SPREAD * spreads.max() and level < bright / 2:
+    if alike and OFFSET * bright < level < 0.9 * bright and level > OFFSET_TO_SPREAD * spreads.max():
         return _offset(level)
     return None
 

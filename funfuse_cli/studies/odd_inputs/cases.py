@@ -217,7 +217,7 @@ ARCHIVES = [
          "result: FDG; report.dcm; structured report",
          files=_pet("FDG", archives.with_besides, kinds=["report"])),
     Case("study in a folder", "a series, a report, a value map, a capture, a localizer, a file of macOS",
-         "result: FDG; 4 were left out; capture; localizer; value map",
+         "result: FDG; left out; capture; localizer; value map",
          files=_pet("FDG", archives.with_besides)),
     Case("positions missing", "a series without positions and orientations",
          "InputError: FDG; ImagePositionPatient; ImageOrientationPatient; export",
