@@ -202,7 +202,7 @@ def test_pictures_are_made_by_the_real_panel(slicer, qt_started, tmp_path):
         sitk.WriteImage(volume_to_sitk(image), str(tmp_path / f"{image.name}.nii.gz"))
     arguments = ["--mri", str(tmp_path / "T1.nii.gz"), "--pet", str(tmp_path / "FDG.nii.gz")]
     assert pictures.main([*arguments, "--out", str(tmp_path / "out")]) == 0
-    names = {path.stem for path in (tmp_path / "out").iterdir()}
+    names = {path.stem for path in (tmp_path / "out").glob("*.png")}
     assert names == {"panel-before", "panel", "four-panes", "window", "overlay", "alignment"}
     for name in names:
         picture = np.asarray(Image.open(tmp_path / "out" / f"{name}.png").convert("RGB")).astype(int)

@@ -18,6 +18,7 @@ from FunFuseSlicer.Logic import methods
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import model_names
 from FunFuseSlicer.Logic.metrics import METRICS, SETS, evaluate_pair
+from FunFuseSlicer.Logic.output_folder import LIST
 from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, to_axial, volume_to_sitk
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 from Testing.conftest import head_phantom
@@ -145,7 +146,7 @@ def test_table_says_what_the_metrics_reward(pictures, tmp_path, capsys):
     value = evaluate_pair(*arrays)["Q_VIFF"]
     assert all(key in text for key in KEYS) and f"{value:.4f}" in text
     assert "copy of the MRI" in text and "not black" in " ".join(text.split())
-    assert [path.name for path in out.iterdir()] == ["per_slice.csv"]
+    assert {path.name for path in out.iterdir()} == {"per_slice.csv", LIST}
 
 
 def test_volume_is_the_mean_of_its_filled_slices(tmp_path, capsys):
@@ -172,7 +173,7 @@ def test_volume_is_the_mean_of_its_filled_slices(tmp_path, capsys):
         table = list(csv.DictReader(file))
     assert [int(row["slice"]) for row in table] == filled
     assert [float(row["Q_G"]) for row in table] == [row["Q_G"] for row in slices]
-    assert sorted(path.name for path in out.iterdir()) == ["fused.nrrd", "per_slice.csv"]
+    assert {path.name for path in out.iterdir()} == {"fused.nrrd", "per_slice.csv", LIST}
 
 
 def test_slices_are_axial_whatever_the_storage(tmp_path, capsys):
@@ -286,7 +287,7 @@ def test_folder_of_pairs(tmp_path, capsys):
     text = capsys.readouterr().out
     assert all(name in text for name in METHODS) and "What the metrics reward" in text
     written = {"table.csv", "table.md", "per_pair.csv", "metrics.png", "intervals.csv", "comparisons.csv"}
-    assert {path.name for path in out.iterdir()} == {"report.json"} | written
+    assert {path.name for path in out.iterdir()} == {"report.json", LIST} | written
     with (out / "table.csv").open(encoding="utf-8") as file:
         table = {row["method"]: row for row in csv.DictReader(file)}
     with (out / "per_pair.csv").open(encoding="utf-8") as file:

@@ -10,8 +10,7 @@ import SimpleITK as sitk
 
 from funfuse_cli.reading.reader import is_flat, read_volume
 from funfuse_cli.studies.odd_inputs import files as odd
-from funfuse_cli.workflow.output_folder import all_or_nothing, check_writable
-from FunFuseSlicer.Logic.errors import DeviceError, InputError, OutputError
+from FunFuseSlicer.Logic.errors import DeviceError, InputError
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 
 
@@ -188,32 +187,6 @@ def test_what_the_memory_or_the_system_refuses(tmp_path):
         read_volume(odd.enormous(None, tmp_path / "big.nrrd"))
     with pytest.raises(InputError, match="no such file"):
         read_volume(tmp_path / ("x" * 300))
-
-
-def test_results_appear_all_at_once_or_not_at_all(tmp_path):
-    out = tmp_path / "out"
-    with pytest.raises(ValueError), all_or_nothing(out) as folder:
-        (folder / "half.nrrd").write_text("half")
-        raise ValueError
-    assert not out.exists()
-    with pytest.raises(ValueError), all_or_nothing(tmp_path / "new" / "deep"):
-        raise ValueError
-    assert not (tmp_path / "new").exists()
-    with all_or_nothing(out) as folder:
-        (folder / "fused.nrrd").write_text("whole")
-        assert not (out / "fused.nrrd").exists()
-    assert [path.name for path in out.iterdir()] == ["fused.nrrd"]
-    with pytest.raises(KeyboardInterrupt), all_or_nothing(out) as folder:
-        (folder / "fused.nrrd").write_text("other")
-        raise KeyboardInterrupt
-    assert [path.name for path in out.iterdir()] == ["fused.nrrd"]
-    assert (out / "fused.nrrd").read_text() == "whole"
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="file.*cannot be written.*--out"):
-        check_writable(tmp_path / "file" / "out")
 
 
 # --- Real data ----------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 import enum
 import math
+import os
 import pathlib
+import subprocess
 import sys
 import textwrap
 import types
@@ -847,3 +849,29 @@ def test_vtk_messages_are_collected():
     assert {message.kind for message in messages} == {"error"}
     assert len(messages) >= 2
     assert any("vtkMRMLSliceNode" in message.text for message in messages)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_temporary_files_of_a_killed_process_go_with_the_next(tmp_path):
+    """They hold the volumes of a patient; those of a process that lives are left alone."""
+    code = """
+import sys
+from funfuse_cli.headless.boot import boot
+print(boot().app.temporaryPath, flush=True)
+sys.stdin.readline()
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    folders, children = [], []
+    for _child in range(3):
+        children.append(subprocess.Popen([sys.executable, "-c", code], **pipes))
+        folders.append(pathlib.Path(children[-1].stdout.readline().strip()))
+        assert folders[-1].is_dir()
+        if len(children) == 1:
+            children[0].kill()
+            children[0].wait()
+            assert folders[0].is_dir()
+    assert [folder.is_dir() for folder in folders] == [False, True, True]
+    for child in children:
+        child.communicate("\n")
+    assert list(tmp_path.iterdir()) == []

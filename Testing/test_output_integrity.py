@@ -6,16 +6,16 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
 
 from funfuse_cli import __main__ as commands
-from funfuse_cli.workflow.output_folder import REPORT, all_or_nothing, list_files, verify
-from FunFuseSlicer.Logic import errors
+from funfuse_cli.workflow.output_folder import VOLUMES, verify, write_report
+from FunFuseSlicer.Logic import errors, output_folder
 from FunFuseSlicer.Logic.errors import InputError, OutputError
+from FunFuseSlicer.Logic.output_folder import LIST, REPORT, Claim
 from FunFuseSlicer.Logic.scene import export
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import head_phantom
@@ -27,8 +27,12 @@ def write_run(folder: Path, name: str, files=("fused.nrrd", "scene.mrb", "pet_to
     """What a run called ``name`` would leave in its temporary folder."""
     for file in files:
         (folder / file).write_text(f"{file} of {name}")
-    report = {"run": name, "files": list_files(folder)}
-    (folder / REPORT).write_text(json.dumps(report))
+    write_report(folder, {"run": name})
+
+
+def all_or_nothing(folder):
+    """What fuse does with its folder."""
+    return output_folder.all_or_nothing(folder, Claim(VOLUMES))
 
 
 OLD_FILES = ("fused.nrrd", "scene.mrb", "pet_to_mri.tfm")
@@ -46,7 +50,8 @@ def results(tmp_path):
 
 
 def contents(folder: Path) -> dict:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    """What is in a folder, but for the lock that a killed run leaves."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and p.name != ".funfuse-lock"}
 
 
 def is_one_run(folder: Path, name: str, files) -> bool:
@@ -91,8 +96,7 @@ def test_a_move_that_fails_leaves_the_run_before(results, monkeypatch, number, e
 # Each child ends at its n-th step that changes the disk, as if its power cord were pulled.
 KILLED = """
 import os, sys
-from funfuse_cli.workflow.output_folder import all_or_nothing
-from Testing.test_output_integrity import NEW_FILES, write_run
+from Testing.test_output_integrity import NEW_FILES, all_or_nothing, write_run
 
 def dies_at(number):
     calls = []
@@ -114,8 +118,8 @@ for number in range(1, int(sys.argv[2]) + 1):
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-# Those of MOVES, and then the old files are removed, and two folders.
-MOMENTS = MOVES + 8
+# The journal before them; and then it, the old files and the folders are removed.
+MOMENTS = 1 + MOVES + 11
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot copy a process")
@@ -142,8 +146,6 @@ def test_killed_at_any_moment(tmp_path):
             left = [path for path in folder.rglob("*") if path.is_file()]
             assert {f"{name} of old" for name in OLD_FILES} <= {path.read_text() for path in left}, "lost"
         assert (folder / "notes.txt").read_text() == "mine"
-        for path in folder.glob(".funfuse-*"):
-            os.utime(path, (0, time.time() - 2 * export.ABANDONED))
         with all_or_nothing(folder) as work:
             write_run(work, "new", NEW_FILES)
         assert is_one_run(folder, "new", NEW_FILES)
@@ -220,7 +222,7 @@ def test_fuse_lists_what_it_writes(images, tmp_path):
         ("funfuse_cli.workflow.run", "save_node"),
         ("funfuse_cli.workflow.run", "write_preview"),
         ("funfuse_cli.workflow.run", "save_mrb"),
-        ("funfuse_cli.workflow.run", "list_files"),
+        ("funfuse_cli.workflow.run", "write_report"),
     ],
 )
 def test_a_disk_that_is_full_while_fuse_writes(images, results, capsys, monkeypatch, module, function):
@@ -270,9 +272,9 @@ def test_an_export_that_fails_changes_nothing(slicer, nodes, tmp_path, monkeypat
         return len(calls) != number and save(node, *arguments)
 
     monkeypatch.setattr(slicer.util, "saveNode", fail)
-    with pytest.raises(OutputError, match="choose another folder"):
+    with pytest.raises(OutputError, match="Choose another folder"):
         export.export_outputs(nodes, tmp_path)
-    assert contents(tmp_path) == before and list(tmp_path.iterdir()) == [tmp_path / "a.nrrd"]
+    assert contents(tmp_path) == before and set(before) == {"a.nrrd", LIST}
     assert slicer.mrmlScene.GetNumberOfNodes() == ids
     assert nodes["fused"].GetStorageNode().GetFileName() == str(tmp_path / "a.nrrd")
 

@@ -696,11 +696,12 @@ def test_evaluate_fills_tables_and_says_the_means(panel, slicer, tmp_path):
 
 def test_results_are_exported_whole_or_not_at_all(panel, slicer, tmp_path):
     from FunFuseSlicer.Logic.errors import OutputError
+    from FunFuseSlicer.Logic.output_folder import LIST
     from FunFuseSlicer.Logic.scene.export import export_outputs
 
     panel.onApplyButton()
     files = export_outputs(panel.session.nodes, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
+    assert {path.name for path in tmp_path.iterdir()} == {*(path.name for path in files), LIST}
     assert len(files) == 5 and all(re.fullmatch(r"[\w +]+\.nrrd", path.name) for path in files)
     with pytest.raises(OutputError, match="another folder"):
         export_outputs(panel.session.nodes, files[0])

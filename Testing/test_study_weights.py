@@ -16,6 +16,7 @@ from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
 from FunFuseSlicer.Logic.metrics.images import LUMA
+from FunFuseSlicer.Logic.output_folder import LIST
 from Testing.conftest import head_phantom
 
 
@@ -79,7 +80,9 @@ def test_command_writes_a_table_and_maps(tmp_path, capsys):
     out = tmp_path / "Ausgabe ü"
     arguments = ["study", "weights", "--pairs", str(tmp_path), "--jobs", "1", "--out", str(out)]
     assert main([*arguments, "--steps", "2"]) == 0
-    assert {path.name for path in out.iterdir()} == {"cache", "weights.csv", "weights.json", "weights.png"}
+    assert {path.name for path in out.iterdir()} == {
+        *("cache", "weights.csv", "weights.json", "weights.png", LIST)
+    }
     rows, settings = weights.read(out)
     assert settings["sha256"] == load_model(DEFAULT_MODEL).sha256
     assert sorted(set(rows.lam)) == [0.5, 1.0] and sorted(set(rows.omega)) == [0, 0.5, 1.0]

@@ -194,7 +194,7 @@ def test_command_on_a_picture_with_a_color_bar(tmp_path, capsys):
     picture, out = tmp_path / "pet.png", tmp_path / "gray.png"
     sitk.WriteImage(sitk.GetImageFromArray(rgb, isVector=True), str(picture))
     uptake[:, 50:54] = 0
-    for arguments in (["--color-bar", "50", "0", "4", "64"], ["--colormap", "jet"]):
+    for arguments in (["--color-bar", "50", "0", "4", "64"], ["--colormap", "jet", "--overwrite"]):
         assert main(["uptake", "--image", str(picture), "--out", str(out), *arguments]) == 0
         gray = sitk.GetArrayFromImage(sitk.ReadImage(str(out)))
         assert gray.dtype == np.uint8 and np.abs(gray[:, :50] / 255 - uptake[:, :50]).max() < 0.02
@@ -203,9 +203,10 @@ def test_command_on_a_picture_with_a_color_bar(tmp_path, capsys):
         (["--colormap", "none.csv"], "no such color table"),
         (["--color-bar", "50", "0", "40", "64"], "must lie inside"),
     ):
-        assert main(["uptake", "--image", str(picture), "--out", str(out), *arguments]) == 2
+        assert main(["uptake", "--image", str(picture), "--out", str(tmp_path / "new.png"), *arguments]) == 2
         assert sentence in capsys.readouterr().err
-    assert main(["uptake", "--image", str(out), "--out", str(out), "--colormap", "jet"]) == 2
+    arguments = ["uptake", "--image", str(out), "--out", str(tmp_path / "new.png"), "--colormap", "jet"]
+    assert main(arguments) == 2
     assert "not a color image" in capsys.readouterr().err
 
 

@@ -1,12 +1,19 @@
 """Runs one command: ``funfuse COMMAND [ARGUMENTS]``, or ``python -m funfuse_cli`` and the same.
 
 Exit codes: 0 done; 2 the input or an option cannot be used; 3 the results cannot be written; 4 the network or
-the computer cannot do it (weights, PyTorch, memory); 5 the registration failed; 130 interrupted; 1 all else.
+the computer cannot do it (weights, PyTorch, memory); 5 the registration failed; 130 interrupted; 143 stopped
+(SIGTERM), 129 because the terminal was closed (SIGHUP); 1 all else.
 
 An error is one line on standard error. ``--traceback`` after any command, or the environment variable
 FUNFUSE_TRACEBACK, adds where in the program it happened, with the technical cause. So does ``--verbose``,
 which first says what all runs on; ``--quiet`` leaves results and errors.
 """
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Until there is a main that could say a word, Ctrl-C ends the process and nothing else.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import importlib
 import importlib.metadata
@@ -29,6 +36,7 @@ from FunFuseSlicer.Logic.errors import (
 )
 from FunFuseSlicer.Logic.version import VERSION
 
+from . import terminal
 from .commands import COMMANDS, OF_THE_REPOSITORY, PRINT_RESULTS
 from .installation import checkout, remedy
 
@@ -40,9 +48,54 @@ QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 TOLD_OF = ("numpy", "scipy", "SimpleITK", "vtk", "slicer-core", "torch")
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal that ends the process: as Ctrl-C does, but for the exit code."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.code = 128 + number
+
+
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Dispatch to the command's ``main(arguments) -> exit code``; without arguments those of the process."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Dispatch to the command's ``main(arguments) -> exit code``.
+
+    Without arguments it is the start of the process: it takes those of the process, and looks after its
+    streams and signals.
+    """
+    if arguments is not None:
+        return _run(arguments)
+    try:
+        terminal.prepare()
+        _listen()
+        return _run(sys.argv[1:])
+    except KeyboardInterrupt as error:
+        return getattr(error, "code", INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is to end
+
+
+def _listen() -> None:
+    """Let the signals by which schedulers, containers and systems stop a program end it as Ctrl-C does."""
+    for name, handler in (
+        ("SIGINT", signal.default_int_handler),
+        ("SIGTERM", _stop),
+        ("SIGHUP", _stop),
+    ):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # else it is to be ignored
+            signal.signal(number, handler)
+
+
+def _stop(number: int, _frame) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not cut short what the first one began
+    # Ctrl-C reaches every process of the terminal, but this only the one.
+    if "multiprocessing" in sys.modules:
+        for child in sys.modules["multiprocessing"].active_children():
+            child.terminate()
+    raise Stopped(number)
+
+
+def _run(arguments: List[str]) -> int:
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:2], "--help"]
     if "--version" in arguments[:2]:
@@ -68,6 +121,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
             return importlib.import_module(COMMANDS[name][0]).main(others)
     except Cancelled:
         return INTERRUPTED
+    except Stopped as error:
+        print("\nstopped", file=sys.stderr)
+        return error.code
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED

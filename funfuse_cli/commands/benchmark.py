@@ -3,11 +3,15 @@
 import argparse
 import importlib
 import json
-from pathlib import Path
+from contextlib import ExitStack
 from typing import List
+
+from FunFuseSlicer.Logic.output_folder import all_or_nothing, one_file
 
 from ..benchmarks import BENCHMARKS, LARGEST_OF_QUICK, Settings
 from ..benchmarks.timing import machine
+from ..paths import input_path, output_path
+from ..workflow.output_folder import add_overwrite, claim
 
 
 def main(arguments: List[str]) -> int:
@@ -16,11 +20,14 @@ def main(arguments: List[str]) -> int:
     options = command.parse_args(arguments)
     if options.docs and options.only:
         command.error("--docs needs all measurements: leave out --only")
-    for file in filter(None, (options.json, options.docs and options.docs / "data" / "speed_times.csv")):
-        # What cannot be written should fail now, not in half an hour.
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return run(settings_of(options), options)
+    # What cannot be written fails now, not in half an hour.
+    with ExitStack() as files:
+        if options.json:
+            options.json = files.enter_context(one_file(options.json, claim((), options, where="--json")))
+        if options.docs:
+            planned = claim(("data/speed_*", "images/speed.png"), options, where="--docs")
+            options.docs = files.enter_context(all_or_nothing(options.docs, planned))
+        return run(settings_of(options), options)
 
 
 def run(settings: Settings, options) -> int:
@@ -86,13 +93,16 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--device", choices=("cpu", "cuda", "mps"), default="cpu", help="measure this one, too (default cpu)"
     )
-    result.add_argument("--json", type=Path, metavar="FILE", help="write the figures for machines, too")
     result.add_argument(
-        "--docs", type=Path, metavar="DIR", help="write DIR/data/speed_* and DIR/images/speed.png anew"
+        "--json", type=output_path, metavar="FILE", help="write the figures for machines, too"
     )
     result.add_argument(
+        "--docs", type=output_path, metavar="DIR", help="write DIR/data/speed_* and DIR/images/speed.png anew"
+    )
+    add_overwrite(result)
+    result.add_argument(
         "--data",
-        type=Path,
+        type=input_path,
         metavar="DIR",
         help="folder with volumes/patient_fdg: a real pair, T1.nii.gz and FDG_displaced.nii.gz",
     )

@@ -7,12 +7,15 @@ from typing import List
 
 import numpy as np
 
+from FunFuseSlicer.Logic.output_folder import all_or_nothing
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
+from ..paths import output_path
 from ..reading.reader import read_volume
 from ..workflow.demo_data import FDG, T1, fetch_pair
-from ..workflow.output_folder import all_or_nothing
+from ..workflow.output_folder import VOLUMES, add_overwrite, claim
 from ..workflow.progress import ProgressBars, count
+from ..workflow.provenance import provenance
 
 # The PET is turned by these angles (degrees, about x, y, z) and shifted by these millimeters (RAS), so
 # that the registration has work to do whose answer is known.
@@ -24,15 +27,18 @@ def main(arguments: List[str]) -> int:
     """Fetch, displace, fuse, write demo-output, and say what was found."""
     about = f"{__doc__.splitlines()[0]} For research use, not for diagnosis."
     parser = argparse.ArgumentParser(prog="funfuse demo", description=about)
-    parser.add_argument("--out", default="demo-output", metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--out", type=output_path, default="demo-output", metavar="DIR", help="folder for the results"
+    )
+    add_overwrite(parser)
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     print("FunFuse demo. For research use, not for diagnosis. The images are:")
     for image in (T1, FDG):
         print(f"  {image.what}\n    license: {image.license}")
-    with all_or_nothing(options.out) as folder, ProgressBars() as monitor:
+    with all_or_nothing(options.out, claim(VOLUMES, options)) as folder, ProgressBars() as monitor:
         mri_path, pet_path = fetch_pair()
-        report = _run(mri_path, pet_path, folder, monitor, start)
+        report = _run(mri_path, pet_path, arguments, folder, monitor, start)
     _summary(report, Path(options.out))
     return 0
 
@@ -61,7 +67,7 @@ def distance_over(mask: Volume, matrix: np.ndarray, truth: np.ndarray) -> float:
     return float(np.linalg.norm((matrix @ np.linalg.inv(truth) @ points - points)[:3], axis=0).mean())
 
 
-def _run(mri_path: Path, pet_path: Path, folder: Path, monitor, started: float) -> dict:
+def _run(mri_path: Path, pet_path: Path, arguments: List[str], folder: Path, monitor, started: float) -> dict:
     from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
     from FunFuseSlicer.Logic.registration import RegistrationOptions
 
@@ -85,6 +91,7 @@ def _run(mri_path: Path, pet_path: Path, folder: Path, monitor, started: float) 
         inputs,
         brain,
         started=started,
+        provenance=provenance("demo", arguments, {"mri": mri_path, "pet": pet_path}),
     )
 
     def error(run) -> dict:

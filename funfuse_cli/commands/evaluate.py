@@ -5,23 +5,25 @@ import json
 import math
 import sys
 import time
-from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.metrics.images import to_8_bits
+from FunFuseSlicer.Logic.output_folder import all_or_nothing
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
+from ..paths import input_path, output_path
 from ..reading.options import add_frame_option
 from ..reading.reader import FORMATS, is_flat, is_picture, read
 from ..workflow import evaluation_report as report
 from ..workflow import paired_comparison
-from ..workflow.output_folder import all_or_nothing
+from ..workflow.output_folder import add_overwrite, claim
 from ..workflow.progress import ProgressBars, count
 
 STAGE = "Evaluating"
+PAIRS_WRITE = ("per_pair.csv", "table.csv", "table.md", "intervals.csv", "comparisons.csv", "metrics.png")
 MODEL_LABEL = "FunFuse"
 COPIES = MRI_COPY, PET_COPY = "copy of the MRI", "copy of the PET"
 
@@ -49,13 +51,13 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"Images may be: {FORMATS}. {report.REWARDS['paper']}",
     )
     one = result.add_argument_group("one fused image")
-    one.add_argument("--mri", type=Path, metavar="A", help="anatomical image")
-    one.add_argument("--pet", type=Path, metavar="B", help="functional image on the MRI's grid")
-    one.add_argument("--fused", type=Path, metavar="F", help="fused image; of floats 1 is white")
+    one.add_argument("--mri", type=input_path, metavar="A", help="anatomical image")
+    one.add_argument("--pet", type=input_path, metavar="B", help="functional image on the MRI's grid")
+    one.add_argument("--fused", type=input_path, metavar="F", help="fused image; of floats 1 is white")
     add_frame_option(one)
     one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     many = result.add_argument_group("several methods")
-    many.add_argument("--pairs", type=Path, metavar="DIR", help="pairs, laid out as for train")
+    many.add_argument("--pairs", type=input_path, metavar="DIR", help="pairs, laid out as for train")
     many.add_argument(
         "--others",
         action="append",
@@ -75,11 +77,12 @@ def parser() -> argparse.ArgumentParser:
     )
     both.add_argument(
         "--out",
-        type=Path,
+        type=output_path,
         metavar="DIR",
         help="folder for per_slice.csv, or with --pairs for table.csv and table.md (means), per_pair.csv, "
         "intervals.csv (where a mean may lie), comparisons.csv (tests of each two methods), metrics.png",
     )
+    add_overwrite(both)
     both.add_argument(
         "--lambda",
         dest="lam",
@@ -115,7 +118,8 @@ def _check(options) -> None:
 
 def _evaluate_one(options) -> None:
     if options.out is not None:
-        with all_or_nothing(options.out, owned=()) as folder:
+        planned = claim(["per_slice.csv"], options, options.mri, options.pet, options.fused)
+        with all_or_nothing(options.out, planned) as folder:
             rows, is_volume = _measure_files(options)
             report.write_csv(rows, folder / "per_slice.csv")
     else:
@@ -266,7 +270,8 @@ def _evaluate_methods(options) -> None:
     problems = [method.problem() for method in METHODS.values() if method.problem() is not None]
     for problem in problems:
         print(f"  note: {problem}", file=sys.stderr)
-    with all_or_nothing(options.out, owned=()) as folder, ProgressBars() as monitor:
+    planned = claim(PAIRS_WRITE, options, options.pairs)
+    with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
         models = [load_model(name) for name in model_names()]
         methods = available_methods(models, options.lam, options.device)
         pairs = read_pairs([options.pairs])

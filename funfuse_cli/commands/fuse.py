@@ -1,6 +1,7 @@
 """``funfuse fuse``: fuse a user's own MRI and PET."""
 
 import argparse
+import os
 import sys
 import time
 from dataclasses import replace
@@ -11,14 +12,17 @@ import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
+from FunFuseSlicer.Logic.output_folder import all_or_nothing
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
 from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
 
 from ..installation import command
+from ..paths import input_path, output_path
 from ..reading.options import add_frame_option
 from ..reading.reader import FORMATS, Reading, is_flat, is_picture, read
-from ..workflow.output_folder import all_or_nothing
+from ..workflow.output_folder import OUTPUTS, PICTURES, VOLUMES, add_overwrite, claim
 from ..workflow.progress import ProgressBars, count
+from ..workflow.provenance import provenance
 
 EXAMPLE = f"{command('fuse')} --mri T1.nii.gz --pet FDG.nii.gz --out result"
 
@@ -33,8 +37,10 @@ def main(arguments: List[str]) -> int:
         print(f"{EXAMPLE}\n{command('fuse --help')} tells all options.", file=sys.stderr)
         return 2
     options = parser().parse_args(arguments)
-    with all_or_nothing(options.out) as folder, ProgressBars() as monitor:
-        report = _run(options, folder, monitor, started)
+    writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
+    planned = claim(sorted(writes), options, options.mri, options.pet, options.mask)
+    with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
+        report = _run(options, arguments, folder, monitor, started)
     _summary(report, Path(options.out))
     return 0
 
@@ -48,10 +54,24 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"MRI, PET and mask may be: {FORMATS}.",
     )
     files = result.add_argument_group("files")
-    files.add_argument("--mri", required=True, metavar="M", help="anatomical image (fixed)")
-    files.add_argument("--pet", required=True, metavar="P", help="functional image (moving): PET or SPECT")
-    files.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
-    files.add_argument("--mask", metavar="FILE", help="image on any grid; where it is 0 is background")
+    files.add_argument("--mri", type=input_path, required=True, metavar="M", help="anatomical image (fixed)")
+    files.add_argument(
+        "--pet", type=input_path, required=True, metavar="P", help="functional image (moving): PET or SPECT"
+    )
+    files.add_argument("--out", type=output_path, required=True, metavar="DIR", help="folder for the results")
+    add_overwrite(files)
+    files.add_argument(
+        "--outputs",
+        nargs="+",
+        choices=tuple(OUTPUTS),
+        default=tuple(OUTPUTS),
+        metavar="NAME",
+        help=f"write these beside the report: {', '.join(OUTPUTS)} (default: all)",
+    )
+    files.add_argument("--no-scene", action="store_true", help="no scene.mrb, which repeats all volumes")
+    files.add_argument(
+        "--mask", type=input_path, metavar="FILE", help="image on any grid; where it is 0 is background"
+    )
     add_frame_option(files)
     files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
     files.add_argument(
@@ -97,13 +117,13 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _run(options, folder: Path, monitor, started: float) -> dict:
+def _run(options, arguments: List[str], folder: Path, monitor, started: float) -> dict:
     from FunFuseSlicer.Logic.registration import RegistrationOptions
 
     from ..workflow.run import Request, run_request
 
     fusion = _fusion_options(options)
-    if Path(options.mri).resolve() == Path(options.pet).resolve():
+    if os.path.realpath(options.mri) == os.path.realpath(options.pet):
         raise InputError(f"{options.mri} is given as MRI and as PET: give two different images.")
     readings = [
         read(options.mri, modalities=("MR",)),
@@ -125,17 +145,17 @@ def _run(options, folder: Path, monitor, started: float) -> dict:
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
         notes += [note] if note else []
+    paths = {role: path for role in ("mri", "pet", "mask") if (path := getattr(options, role)) is not None}
     # Without folders: their names often are those of patients.
-    inputs = {"mri": Path(options.mri).name, "pet": Path(options.pet).name}
-    if options.mask:
-        inputs["mask"] = Path(options.mask).name
+    inputs = {role: path.name for role, path in paths.items()}
     if options.frame is not None:
         first = isinstance(options.frame, int)
         inputs["frame"] = options.frame if first else "{}-{}".format(*options.frame)
     registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
-    return run_request(
-        Request(mri, pet, fusion, registration, inputs, mask, pictures, notes, started), folder, monitor
-    )
+    outputs = [name for name in options.outputs if not (options.no_scene and name == "scene")]
+    source = provenance("fuse", arguments, paths)
+    request = Request(mri, pet, fusion, registration, inputs, mask, pictures, notes, started, source, outputs)
+    return run_request(request, folder, monitor)
 
 
 def _fusion_options(options):

@@ -12,8 +12,10 @@ from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.methods import METHODS
 from FunFuseSlicer.Logic.methods.learned import save_learned
 from FunFuseSlicer.Logic.methods.lp_sr import SIDE
+from FunFuseSlicer.Logic.output_folder import all_or_nothing
 
-from ..workflow.output_folder import all_or_nothing
+from ..paths import input_path, output_path
+from ..workflow.output_folder import add_overwrite, claim
 from ..workflow.progress import ProgressBars
 
 STAGE = "Learning"
@@ -44,19 +46,20 @@ def main(arguments: List[str]) -> int:
 
     from ..training.pairs import read_pairs, split_by_patient
 
-    with all_or_nothing(options.out, owned=()) as folder:
+    planned = claim((options.file, Path(options.file).stem + ".json"), options, *options.data)
+    with all_or_nothing(options.out, planned) as folder:
         pairs, held_out = split_by_patient(read_pairs(options.data), options.hold_out)
         patients, others = (sorted({pair.patient for pair in some}) for some in (pairs, held_out))
         print(f"learning from {len(pairs)} pairs of {len(patients)} patients: {', '.join(patients)}")
         if held_out:
             print(f"held out {len(held_out)} pairs of {len(others)} patients: {', '.join(others)}")
-        name, content, recipe, measured = options.learn(_images(pairs), _images(held_out), options)
+        content, recipe, measured = options.learn(_images(pairs), _images(held_out), options)
         facts = {"method": method.label, "seed": options.seed, **recipe}
         facts.update(pairs=len(pairs), patients=patients, held_out=others, **measured)
-        sha256 = save_learned(name, folder, content, facts)
+        sha256 = save_learned(options.file, folder, content, facts)
     for what, value in measured.items():
         print(f"{what.replace('_', ' ')}: {value:.4f}")
-    print(f"{options.out / name}   {len(content) / 1000:.0f} kB   sha256 {sha256[:16]}…")
+    print(f"{options.out / options.file}   {len(content) / 1000:.0f} kB   sha256 {sha256[:16]}…")
     return 0
 
 
@@ -71,12 +74,17 @@ def parser() -> argparse.ArgumentParser:
     )
     methods = result.add_subparsers(dest="method", required=True, metavar="{lp-sr,lp-cnn}")
     lp_sr = methods.add_parser("lp-sr", help="the dictionary of LP-SR: lp_sr.npy")
-    lp_sr.set_defaults(learn=_learn_dictionary, counts=("patches", "iterations", "atoms_per_patch"))
+    lp_sr.set_defaults(learn=_learn_dictionary, file="lp_sr.npy")
+    lp_sr.set_defaults(counts=("patches", "iterations", "atoms_per_patch"))
     lp_cnn = methods.add_parser("lp-cnn", help="the network of LP-CNN: lp_cnn.pt")
-    lp_cnn.set_defaults(learn=_learn_network, counts=("patches", "steps", "batch"))
+    lp_cnn.set_defaults(learn=_learn_network, file="lp_cnn.pt")
+    lp_cnn.set_defaults(counts=("patches", "steps", "batch"))
     for one in (lp_sr, lp_cnn):
-        one.add_argument("--data", nargs="+", required=True, metavar="DIR", help="folders of pairs")
-        one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the results")
+        one.add_argument(
+            "--data", type=input_path, nargs="+", required=True, metavar="DIR", help="folders of pairs"
+        )
+        one.add_argument("--out", type=output_path, required=True, metavar="FOLDER", help="for the results")
+        add_overwrite(one)
         one.add_argument("--hold-out", nargs="*", default=[], metavar="PATIENT", help="not learned from")
         one.add_argument("--seed", type=int, default=0)
         one.add_argument("--threads", type=int, help="processor threads")
@@ -110,7 +118,7 @@ def _images(pairs) -> List[np.ndarray]:
 
 
 def _learn_dictionary(images, unseen, options):
-    """(file name, content, recipe, what was measured)."""
+    """(content, recipe, what was measured)."""
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     from ..training.learning.lp_sr import choose_patches, learn_dictionary, representation_error
@@ -134,11 +142,11 @@ def _learn_dictionary(images, unseen, options):
         if len(some):
             measured[what] = representation_error(some[:CHECKED], dictionary, options.atoms_per_patch)
     recipe = {name: getattr(options, name) for name in options.counts}
-    return "lp_sr.npy", content.getvalue(), {**recipe, "patches": len(patches)}, measured
+    return content.getvalue(), {**recipe, "patches": len(patches)}, measured
 
 
 def _learn_network(images, unseen, options):
-    """(file name, content, recipe, what was measured)."""
+    """(content, recipe, what was measured)."""
     import torch
 
     from ..training.learning.lp_cnn import choose_patches, learn_network, share_right
@@ -164,4 +172,4 @@ def _learn_network(images, unseen, options):
         unseen = choose_patches(unseen, min(CHECKED, options.patches), generator)
         measured["right_held_out"] = share_right(network, *unseen)
     recipe = {name: getattr(options, name) for name in (*options.counts, "rate")}
-    return "lp_cnn.pt", content.getvalue(), {**recipe, "patches": len(sharp)}, measured
+    return content.getvalue(), {**recipe, "patches": len(sharp)}, measured

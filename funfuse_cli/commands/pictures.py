@@ -11,19 +11,31 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from FunFuseSlicer.Logic.errors import FunFuseError
+from FunFuseSlicer.Logic.output_folder import all_or_nothing
+
 from ..headless.boot import boot
 from ..headless.rendering import compose, render_slice
+from ..paths import input_path, output_path
 from ..reading.reader import read_volume
-from ..workflow.output_folder import check_writable
+from ..workflow.output_folder import add_overwrite, claim
 
+PICTURES = ("panel-before", "panel", "four-panes", "window", "overlay", "alignment")
 PANEL_WIDTH, TILE, MARGIN, DARK = 440, 400, 8, 24
 
 
 def main(arguments: List[str]) -> int:
     """Open the panel on a pair, press Apply, and write the pictures."""
     options = parser().parse_args(arguments)
-    folder = check_writable(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    planned = claim([f"{name}.png" for name in PICTURES], options, options.mri, options.pet)
+    with all_or_nothing(options.out, planned) as folder:
+        _make(options, folder)
+    print(f"{', '.join(PICTURES)} (.png) are in {options.out}")
+    return 0
+
+
+def _make(options, folder: Path) -> None:
+    """:raises FunFuseError: the panel cannot fuse the pair."""
     slicer = boot()
     from FunFuseSlicer.Logic.panel.choices import AlignmentView
     from FunFuseSlicer.Logic.scene.inputs import add_volume_node
@@ -41,8 +53,7 @@ def main(arguments: List[str]) -> int:
     print("applying ...", flush=True)
     panel.onApplyButton()
     if "colored" not in panel.session.nodes:
-        print(f"error: {panel.ui.statusLabel.text}")
-        return 1
+        raise FunFuseError(panel.ui.statusLabel.text)
     place = _center_of_head(mri)
     panel.ui.fourPanesButton.checked = True
     grab(widget, folder / "panel.png", width=PANEL_WIDTH)
@@ -64,9 +75,6 @@ def main(arguments: List[str]) -> int:
     Image.fromarray(compose(checks, row_labels=labels)).save(folder / "alignment.png")
     close_widget(widget)
     slicer.mrmlScene.Clear(False)
-    names = "panel-before, panel, four-panes, window, overlay, alignment"
-    print(f"{names} (.png) are in {folder}")
-    return 0
 
 
 def _panes(place) -> List[List[np.ndarray]]:
@@ -123,8 +131,9 @@ def parser() -> argparse.ArgumentParser:
         prog="funfuse pictures",
         description="Make the pictures of panel and views anew, from a pair that may be published.",
     )
-    result.add_argument("--mri", type=Path, required=True)
-    result.add_argument("--pet", type=Path, required=True)
+    result.add_argument("--mri", type=input_path, required=True)
+    result.add_argument("--pet", type=input_path, required=True)
     result.add_argument("--names", nargs=2, default=("T1", "FDG"), metavar=("MRI", "PET"))
-    result.add_argument("--out", type=Path, required=True, metavar="DIR")
+    result.add_argument("--out", type=output_path, required=True, metavar="DIR")
+    add_overwrite(result)
     return result

@@ -1,33 +1,41 @@
 """``funfuse train``: train the fusion network on registered pairs."""
 
 import argparse
-import sys
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import List
 
 import numpy as np
-from tqdm import tqdm
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.output_folder import growing, putting
 
-from ..workflow.output_folder import check_writable
-
-DIVERGED = 1
+from ..paths import input_path, output_path
+from ..workflow.output_folder import add_overwrite, claim
+from ..workflow.progress import bar, count
 
 
 def main(arguments: List[str]) -> int:
     """Train, save the weights, and print the losses on the pairs held out."""
     options = parser().parse_args(arguments)
+    recipe = _recipe(options)
+    recipe.check()
+    name = _name(options)
+    writes = ("checkpoint.pt", "log.csv", "loss.png", f"{name}.npz", f"{name}.json")
+    planned = claim(writes, options, recipe.start_from, *options.data, *(options.test or ()))
+    with growing(options.out, planned) as folder:
+        _train(options, recipe, name, folder)
+    return 0
+
+
+def _train(options, recipe, model: str, folder: Path) -> None:
     import torch
 
     from ..training.pairs import choose_held_out, read_pairs, split_by_patient
-    from ..training.trainer import LAMBDAS, Diverged, average_losses, average_terms, losses, some_of, train
+    from ..training.trainer import LAMBDAS, average_losses, average_terms, losses, some_of, train
     from ..training.variants import save_network
 
-    recipe = _recipe(options)
-    recipe.check()
-    folder = check_writable(options.out)
     if options.threads:
         torch.set_num_threads(options.threads)
     pairs = read_pairs(options.data)
@@ -44,19 +52,30 @@ def main(arguments: List[str]) -> int:
     lambdas = LAMBDAS if recipe.lam is None else (recipe.lam,)
     average = next((average_terms(some_of(some)).mean(axis=0) for some in unseen.values()), None)
     with _Bar(folder / "loss.png", lambdas, list(unseen), average) as bar:
-        try:
-            network = train(pairs, recipe, folder, unseen, callbacks=bar.callbacks())
-        except Diverged as error:
-            bar.close()
-            print(f"error: {error}", file=sys.stderr)
-            return DIVERGED
-    sha256 = save_network(network, options.name, folder, recipe.lam)
+        network = train(pairs, recipe, folder, unseen, callbacks=bar.callbacks())
+    with putting(folder) as work:
+        sha256 = save_network(network, model, work, recipe.lam)
     for name, some in unseen.items():
+        if recipe.minutes is not None:
+            some = some_of(some)  # all of them could take longer than the training
+            print(f"{name}: measured on {count(len(some), 'pair')}, so that it fits into the minutes")
         for lam in lambdas:
             ours, plain = np.mean(losses(network, some, lam)), np.mean(average_losses(some, lam))
             print(f"{name:<10} λ = {lam:<4} loss {ours:.4f}   plain average {plain:.4f}")
-    print(f"weights    {folder / options.name}.pt   sha256 {sha256[:16]}…")
-    return 0
+    print(f"weights    {folder / model}.npz   sha256 {sha256[:16]}…")
+
+
+def _name(options) -> str:
+    """The file name of the weights: what was given, or that of the model which the preset makes.
+
+    :raises InputError: it is no name of a file.
+    """
+    name = options.name or options.preset
+    if re.fullmatch(r"[\w][\w .+-]*", name) is None or name == "checkpoint":
+        raise InputError(
+            f'--name "{name}" is no file name for weights: use letters, digits, ".", "_", "+" and "-".'
+        )
+    return name
 
 
 class _Bar:
@@ -87,21 +106,11 @@ class _Bar:
     def _start(self, first: int, steps: int) -> None:
         if first:
             print(f"going on after step {first} of {steps}")
-        self._bar = tqdm(
-            total=steps,
-            initial=first,
-            unit="step",
-            desc="training",
-            # A file or a CI log gets a line now and then instead of a moving bar.
-            mininterval=0.5 if sys.stderr.isatty() else 30.0,
-            dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {elapsed} "
-            "(left {remaining}, {rate_fmt}){postfix}",
-        )
+        self._bar = bar(steps, "training", "step", first)
 
     def _step(self, step: int, loss: float) -> None:
         self._smooth = loss if self._smooth is None else 0.98 * self._smooth + 0.02 * loss
-        self._bar.set_postfix(loss=f"{self._smooth:.4f}", refresh=False)
+        self._bar.set_note(f"loss {self._smooth:.4f}")
         self._bar.update()
 
     def _row(self, rows) -> None:
@@ -122,13 +131,16 @@ def parser() -> argparse.ArgumentParser:
         "PATIENT/FDG.nii.gz, or X_T2.nii.gz and X_SPECT.nii.gz.",
     )
     data = result.add_argument_group("data")
-    data.add_argument("--data", nargs="+", required=True, metavar="DIR", help="folders of pairs")
-    data.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for this run")
+    data.add_argument(
+        "--data", type=input_path, nargs="+", required=True, metavar="DIR", help="folders of pairs"
+    )
+    data.add_argument("--out", type=output_path, required=True, metavar="RUN", help="folder for this run")
+    add_overwrite(data)
     split = data.add_mutually_exclusive_group()
     split.add_argument("--hold-out", nargs="*", default=[], metavar="PATIENT", help="not trained on")
     split.add_argument("--hold-out-share", type=float, metavar="S", help="hold out a share of the patients")
-    data.add_argument("--test", nargs="*", metavar="DIR", help="more pairs to measure only")
-    data.add_argument("--name", default="faithful", help="file name of the weights")
+    data.add_argument("--test", type=input_path, nargs="*", metavar="DIR", help="more pairs to measure only")
+    data.add_argument("--name", help="file name of the weights (default: the model that the preset makes)")
     recipe = result.add_argument_group("recipe (the preset says what is not given)")
     recipe.add_argument(
         "--preset",
@@ -151,7 +163,9 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument("--rate", type=float, help="(peak) learning rate of Adam; Muon's is ten times that")
     recipe.add_argument("--optimizer", choices=("muon", "adam"))
     recipe.add_argument("--seed", type=int)
-    recipe.add_argument("--start-from", metavar="NPZ", help="weights of an earlier run to start from")
+    recipe.add_argument(
+        "--start-from", type=input_path, metavar="NPZ", help="weights of an earlier run to start from"
+    )
     objective = result.add_argument_group("objective")
     objective.add_argument(
         "--objective", choices=("faithful", "detail"), help="the paper's loss, or more detail"
@@ -185,6 +199,11 @@ def _recipe(options):
 
     from ..training.options import preset, with_length
 
+    if options.preset.endswith("detail") and options.start_from is None:
+        raise InputError(
+            f"The preset {options.preset} goes on from weights: give those of the model before it with "
+            "--start-from."
+        )
     recipe = with_length(preset(options.preset), options.steps, options.epochs, options.minutes)
     if options.lam is not None:
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
@@ -197,7 +216,8 @@ def _recipe(options):
 
 
 def _given(options, names) -> dict:
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    values = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def _lambda(text: str):

@@ -1,13 +1,19 @@
 """``funfuse uptake``: turn a pseudo-colored PET back into scalar uptake."""
 
 import argparse
+import os
+from contextlib import ExitStack
 from pathlib import Path
-from typing import List
+from typing import List, Optional, Tuple
 
 import numpy as np
 import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.errors import InputError, OutputError
+from FunFuseSlicer.Logic.output_folder import one_file
+
+from ..paths import input_path, output_path
+from ..workflow.output_folder import add_overwrite, claim
 
 FROM_IMAGE = "from-image"
 
@@ -15,6 +21,25 @@ FROM_IMAGE = "from-image"
 def main(arguments: List[str]) -> int:
     """Recover, check, and write."""
     options = parser().parse_args(arguments)
+    if options.residual and os.path.realpath(options.residual) == os.path.realpath(options.out):
+        raise InputError("--out and --residual name one file: give them different names.")
+    read = [options.image, options.colormap]
+    with ExitStack() as files:
+        # Both are claimed before any work.
+        parts = [
+            files.enter_context(one_file(path, claim((), options, *read, where=option)))
+            for path, option in ((options.out, "--out"), (options.residual, "--residual"))
+            if path is not None
+        ]
+        share, colors = _recover(options, *parts)
+    if share:
+        print(f"  note: {share:.2%} of the head show no color of the table and became 0")
+    print(f"uptake   {options.out}, from {options.colormap or 'the color bar'} of {colors} colors")
+    return 0
+
+
+def _recover(options, uptake: Path, residual: Optional[Path] = None) -> Tuple[float, int]:
+    """Returns the share that shows no color of the table, and how many colors that has."""
     from ..training.uptake import check_follows, recover_uptake
 
     image, rgb = _read(options.image)
@@ -26,13 +51,10 @@ def main(arguments: List[str]) -> int:
         rgb[_window(options.color_bar, rgb)] = 0  # the bar is no uptake
     recovered = recover_uptake(rgb, table, options.tolerance)
     share = check_follows(rgb, recovered, str(options.image), options.tolerance)
-    _write(recovered.uptake, image, options.out)
-    if options.residual:
-        _write(np.clip(recovered.residual, 0, 1), image, options.residual)
-    if share:
-        print(f"  note: {share:.2%} of the head show no color of the table and became 0")
-    print(f"uptake   {options.out}, from {options.colormap or 'the color bar'} of {len(table)} colors")
-    return 0
+    _write(recovered.uptake, image, uptake)
+    if residual:
+        _write(np.clip(recovered.residual, 0, 1), image, residual)
+    return share, len(table)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,14 +64,17 @@ def parser() -> argparse.ArgumentParser:
         description="Turn a pseudo-colored PET back into scalar uptake, by finding each color on its color "
         "table. The table must be known; an image that does not follow it is refused.",
     )
-    result.add_argument("--image", type=Path, required=True, metavar="RGB", help="color picture or volume")
+    result.add_argument(
+        "--image", type=input_path, required=True, metavar="RGB", help="color picture or volume"
+    )
     result.add_argument(
         "--out",
-        type=Path,
+        type=output_path,
         required=True,
         metavar="FILE",
         help="pictures (.png) get 8 bits, volumes (.nrrd, .nii.gz, .mha) floats; 1 is the table's end",
     )
+    add_overwrite(result)
     table = result.add_mutually_exclusive_group(required=True)
     table.add_argument(
         "--colormap",
@@ -67,11 +92,11 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--reverse", action="store_true", help="the table runs from high to low")
     result.add_argument(
-        "--residual", type=Path, metavar="FILE", help="write how far colors are off the table"
+        "--residual", type=output_path, metavar="FILE", help="write how far colors are off the table"
     )
     result.add_argument(
         "--tolerance",
-        type=float,
+        type=_tolerance,
         default=0.12,
         help="colors farther from the table become 0 (RGB from 0 to 1)",
     )
@@ -113,6 +138,13 @@ def _table(options, rgb: np.ndarray) -> np.ndarray:
     return color_table(name)
 
 
+def _tolerance(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 2:  # the largest distance of two colors is the root of 3
+        raise InputError(f"--tolerance must lie between 0 and 2, not {text}.")
+    return value
+
+
 def _window(bar, rgb: np.ndarray):
     """The rectangle of the color bar.
 
@@ -133,12 +165,9 @@ def _write(array: np.ndarray, like: sitk.Image, path: Path) -> None:
         raise InputError(f"{path}: a volume needs a file such as .nrrd, .nii.gz or .mha.")
     image = sitk.GetImageFromArray(np.rint(array * 255).astype(np.uint8) if picture else array)
     image.CopyInformation(like)
-    part = path.with_name(f".part-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sitk.WriteImage(image, str(part), useCompression=True)
-        part.replace(path)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"{path} cannot be written: choose another name, with a usual ending.") from error
-    finally:
-        part.unlink(missing_ok=True)
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:
+        raise OutputError(
+            f"{path.name} cannot be written: choose another name, with a usual ending."
+        ) from error

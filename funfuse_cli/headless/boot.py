@@ -26,6 +26,8 @@ _LOGICS = (
     ("CropVolume", "vtkSlicerCropVolumeLogic"),
 )
 
+_TEMPORARY = "SlicerHeadless-"
+
 # Kept for the life of the process: Python-side observers and logics that nothing in C++ holds.
 _kept = {}
 
@@ -61,8 +63,7 @@ def boot():
 def _start(slicer):
     import slicer.util  # noqa: F401
 
-    temporary_folder = tempfile.mkdtemp(prefix="SlicerHeadless-")
-    atexit.register(shutil.rmtree, temporary_folder, ignore_errors=True)
+    temporary_folder = _make_temporary_folder()
     scene = slicer.vtkMRMLScene()
     application_logic = _make_application_logic(slicer, scene, temporary_folder)
 
@@ -82,6 +83,42 @@ def _start(slicer):
     observe_subject_hierarchy(scene)
     _kept["slice_views"] = SliceViews(scene, application_logic)
     _add_python_modules(slicer)
+
+
+def _make_temporary_folder():
+    """Return a folder that goes with the process; those of processes that were killed go now.
+
+    A process holds the lock of its folder as long as it lives; on Windows, without such locks, they stay.
+    """
+    for lock in pathlib.Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*/lock"):
+        if _locked(lock) is not None:
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_TEMPORARY)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # It gets its name when it is locked: before, another process would take the folder for a dead one's.
+    new = pathlib.Path(folder, "lock.new")
+    new.touch()
+    _kept["lock"] = _locked(new)
+    new.rename(new.with_name("lock"))
+    files = pathlib.Path(folder, "files")
+    files.mkdir()
+    return str(files)
+
+
+def _locked(path):
+    """Return the file, locked; None when another process has it, or where there are no locks."""
+    try:
+        import fcntl
+
+        file = open(path, "r+")
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 def _make_application_logic(slicer, scene, temporary_folder):

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import Volume, enough_memory
 
+from ..paths import input_path
 from .dicom import is_dicom, read_dicom
 from .intact import start_and_size
 from .itk import FORMATS, read_itk
@@ -53,11 +54,9 @@ def read(path, frame: FrameChoice = None, modalities: Tuple[str, ...] = ()) -> R
     :raises InputError: the path is missing, unreadable, damaged, no image, or a color image; names the path.
     :raises DeviceError: it does not fit into the memory.
     """
-    path = Path(path)
+    path = input_path(path)
     if not _exists(path):
         raise InputError(f"{path}: there is no such file or folder. Check the path.")
-    if not (path.is_file() or path.is_dir()):
-        raise InputError(f"{path} is neither a file nor a folder: give {FORMATS}.")
     with enough_memory(path), _quiet():
         source = _source(path, modalities)
         array = one_image(source, path, frame)

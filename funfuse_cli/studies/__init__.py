@@ -5,8 +5,24 @@ name -> (module with ``main(arguments) -> exit code``, one line of help)
 
 from pathlib import Path
 
+from ..paths import output_path
+from ..workflow.output_folder import add_overwrite
+
 # The pages, their data and pictures, in the repository.
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def add_docs(parser) -> None:
+    """The options about where the results go, which ``study`` itself looks after."""
+    parser.add_argument(
+        "--docs",
+        type=output_path,
+        default=Path("study-results"),
+        metavar="DIR",
+        help="folder for data and images (default study-results); for the pages: --docs docs --overwrite",
+    )
+    add_overwrite(parser)
+
 
 STUDIES = {
     "model": ("funfuse_cli.studies.model", "train the variants of the network; writes docs/model.md"),

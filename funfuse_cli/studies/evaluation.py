@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import List
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.output_folder import check_writable
 from FunFuseSlicer.Logic.version import VERSION
 
+from ..paths import input_path, output_path
 from ..training.pairs import read_pairs, split_by_patient
-from ..workflow.output_folder import check_writable
-from . import DOCS
+from . import add_docs
 
 
 def main(arguments: List[str]) -> int:
@@ -24,14 +25,20 @@ def main(arguments: List[str]) -> int:
         "Started again after an interruption it goes on where it stopped.",
     )
     add = parser.add_argument
-    add("--test", type=Path, required=True, metavar="DIR", help="the authors' test pairs")
-    add("--slices", type=Path, required=True, metavar="DIR", help="pairs with the held-out patients")
+    add("--test", type=input_path, required=True, metavar="DIR", help="the authors' test pairs")
+    add("--slices", type=input_path, required=True, metavar="DIR", help="pairs with the held-out patients")
     add("--hold-out", nargs="+", required=True, metavar="PATIENT", help="not trained on")
-    add("--weights", type=Path, metavar="DIR", help="results of the study weights, to show")
+    add("--weights", type=input_path, metavar="DIR", help="results of the study weights, to show")
     text = "a registered pair of volumes that may be published, to show what every method makes of it"
-    add("--picture", nargs=2, type=Path, metavar=("MRI", "PET"), help=text)
-    add("--docs", type=Path, default=DOCS, metavar="DIR", help="folder with data and images (docs)")
-    add("--out", type=Path, default="evaluation-study", metavar="DIR", help="remembers what is measured")
+    add("--picture", nargs=2, type=input_path, metavar=("MRI", "PET"), help=text)
+    add_docs(parser)
+    add(
+        "--out",
+        type=output_path,
+        default="evaluation-study",
+        metavar="DIR",
+        help="remembers what is measured",
+    )
     add("--lambda", dest="lam", type=float, default=0.8, help="of the models (default 0.8)")
     add("--omega", type=float, default=0.6, help="Ω of the colored images (default 0.6)")
     add("--every", type=int, default=1, metavar="N", help="only each N-th held-out image, for a trial")

@@ -5,7 +5,6 @@ import json
 import platform
 import time
 from importlib.metadata import version
-from pathlib import Path
 from typing import Dict, List, Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ import threadpoolctl
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names
 from FunFuseSlicer.Logic.methods import METHODS, REFERENCES
 from FunFuseSlicer.Logic.metrics import FIELD, METRICS, evaluate_pair
+from FunFuseSlicer.Logic.output_folder import check_writable
 from FunFuseSlicer.Logic.version import VERSION
 
 from ..commands.evaluate import (
@@ -26,12 +26,12 @@ from ..commands.evaluate import (
     outside_black,
     sources_of,
 )
+from ..paths import input_path
 from ..training.pair import Pair
 from ..training.pairs import read_pairs
-from ..workflow.output_folder import check_writable
 from ..workflow.paired_comparison import comparisons, intervals, leaders
 from ..workflow.progress import ProgressBars
-from . import DOCS
+from . import add_docs
 from .evaluation_measure import COPY, METHOD, MODEL
 
 LAMBDA = 0.8
@@ -50,9 +50,17 @@ def main(arguments: List[str]) -> int:
         "papers, as written and with 0 where both sources are 0. Writes docs/data/field_*.csv.",
     )
     add = parser.add_argument
-    add("--field", type=Path, required=True, metavar="DIR", help="MRI-PET pairs of the field's test set")
-    add("--test", type=Path, required=True, metavar="DIR", help="the test pairs of the authors of FunFuseAn")
-    add("--docs", type=Path, default=DOCS, metavar="DIR", help="folder with data (docs)")
+    add(
+        "--field", type=input_path, required=True, metavar="DIR", help="MRI-PET pairs of the field's test set"
+    )
+    add(
+        "--test",
+        type=input_path,
+        required=True,
+        metavar="DIR",
+        help="the test pairs of the authors of FunFuseAn",
+    )
+    add_docs(parser)
     options = parser.parse_args(arguments)
     start, folder = time.process_time(), check_writable(options.docs / "data")
     models = [load_model(name) for name in model_names()]

@@ -9,10 +9,11 @@ import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.output_folder import Claim, check_writable, growing
 
+from ..paths import input_path, output_path
 from ..training.pairs import read_pairs, split_by_patient, to_unit
-from ..workflow.output_folder import check_writable
-from . import DOCS, model_changes, model_measure, model_sheet, model_train, pages
+from . import add_docs, model_changes, model_measure, model_sheet, model_train, pages
 
 # Quick before slow; the last two train.
 PARTS = {
@@ -35,21 +36,36 @@ def main(arguments: List[str]) -> int:
         "docs/data/model_*.csv and plots. A training that was interrupted goes on.",
     )
     add = parser.add_argument
-    add("--data", nargs="+", metavar="DIR", required=True, help="pairs to train on, laid out as for train")
-    add("--test", nargs="+", metavar="DIR", required=True, help="pairs never trained on")
+    add(
+        "--data",
+        type=input_path,
+        nargs="+",
+        metavar="DIR",
+        required=True,
+        help="pairs to train on, laid out as for train",
+    )
+    add("--test", type=input_path, nargs="+", metavar="DIR", required=True, help="pairs never trained on")
     add("--hold-out", nargs="+", metavar="PATIENT", required=True, help="of --data, not trained on")
-    add("--out", type=Path, metavar="RUNS", required=True, help="folder for the trainings")
-    add("--models", type=Path, metavar="DIR", help="models other than the shipped ones")
-    add("--runs", nargs="*", type=Path, default=[], metavar="RUN", help="of train, such as several seeds")
-    add("--picture", nargs=2, type=Path, metavar=("MRI", "PET"), help="registered volumes to be shown")
-    add("--docs", type=Path, default=DOCS, help="folder with data and images (docs)")
+    add("--out", type=output_path, metavar="RUNS", required=True, help="folder for the trainings")
+    add("--models", type=input_path, metavar="DIR", help="models other than the shipped ones")
+    add(
+        "--runs",
+        nargs="*",
+        type=input_path,
+        default=[],
+        metavar="RUN",
+        help="of train, such as several seeds",
+    )
+    add("--picture", nargs=2, type=input_path, metavar=("MRI", "PET"), help="registered volumes to be shown")
+    add_docs(parser)
     add("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure (all)")
     add("--steps", type=int, default=400, help="of a variant; the paper's: × 3, tuning for one λ: × ½ (400)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="each variant once with each (0 1 2)")
     add("--some", type=int, default=6, help="pairs of a group for changed inputs and range (6)")
     options = parser.parse_args(arguments)
     data, images = (check_writable(options.docs / name) for name in ("data", "images"))
-    _measure(options, data)
+    with growing(options.out, Claim(where="--out")):
+        _measure(options, data)
     model_sheet.draw(pages.Data(data), images)
     return 0
 

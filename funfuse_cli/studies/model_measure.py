@@ -67,7 +67,7 @@ def ranges(study: Study) -> Tables:
     rows = []
     for model, lam, group in product(study.models, RANGE_LAMBDAS, study.groups):
         network = network_of(model, lam)
-        for pair in tqdm(study.some[group], f"{model.name}, range, λ = {lam:g}", leave=False):
+        for pair in tqdm(study.some[group], f"{model.name}, range, λ = {lam:g}", leave=False, disable=None):
             facts = {"method": model.name, "λ": lam, "group": group, "patient": pair.patient}
             rows.append({**facts, **range_of(network, pair.mri, pair.pet)})
     return {"range": pd.DataFrame(rows)}
@@ -76,7 +76,7 @@ def ranges(study: Study) -> Tables:
 def measured(label: str, fuse, pairs: List[Pair], lam: float = LAMBDA) -> pd.DataFrame:
     """A row per pair: ``patient``, its number, ``loss`` and :data:`TERMS` of the picture, not clipped."""
     rows = []
-    for number, pair in enumerate(tqdm(pairs, label, leave=False)):
+    for number, pair in enumerate(tqdm(pairs, label, leave=False, disable=None)):
         fused, sources = tensor(fuse(pair.mri, pair.pet)), (tensor(pair.mri), tensor(pair.pet))
         terms = [float(term(source, fused)) for term in (ssim, mean_square) for source in sources]
         rows.append([pair.patient, number, float(fusion_loss(fused, *sources, lam)), *terms])

@@ -13,12 +13,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.errors import FunFuseError, InputError
+from FunFuseSlicer.Logic.output_folder import Claim, growing, part_of
 from FunFuseSlicer.Logic.registration import RegistrationOptions, register
 
 from ..benchmarks.timing import peak_resident_mb
+from ..paths import input_path, output_path
 from ..workflow.brainsfit import find_brainsfit, start_brainsfit
 from ..workflow.demo_data import GRAY, T1, WHITE, fetch
-from . import DOCS
+from . import add_docs
 from .registration_cases import FAMILIES, mean_distance, plan
 from .registration_tables import write
 
@@ -32,9 +34,13 @@ def main(arguments: List[str]) -> int:
         description="Register PET volumes that were displaced by known motions, and measure the errors. "
         "Interrupted and started again, it goes on where it stopped.",
     )
-    parser.add_argument("--data", type=Path, default=Path(), metavar="DIR", help="folder with 'volumes'")
-    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="for what is done already")
-    parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="default: the folder docs")
+    parser.add_argument(
+        "--data", type=input_path, default=Path(), metavar="DIR", help="folder with 'volumes'"
+    )
+    parser.add_argument(
+        "--out", type=output_path, default=OUT, metavar="DIR", help="for what is done already"
+    )
+    add_docs(parser)
     parser.add_argument("--count", type=int, default=50, help="displacements of each kind (default 50)")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each (default 2)")
     options = parser.parse_args(arguments)
@@ -43,13 +49,13 @@ def main(arguments: List[str]) -> int:
         raise InputError(f"{options.data} has no folder 'volumes': give the data folder.")
     if options.count < 1 or options.jobs < 1:
         raise InputError("--count and --jobs must be at least 1.")
-    write(measure_all(volumes, options.out, options.count, options.jobs), volumes, options.docs)
+    with growing(options.out, Claim(where="--out")):
+        write(measure_all(volumes, options.out, options.count, options.jobs), volumes, options.docs)
     return 0
 
 
 def measure_all(data: Path, out: Path, count: int, jobs: int) -> List[dict]:
     """The records of all registrations of a study."""
-    out.mkdir(parents=True, exist_ok=True)
     for image in (T1, GRAY, WHITE):
         fetch(image)
     # Side by side, so that any part of them is balanced.
@@ -102,6 +108,7 @@ def measure(task: Tuple[str, str, int, str], data: Path, out: Path, firsts: Dict
         if seed and (family, case, engine) in firsts:
             agreed = np.array(firsts[family, case, engine]) @ pair.nominal
             record["agreement_mm"] = mean_distance(result.matrix, agreed, pair.points)
-    path.with_suffix(".part").write_text(json.dumps(record), encoding="utf-8")
-    path.with_suffix(".part").replace(path)
+    part = part_of(path)
+    part.write_text(json.dumps(record), encoding="utf-8")
+    part.replace(path)
     return record

@@ -12,7 +12,8 @@ from FunFuseSlicer.Logic.errors import Cancelled, InputError
 
 from ..__main__ import EXIT_CODES, FAILED, INTERRUPTED, MISUSED
 from ..benchmarks.timing import machine
-from . import DOCS
+from ..paths import input_path
+from . import add_docs
 from .odd_inputs.cases import real_cases, synthetic_cases
 from .robustness_run import COMPLETENESS, run_case
 from .robustness_soak import soak
@@ -26,9 +27,9 @@ def main(arguments: List[str]) -> int:
         "pairs one after the other.",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder with 'volumes/awkward' (else none of it)"
+        "--data", type=input_path, metavar="DIR", help="folder with 'volumes/awkward' (else none of it)"
     )
-    parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="default: the folder docs")
+    add_docs(parser)
     parser.add_argument(
         "--soak", type=int, default=200, metavar="N", help="runs in a row (default 200; 0: none)"
     )

@@ -4,7 +4,8 @@ import argparse
 from typing import List
 
 from ..commands import benchmark
-from . import DOCS
+from ..paths import input_path
+from . import add_docs
 
 
 def main(arguments: List[str]) -> int:
@@ -12,8 +13,13 @@ def main(arguments: List[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="funfuse.py study speed",
         description="Run the command benchmark (half an hour on two quiet cores), write "
-        "docs/data/speed_* and the plot.",
+        "data/speed_* and the plot.",
     )
-    parser.add_argument("--data", default=None, metavar="DIR", help="folder with 'volumes', for a real pair")
+    parser.add_argument(
+        "--data", type=input_path, default=None, metavar="DIR", help="folder with 'volumes', for a real pair"
+    )
+    add_docs(parser)
     options = parser.parse_args(arguments)
-    return benchmark.main(["--docs", str(DOCS), *(["--data", options.data] if options.data else [])])
+    return benchmark.main(
+        ["--docs", str(options.docs), *(["--data", str(options.data)] if options.data else [])]
+    )

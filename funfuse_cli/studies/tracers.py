@@ -2,26 +2,26 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import List
 
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import load_model, model_names
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.metrics import rank_correlation
+from FunFuseSlicer.Logic.output_folder import check_writable
 from FunFuseSlicer.Logic.volumes.geometry import resample
 from FunFuseSlicer.Logic.volumes.preprocessing import ROBUST_PERCENTILE, to_unit
 
+from ..paths import input_path
 from ..reading.reader import read_volume
 from ..training.loss import fusion_loss
 from ..workflow.demo_data import T1, fetch
-from ..workflow.output_folder import check_writable
-from . import DOCS
+from ..workflow.progress import bar
+from . import add_docs
 
 # How far a part is below 0, or the fused image above both images, to count.
 NEGATIVE, EXCESS = -0.01, 0.02
@@ -35,9 +35,15 @@ def main(arguments: List[str]) -> int:
         description="Fuse average maps of tracers with the ICBM152 T1 by every shipped model.",
     )
     add = parser.add_argument
-    add("--maps", type=Path, required=True, metavar="DIR", help="maps in MNI space, .nii.gz, one a tracer")
+    add(
+        "--maps",
+        type=input_path,
+        required=True,
+        metavar="DIR",
+        help="maps in MNI space, .nii.gz, one a tracer",
+    )
     add("--every", type=int, default=6, metavar="N", help="only each N-th axial slice (default 6)")
-    add("--docs", type=Path, default=DOCS, metavar="DIR", help="folder with data (docs)")
+    add_docs(parser)
     options = parser.parse_args(arguments)
     maps = sorted(options.maps.glob("*.nii.gz"))
     if not maps:
@@ -50,12 +56,15 @@ def main(arguments: List[str]) -> int:
     slices = np.flatnonzero(head.any(axis=(1, 2)))[:: options.every]
     mri_unit = _unit(mri.array, head)[slices]
     rows = []
-    for path in tqdm(maps, unit="map"):
+    shown = bar(len(maps), "measuring", "map")
+    for path in maps:
         pet = _unit(resample(read_volume(path), mri).array, head)[slices]
         for name, network in networks.items():
             rows.append(
                 {"map": path.name[:-7], "model": name, **measure(network, mri_unit, pet, head[slices])}
             )
+        shown.update()
+    shown.close()
     pd.DataFrame(rows).to_csv(folder / "tracers.csv", index=False, float_format="%.5g", lineterminator="\n")
     facts = {"every": options.every, "models": {name: load_model(name).sha256 for name in networks}}
     (folder / "tracers_facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -16,9 +16,11 @@ from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
 from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
 from FunFuseSlicer.Logic.metrics.images import to_8_bits
+from FunFuseSlicer.Logic.output_folder import growing, putting
 
+from ..paths import input_path, output_path
 from ..training.pairs import Pair, read_pairs, to_unit
-from ..workflow.output_folder import check_writable
+from ..workflow.output_folder import add_overwrite, claim
 from ..workflow.progress import count
 from .evaluation_jobs import measure_all
 from .evaluation_measure import colored_luminances
@@ -34,12 +36,13 @@ def main(arguments: List[str]) -> int:
         "the colored image. Started again after an interruption it goes on where it stopped.",
     )
     add = parser.add_argument
-    add("--pairs", type=Path, required=True, metavar="DIR", help="pairs, laid out as for train")
+    add("--pairs", type=input_path, required=True, metavar="DIR", help="pairs, laid out as for train")
     add("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"default: {DEFAULT_MODEL}")
     add("--steps", type=int, default=10, metavar="N", help="values of λ and of Ω (10: 0.1 to 1)")
     add("--mode", default="contribution", choices=MODES, help="what gives the hue")
     add("--jobs", type=int, default=2, metavar="N", help="processes, one thread each")
-    add("--out", type=Path, required=True, metavar="DIR", help="for weights.csv, .json and .png")
+    add("--out", type=output_path, required=True, metavar="DIR", help="for weights.csv, .json and .png")
+    add_overwrite(parser)
     options = parser.parse_args(arguments)
     if min(options.steps, options.jobs) < 1:
         raise InputError("--steps and --jobs must be 1 or more.")
@@ -50,12 +53,14 @@ def main(arguments: List[str]) -> int:
     omegas = [0.0, *lambdas]
     tasks = [(pair, options.model, lam, omegas, options.mode) for _, pair in pairs for lam in lambdas]
     keys = [{"image": number, "patient": pair.patient} for number, pair in pairs for _ in lambdas]
-    folder = check_writable(options.out)
-    rows = measure_all(measure, tasks, keys, folder, options.jobs)
-    rows.to_csv(folder / "weights.csv", index=False, float_format="%.7g")
-    draw(rows, settings, folder / "weights.png")
-    (folder / "weights.json").write_text(json.dumps(settings) + "\n", encoding="utf-8")
-    print(f"results     {folder.resolve()}")
+    planned = claim(("weights.csv", "weights.png", "weights.json"), options, options.pairs)
+    with growing(options.out, planned) as folder:
+        rows = measure_all(measure, tasks, keys, folder, options.jobs)
+        with putting(folder) as work:
+            rows.to_csv(work / "weights.csv", index=False, float_format="%.7g")
+            draw(rows, settings, work / "weights.png")
+            (work / "weights.json").write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    print(f"results     {options.out.resolve()}")
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional
 import torch
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.output_folder import part_of, put
 
 from .options import differences
 
@@ -21,12 +22,12 @@ CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 
 def save(folder: Path, state: Dict[str, Any]) -> None:
     """Replace the checkpoint, wholly or not at all."""
-    part = folder / "checkpoint.part"
+    part = part_of(folder / CHECKPOINT)
     with part.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(folder / CHECKPOINT)
+    put(part, folder / CHECKPOINT)
 
 
 def load(folder: Path, identity: Dict[str, Any]) -> Optional[Dict[str, Any]]:
@@ -61,9 +62,9 @@ def load(folder: Path, identity: Dict[str, Any]) -> Optional[Dict[str, Any]]:
 def write_log(folder: Path, rows: List[Dict[str, Any]]) -> None:
     """Replace ``log.csv``, wholly or not at all."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    part = folder / "log.part"
+    part = part_of(folder / LOG)
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(folder / LOG)
+    put(part, folder / LOG)

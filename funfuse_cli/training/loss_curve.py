@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
+from FunFuseSlicer.Logic.output_folder import part_of, put
+
 PANELS = (("L_SSIM", "$L_{SSIM}$"), ("L_l2", r"$L_{\ell_2}$"))
 TRAINING_COLOR, AVERAGE_COLOR = "0.65", "0.35"
 GROUP_STYLES = ("-", "--", ":")
@@ -74,9 +76,9 @@ def write_loss_curve(
         panel.spines[["top", "right"]].set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize="small")
-    part = Path(path).with_suffix(".part")
+    part = part_of(Path(path))
     figure.savefig(part, format="png", dpi=130)
-    part.replace(path)
+    put(part, Path(path))
 
 
 def _set_range(panel, values: List[float]) -> None:

@@ -354,8 +354,10 @@ def _measure_some(network, unseen: List[Pair], options: TrainingOptions, name: s
 def _affordable(network, data: _Data, held_out: Dict[str, List[Pair]]) -> Tuple[int, int]:
     """How many steps, and how many measurements between them, the budget of minutes allows.
 
-    Measured with a copy: the network starts as if nothing had happened.
+    Measured with a copy: the network starts as if nothing had happened. The time for that is part of the
+    budget, and so is measuring the same pairs once more at the end.
     """
+    began = time.perf_counter()
     trial, options = copy.deepcopy(network), data.options
     descent = _descent(trial, options, WARMING_STEPS + TIMED_STEPS)
     times = []
@@ -363,11 +365,14 @@ def _affordable(network, data: _Data, held_out: Dict[str, List[Pair]]) -> Tuple[
         start = time.perf_counter()
         _train_step(trial, descent, _objective(options), _prices(options, step), *data.batch(step))
         times.append(time.perf_counter() - start)
-    start = time.perf_counter()
-    for name, unseen in held_out.items():
-        _measure_some(trial, unseen, options, name)
-    measuring = time.perf_counter() - start
-    budget = 60.0 * options.minutes
+    measuring = 0.0
+    for unseen in held_out.values():
+        # One pair at one λ stands for all: else the trial alone could use up the budget.
+        start = time.perf_counter()
+        terms(trial, unseen[:1], 0.5 if options.lam is None else options.lam)
+        count = len(some_of(unseen)) * (len(LAMBDAS) if options.lam is None else 1)
+        measuring += count * (time.perf_counter() - start)
+    budget = max(0.0, 60.0 * options.minutes - measuring - (time.perf_counter() - began))
     measurements = int(np.clip(MEASURING_SHARE * budget / max(measuring, 1e-3), 1, MEASUREMENTS))
     # However long one measurement takes, half of the time is for training.
     budget = max(budget - measurements * measuring, budget / 2)

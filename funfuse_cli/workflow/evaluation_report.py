@@ -15,12 +15,13 @@ import numpy as np
 from FunFuseSlicer.Logic.metrics import FIELD, SETS
 from FunFuseSlicer.Logic.metrics.slices import MEANINGS as OTHER_MEANINGS
 
+from .. import terminal
 from .paired_comparison import SIGNIFICANT, leaders, lowest_possible
 from .progress import count
 
 Row = Dict[str, object]
 
-# Columns of a terminal, and of them for the names of methods. A longer name has a line of its own.
+# Columns of a terminal at most, and of them for the names of methods. A longer name has a line of its own.
 WIDTH, ROOM = 80, 20
 
 # What the columns mean.
@@ -91,11 +92,11 @@ def text_of_methods(rows: List[Row]) -> str:
     room = min(ROOM, max(map(len, names)))
     starts = [f"{name:<{room}}" if len(name) <= room else f"{name}\n{'':<{room}}" for name in ["", *names]]
     blocks: List[List[str]] = []
-    width = WIDTH
+    widest = width = min(WIDTH, terminal.width())
     for column in sorted(numbers(rows[0]), key=lambda name: name not in SETS["all"] and name not in BESIDE):
         cells = [BESIDE.get(column, column), *(_number(column, row[column]) for row in rows)]
         wide = 1 + max(map(len, cells))
-        if width + wide > WIDTH:
+        if width + wide > widest:
             blocks.append(starts)
             width = room
         width += wide
@@ -137,7 +138,8 @@ def beyond_chance(
 
 def wrapped(sentences: Iterable[str]) -> str:
     """For the terminal, each sentence on lines of its own."""
-    return "\n".join(textwrap.fill(sentence, WIDTH, subsequent_indent="  ") for sentence in sentences)
+    width = min(WIDTH, terminal.width())
+    return "\n".join(textwrap.fill(sentence, width, subsequent_indent="  ") for sentence in sentences)
 
 
 def write_csv(rows: List[Row], path: Path) -> None:

@@ -3,7 +3,6 @@
 The work itself is done by the same ``FunFuseSlicerLogic`` that runs in Slicer.
 """
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume
 from ..extension import load_module
 from ..headless.boot import boot
 from ..headless.scene_files import save_mrb, save_node
-from .output_folder import PICTURE_ROLES, REPORT, VOLUME_ROLES, list_files
+from .output_folder import OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
 from .preview import write_preview
 
 
@@ -33,6 +32,8 @@ class Request:
     :param pictures: write PNG pictures instead of volumes and a scene; the pair is a single slice.
     :param notes: sentences on what was corrected, doubted or left out when the inputs were read.
     :param started: when the command started, by ``time.perf_counter()``.
+    :param provenance: see :func:`provenance.provenance`.
+    :param outputs: names of :data:`output_folder.OUTPUTS`: what to write beside the report.
     """
 
     mri: Volume
@@ -44,6 +45,12 @@ class Request:
     pictures: bool = False
     notes: Sequence[str] = ()
     started: float = field(default_factory=time.perf_counter)
+    provenance: Optional[dict] = None
+    outputs: Sequence[str] = tuple(OUTPUTS)
+
+    def writes(self, name: str) -> bool:
+        """Whether a file is wanted; its name without the ending."""
+        return any(name in OUTPUTS[output] for output in self.outputs)
 
 
 def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optional[Callable] = None) -> dict:
@@ -69,45 +76,45 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     )
     writing = time.perf_counter()
     if request.pictures:
-        _write_pictures(run, folder)
+        _write_pictures(run, request, folder)
     else:
-        _write_volumes(run, mri_node, request.options, folder, monitor)
+        _write_volumes(run, mri_node, request, folder, monitor)
     report = _report(request, run)
     if extra is not None:
         report.update(extra(run))
-    report["files"] = list_files(folder)
     now = time.perf_counter()
     report["seconds"] = {"total": round(now - request.started, 2), "writing": round(now - writing, 2)}
-    (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return report
+    return write_report(folder, report)
 
 
-def _write_volumes(run, mri_node, options, folder: Path, monitor: Monitor) -> None:
-    nodes = _made(run, VOLUME_ROLES)
+def _write_volumes(run, mri_node, request: Request, folder: Path, monitor: Monitor) -> None:
+    nodes = _made(run, request, VOLUME_ROLES)
     steps = len(nodes) + 3
     for step, (role, node) in enumerate(nodes.items()):
         monitor.report("Writing", step / steps)
         save_node(node, folder / f"{role}.nrrd")
-    if run.nodes.transform is not None:
+    if run.nodes.transform is not None and request.writes("pet_to_mri"):
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
     monitor.report("Writing", (steps - 2) / steps)
-    write_preview(run, mri_node, options, folder / "preview.png")
+    if request.writes("preview"):
+        write_preview(run, mri_node, request.options, folder / "preview.png")
     monitor.report("Writing", (steps - 1) / steps)
-    save_mrb(folder / "scene.mrb")
+    if request.writes("scene"):
+        save_mrb(folder / "scene.mrb")
     monitor.report("Writing", 1.0)
 
 
-def _made(run, roles: Sequence[str]) -> Dict[str, object]:
-    """The output nodes that there are; not every method tells the parts."""
-    nodes = {role: getattr(run.nodes, role) for role in roles}
+def _made(run, request: Request, roles: Sequence[str]) -> Dict[str, object]:
+    """The output nodes that are wanted and there; not every method tells the parts."""
+    nodes = {role: getattr(run.nodes, role) for role in roles if request.writes(role)}
     return {role: node for role, node in nodes.items() if node is not None}
 
 
-def _write_pictures(run, folder: Path) -> None:
+def _write_pictures(run, request: Request, folder: Path) -> None:
     """8-bit PNG files: round(255 · F) and likewise the parts; the colored image as RGB."""
     import slicer
 
-    for role, node in _made(run, PICTURE_ROLES).items():
+    for role, node in _made(run, request, PICTURE_ROLES).items():
         array = slicer.util.arrayFromVolume(node)[0]
         if role != "colored":
             array = np.rint(255.0 * np.clip(array, 0.0, 1.0)).astype(np.uint8)
@@ -132,6 +139,7 @@ def _report(request: Request, run) -> dict:
         "reading": {"notes": [*request.notes, *run.reading_notes]},
         "notes": [*request.notes, *run.notes],
         "version": VERSION,
+        **({} if request.provenance is None else {"provenance": request.provenance}),
     }
 
 

@@ -87,7 +87,11 @@ def learn_network(
     network = SharpnessNetwork()
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=steps, pct_start=SHARE_OF_WARM_UP
+        # Half a step of warming up at least: with none the schedule divides by zero.
+        optimizer,
+        rate,
+        total_steps=steps,
+        pct_start=max(SHARE_OF_WARM_UP, 1.5 / steps),
     )
     for step in range(steps):
         report(step / steps)
