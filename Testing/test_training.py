@@ -540,7 +540,7 @@ def test_command_trains_the_papers_recipe(data, tmp_path):
     assert command("--data", data, "--hold-out", "p1", "--out", run, "--preset", "paper", "--epochs", 1) == 0
     assert len(read_rows(run)) == 3 and "held-out λ=0.8 L_SSIM" in read_rows(run)[0]
     check_picture(run / "loss.png")
-    network = load_network("faithful", run)
+    network = load_network("paper", run)
     assert isinstance(network, ResearchNetwork) and not network.conditioned
     assert network.architecture == Architecture("guarded-ratio", "batch", bias=True, tanh=True)
     PaperNetwork("batch").load_state_dict(network.state_dict())
