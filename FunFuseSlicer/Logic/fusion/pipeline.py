@@ -186,7 +186,8 @@ def prepare(
         return unit_slices(volume, dtype, mask, order, normalization)
 
     with ThreadPoolExecutor(2) as pool:
-        return Prepared(*pool.map(slices, (mri, pet), ranges), mask, order)
+        mri_slices, pet_slices = pool.map(slices, (mri, pet), ranges)
+    return Prepared(mri_slices, pet_slices, mask, order)
 
 
 def fuse_volumes(

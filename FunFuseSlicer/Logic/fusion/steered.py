@@ -112,6 +112,7 @@ class SteeredRunner(Runner):
         if not hasattr(self._of_thread, "room"):
             self._of_thread.room = _Room()
         room, size = self._of_thread.room, np.array(images.shape[1:])
+        features: Dict[str, np.ndarray] = {}
         # What comes up from below is joined with what went down: both are written to their places at once.
         joined = {name: room.padded(name, LAYERS[f"{name}_1"][0], size // step) for name, step in UP.items()}
 
@@ -120,19 +121,17 @@ class SteeredRunner(Runner):
             self._layers[f"{stage}_1"](padded, _inner(middle), room)
             return self._layers[f"{stage}_2"](middle, out, room)
 
+        def read_by_heads(stage: str, padded: np.ndarray) -> None:
+            rows, _, columns = padded.shape
+            out = room.empty(stage, (rows - 2, LAYERS[f"{stage}_2"][1], columns - 2))
+            features[f"{stage}_2"] = run(stage, padded, out)
+
         half = run("half", _unshuffled(images, room), _inner(joined["up_half"])[:, : LAYERS["half_2"][1]])
         quarter = _inner(joined["up_quarter"])[:, : LAYERS["quarter_2"][1]]
         run("quarter", _halved(half, room, "quarter"), quarter)
-        features = {}
-        for stage, padded in (
-            ("eighth", lambda: _halved(quarter, room, "eighth")),
-            ("up_quarter", lambda: _joined(joined["up_quarter"], features["eighth_2"])),
-            ("up_half", lambda: _joined(joined["up_half"], features["up_quarter_2"])),
-        ):
-            there = padded()
-            outputs = LAYERS[f"{stage}_2"][1]
-            out = room.empty(stage, (there.shape[0] - 2, outputs, there.shape[2] - 2))
-            features[f"{stage}_2"] = run(stage, there, out)
+        read_by_heads("eighth", _halved(quarter, room, "eighth"))
+        read_by_heads("up_quarter", _joined(joined["up_quarter"], features["eighth_2"]))
+        read_by_heads("up_half", _joined(joined["up_half"], features["up_quarter_2"]))
         for band, (source, weight, bias) in enumerate(self._heads):
             steering = weight @ features[source]
             steering += bias[:, None]
