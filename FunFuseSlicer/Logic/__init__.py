@@ -6,7 +6,7 @@ for the network):
 - `volumes`: geometry and intensities of volumes in patient space.
 - `registration`: where a PET lies on an MRI, and whether to believe it.
 - `fusion`: the network and how it is run. `methods`: other fusion methods. `metrics`: how good an image is.
-- `color`: what each contributed, in color.
+- `color`: what each contributed, in color. `library`: all of these in one call.
 
 Above them `scene`, all that touches MRML, and `panel`, the module's widget.
 """
