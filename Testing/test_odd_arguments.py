@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -147,29 +148,30 @@ def test_the_weights_stay_in_their_folder(tmp_path, capsys, name):
     assert "is no file name for weights" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("preset", ["detail", "steered-detail"])
+@pytest.mark.parametrize("preset", ["detail", "paper-detail"])
 def test_a_preset_that_goes_on_needs_weights_to_go_on_from(tmp_path, capsys, preset):
     arguments = ["train", "--data", tmp_path, "--out", tmp_path / "run", "--preset", preset]
     assert "--start-from" in refused(capsys, 2, *arguments)
 
 
-def test_columns_of_methods_never_touch():
+@pytest.mark.parametrize("columns", [40, 79, 1000])
+def test_columns_of_methods_never_touch(monkeypatch, columns):
     """Wide numbers and short names, on terminals of any width."""
+    monkeypatch.setenv("COLUMNS", str(columns))
     names = [*METRICS, "MSE_MRI", "ms"]
-    rows = [
-        {"method": method, **{name: value for name in names}}
-        for method, value in (("Sum", -12345.678), ("A method with a long name", math.nan), ("b", 0.5))
-    ]
-    for columns in (40, 79, 100, 1000):
-        text = text_of_methods(rows, columns)
-        assert max(map(len, text.splitlines())) <= columns
-        blocks = [block.splitlines() for block in text.split("\n\n")]
-        assert sum((block[0].split() for block in blocks), []) == names
-        for block in blocks:
-            assert len({len(line) for line in block}) == 1
-            for row, line in zip(rows, block[1:]):
-                cells = line.removeprefix(row["method"]).split()
-                assert len(cells) == len(block[0].split())
+    methods = {"Sum": -12345.678, "A_method_with_a_very_long_name": math.nan, "b": 0.5}
+    rows = [{"method": method, **dict.fromkeys(names, value)} for method, value in methods.items()]
+    text, seen = text_of_methods(rows), []
+    assert max(map(len, text.splitlines())) <= columns
+    for block in text.split("\n\n"):
+        head, *lines = block.splitlines()
+        seen += head.split()
+        values = [line for line in lines if line not in methods]
+        assert len(values) == len(rows)
+        for line in values:
+            cells = [cell for cell in line.split() if cell not in methods]
+            assert len(cells) == len(head.split()), line
+    assert sorted(seen) == sorted(names)
 
 
 # --- Provenance and a choice of outputs ---------------------------------------------------------------
@@ -228,3 +230,29 @@ def test_outputs_that_are_not_wanted_are_not_written(files, tmp_path):
     ):
         assert fuse(*files, out, *more) == 0
         assert {path.name for path in out.iterdir()} == names
+
+
+def test_measuring_is_part_of_the_minutes(monkeypatch):
+    """By a clock of its own: a step takes one second, and measuring one pair at one λ two."""
+    pytest.importorskip("torch")
+    from funfuse_cli.training import trainer
+    from funfuse_cli.training.options import TrainingOptions
+
+    class Clock:
+        now = 0.0
+
+        def perf_counter(self):
+            return self.now
+
+        def take(self, seconds):
+            self.now += seconds
+
+    clock = Clock()
+    monkeypatch.setattr(trainer, "time", clock)
+    monkeypatch.setattr(trainer, "_train_step", lambda *_: clock.take(1.0))
+    monkeypatch.setattr(trainer, "terms", lambda *_: clock.take(2.0))
+    for name in ("_descent", "_objective", "_prices"):
+        monkeypatch.setattr(trainer, name, lambda *_: None)
+    data = types.SimpleNamespace(options=TrainingOptions(minutes=1.0), batch=lambda step: ())
+    # 8 steps and a pair are tried; all λ are measured once within the training and once at its end.
+    assert trainer._affordable(None, data, {"held-out": [None]}) == (60 - 8 - 2 - 2 * 10, 1)

@@ -540,3 +540,45 @@ def test_kill_9_at_random_moments(images, tmp_path, name):
     assert no_hidden(tmp_path)
     after = contents(tmp_path)
     assert {file: after.get(file) for file in mine} == mine
+
+
+# --- Studies ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path):
+    """Runs a study that writes one file and changes another, in an empty current folder."""
+    import types
+
+    from funfuse_cli import studies
+
+    def measure(arguments):
+        docs = Path(arguments[arguments.index("--docs") + 1])
+        (docs / "data").mkdir(exist_ok=True)
+        (docs / "data" / "fake_new.csv").write_text(arguments[0])
+        (docs / "data" / "fake_sum.csv").open("a").write("+")
+        return int(arguments[0])
+
+    module = types.ModuleType("fake_study")
+    module.main = measure
+    monkeypatch.setitem(sys.modules, "fake_study", module)
+    monkeypatch.setitem(studies.STUDIES, "fake", ("fake_study", ""))
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: main(["study", "fake", *arguments])
+
+
+def test_a_study_leaves_the_pages_alone_unless_it_is_told(study, tmp_path, capsys):
+    """By default it writes into a folder of its own, and goes on with what it wrote there."""
+    from funfuse_cli.studies import DOCS
+
+    before = contents(DOCS)
+    for number in range(3):
+        assert study(str(number)) == number
+    data = tmp_path / "study-results" / "data"
+    assert (data / "fake_new.csv").read_text() == "2" and (data / "fake_sum.csv").read_text() == "+++"
+    (data / "fake_old.csv").write_text("mine")
+    (data / "other.csv").write_text("mine")
+    assert study("0") == 3 and "fake_old.csv is there already" in capsys.readouterr().err
+    assert study("0", "--overwrite") == 0
+    assert (data / "fake_old.csv").read_text() == (data / "other.csv").read_text() == "mine"
+    assert (data / "fake_sum.csv").read_text() == "++++" and contents(DOCS) == before

@@ -261,6 +261,21 @@ def test_every_node_gets_a_file_of_its_own(slicer, nodes, tmp_path):
     assert [node.GetStorageNode().GetFileName() for node in nodes.values()] == [str(path) for path in files]
 
 
+def test_an_export_replaces_what_an_export_wrote_and_nothing_else(slicer, nodes, tmp_path):
+    (tmp_path / "A 2.nrrd").write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match=r"A 2\.nrrd is there already.*choose another folder"):
+        export.export_outputs(nodes, tmp_path)
+    assert contents(tmp_path) == before and nodes["fused"].GetStorageNode() is None
+    (tmp_path / "A 2.nrrd").unlink()
+    export.export_outputs(nodes, tmp_path)
+    export.export_outputs({"fused": nodes["fused"]}, tmp_path)
+    (tmp_path / "A 2.nrrd").write_text("mine")
+    with pytest.raises(OutputError, match="is there already"):
+        export.export_outputs(nodes, tmp_path)
+    assert (tmp_path / "A 2.nrrd").read_text() == "mine"
+
+
 @pytest.mark.parametrize("number", range(1, 4))
 def test_an_export_that_fails_changes_nothing(slicer, nodes, tmp_path, monkeypatch, number):
     export.export_outputs({"fused": nodes["fused"]}, tmp_path)
