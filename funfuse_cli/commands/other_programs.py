@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.metrics.images import luminance, to_8_bits
 
-from ..training.pair import Pair, read_image
+from ..training.pair import Pair
 from ..training.pairs import PICTURES, to_unit
 from ..workflow.progress import count
 
@@ -74,7 +74,10 @@ def _expected(pair: Pair, names: Sequence[str]) -> str:
 
 
 def _read(path: Path, pair: Pair) -> np.ndarray:
-    array = sitk.GetArrayFromImage(read_image(path))
+    try:
+        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be read as an image. Copy it again.") from error
     if array.ndim == 3 and array.shape[-1] in (3, 4) and array.dtype == np.uint8:
         array = luminance(array[..., :3])
     if array.dtype.kind != "u" or array.ndim != 2:
