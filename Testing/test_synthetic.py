@@ -7,14 +7,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from funfuse_cli.training.objective import Prices, disorder, excess, negative_parts
+from funfuse_cli.training.objective import (
+    LEAST_SHARE,
+    Prices,
+    disorder,
+    excess,
+    missing_share,
+    negative_parts,
+)
 from funfuse_cli.training.options import preset
 from funfuse_cli.training.pair import Pair
 from funfuse_cli.training.synthetic import synthetic_batch, synthetic_pair
 from funfuse_cli.training.trainer import train
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
+from FunFuseSlicer.Logic.metrics.pet_weight import pet_weight
 from Testing.conftest import head_phantom
 
 
@@ -24,14 +33,14 @@ def head_slice() -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000))
-def test_made_up_pairs_are_images(seed):
-    mri, pet = synthetic_pair(head_slice(), np.random.default_rng(seed))
+@given(st.integers(0, 10_000), st.booleans())
+def test_made_up_pairs_are_images(seed, plateaus):
+    mri, pet = synthetic_pair(head_slice(), np.random.default_rng(seed), plateaus)
     assert sorted(mri.shape) == sorted(pet.shape) == [56, 64]
     for image in (mri, pet):
         assert image.dtype == np.float32 and np.isfinite(image).all()
         assert image.min() >= 0 and image.max() <= 1
-    assert pet.max() > 0.1, "there is uptake"
+    assert pet.max() > 0.01, "there is uptake"
     assert mri[0, 0] == 0, "the background of the MRI stays black"
 
 
@@ -60,16 +69,42 @@ def test_disorder_is_zero_for_the_pet_itself_and_grows_with_what_differs():
     assert disorder(0 * pet, 0 * pet).isfinite().all()
 
 
+def test_a_share_of_the_pet_below_the_least_is_missing():
+    """The weight is that of the metric. It counts beside bright scalp only."""
+    rng = np.random.default_rng(0)
+    mri, pet = (ndimage.gaussian_filter(rng.random((96, 96)), 4.0, mode="nearest") for _ in range(2))
+    mri, pet = (0.6 * (image - image.min()) / np.ptp(image) + 0.2 for image in (mri, pet))
+    scalp = np.zeros((96, 96), bool)
+    scalp[:, 30:44] = True
+
+    def missing(weights, bright: float) -> float:
+        sources = np.where(scalp, bright, mri), np.where(scalp, 0, pet)
+        fused = sum(weight * image for weight, image in zip(weights, sources))
+        assert pet_weight(*sources, fused)[1] == pytest.approx(weights[1], abs=1e-6)
+        images = (torch.from_numpy(image.astype(np.float32))[None, None] for image in (fused, *sources))
+        return float(missing_share(*images))
+
+    # Toward the plain average by what the images have in common with a constant.
+    for weight in (0.0, 0.2, 0.3):
+        expected = LEAST_SHARE - weight
+        assert 0.6 * expected < missing((0.8, weight), bright=1.0) < 1.05 * expected
+    assert missing((0.5, 0.5), bright=1.0) == missing((0.0, 1.0), bright=1.0) == 0
+    assert missing((0.8, 0.2), bright=0.6) == 0, "nothing is bright without uptake"
+    blank = torch.zeros(1, 1, 40, 40)
+    assert missing_share(blank, blank, blank) == 0
+
+
 def test_prices_are_weighted_sums():
-    mri, pet = torch.rand(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(2))
+    mri, pet = torch.rand(2, 1, 1, 32, 32, generator=torch.Generator().manual_seed(2))
     parts = mri - 0.3, 0.9 * pet
     fused = parts[0] + parts[1]
     expected = 2 * negative_parts(*parts, 0.005) + 3 * disorder(parts[1], pet) + 4 * excess(fused, mri, pet)
-    torch.testing.assert_close(Prices(2, 0.005, 3, 4).of(fused, *parts, mri, pet), expected)
+    expected = expected + 5 * missing_share(fused, mri, pet)
+    torch.testing.assert_close(Prices(2, 0.005, 3, 4, 5).of(fused, *parts, mri, pet), expected)
     assert excess(torch.maximum(mri, pet), mri, pet) == 0 < excess(fused + 1, mri, pet)
 
 
-@pytest.mark.parametrize("name", ["steered", "steered-detail"])
+@pytest.mark.parametrize("name", ["start", "faithful", "detail"])
 def test_the_presets_train(name, tmp_path):
     """A few steps: finite, below the loss of the beginning, and the same when it is interrupted."""
     pairs = [Pair(str(n), head_slice(), np.rot90(head_slice(), 2).copy()) for n in range(2)]
@@ -86,8 +121,11 @@ def test_options_that_cannot_be_used_are_refused():
         {"synthetic": 1.5},
         {"order_weight": -1.0},
         {"excess_weight": -1.0},
+        {"share_weight": -1.0},
+        {"gradient_weight": -1.0},
+        {"crop": 24, "share_weight": 1.0},
         {"network": "other"},
         {"crop": 0},
     ):
         with pytest.raises(InputError):
-            replace(preset("steered"), **wrong).check()
+            replace(preset("start"), **wrong).check()

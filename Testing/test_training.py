@@ -15,8 +15,12 @@ from funfuse_cli.training import checkpoint, trainer
 from funfuse_cli.training.augment import augment, random_batch, whole_batch
 from funfuse_cli.training.loss import fusion_loss, mean_square, ssim
 from funfuse_cli.training.objective import (
+    MARGIN,
+    Wishes,
+    above_average,
     detail,
     faithful,
+    gradient_loss,
     livelier_structure_loss,
     make_objective,
     negative_parts,
@@ -38,7 +42,7 @@ from funfuse_cli.training.variants import load_network
 from FunFuseSlicer.Logic.errors import InputError, ModelError
 from FunFuseSlicer.Logic.fusion.models import load_model, save_model
 from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork
-from FunFuseSlicer.Logic.metrics import q_ssim, q_viff
+from FunFuseSlicer.Logic.metrics import q_g, q_ssim, q_viff
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
 from Testing.conftest import head_phantom
 
@@ -314,10 +318,10 @@ def test_whole_slices_come_once_an_epoch_in_a_new_order_each_time(pairs):
 def test_detail_objective_is_the_papers_at_lambda_zero_and_without_weights():
     fused, mri, pet = torch.rand(3, 2, 1, 44, 44, generator=torch.Generator().manual_seed(2))
     lam = torch.tensor([0.0, 1.0])
-    plain, more = faithful(fused, mri, pet, lam), detail(0.6, 0.4)(fused, mri, pet, lam)
+    plain, more = faithful(fused, mri, pet, lam), detail(Wishes())(fused, mri, pet, lam)
     torch.testing.assert_close(plain.loss, fusion_loss(fused, mri, pet, lam))
     assert float(more.loss[0]) == float(plain.loss[0]) and float(more.loss[1]) > float(plain.loss[1])
-    torch.testing.assert_close(detail(0.0, 0.0)(fused, mri, pet, lam).loss, plain.loss)
+    torch.testing.assert_close(detail(Wishes(0, 0))(fused, mri, pet, lam).loss, plain.loss)
     torch.testing.assert_close(more.structure, plain.structure)
     assert make_objective() is faithful
 
@@ -369,14 +373,43 @@ def test_detail_terms_are_those_of_the_metrics(pairs):
             assert information == pytest.approx(1 - q_viff(*gray), abs=0.03), "smoothed in the flat parts"
 
 
+def test_edges_that_are_not_faint_count_as_in_the_metric():
+    """Sources with edges all over; the metric makes more of them at the borders, hence the tolerance."""
+    rows, columns = np.mgrid[:120, :120].astype(np.float32)
+    mri, pet = 0.5 + 0.4 * np.sin(0.9 * rows + 0.2 * columns), 0.5 + 0.4 * np.sin(0.5 * columns - 0.3 * rows)
+    for fused in ((mri + pet) / 2, 0.7 * mri + 0.2 * pet, np.maximum(mri, pet), mri):
+        images = (torch.from_numpy(image)[None, None] for image in (fused, mri, pet))
+        expected = 1 - q_g(*(255.0 * image for image in (mri, pet, fused)))
+        assert float(gradient_loss(*images)) == pytest.approx(expected, abs=0.015)
+
+
+def test_a_loss_above_that_of_the_average_has_a_price(pairs):
+    mri, pet = (torch.from_numpy(to_unit(image))[None, None] for image in (pairs[0].mri, pairs[0].pet))
+    average, lam = (mri + pet) / 2, torch.tensor([0.8])
+
+    def price(fused) -> float:
+        return float(above_average(faithful(fused, mri, pet, lam), mri, pet, lam))
+
+    loss = float(fusion_loss(average, mri, pet, 0.8))
+    assert price(average) == pytest.approx(0.8 * MARGIN * loss, rel=1e-3)
+    black = 0 * mri
+    above = float(fusion_loss(black, mri, pet, 0.8)) - (1 - 0.8 * MARGIN) * loss
+    assert price(black) == pytest.approx(above, rel=1e-3)
+    wished, plain = (detail(Wishes(0, 0, average=weight))(black, mri, pet, lam).loss for weight in (2.0, 0.0))
+    assert float(wished - plain) == pytest.approx(0.8 * 2 * above, rel=1e-3)
+    assert float(fusion_loss(pet, mri, pet, 0.8)) < 0.98 * loss and price(pet) == 0
+
+
 def test_detail_terms_prefer_what_they_ask_for(pairs):
     """Both sources at once: more contrast is better, an inverted or blurred image worse."""
     mri, pet = (torch.from_numpy(to_unit(image))[None, None] for image in (pairs[0].mri, pairs[0].pet))
     average = (mri + pet) / 2
     blurred = functional.avg_pool2d(average, 5, stride=1, padding=2)
-    for term in (livelier_structure_loss, visual_information_loss):
+    for term in (livelier_structure_loss, visual_information_loss, gradient_loss):
         value = float(term(average, mri, pet))
-        assert float(term(blurred, mri, pet)) > value and float(term(-average, mri, pet)) > value
+        assert float(term(blurred, mri, pet)) > value
+        if term is not gradient_loss:  # an edge has no sign
+            assert float(term(-average, mri, pet)) > value
     assert float(visual_information_loss(1.3 * average, mri, pet)) < float(
         visual_information_loss(average, mri, pet)
     )

@@ -144,10 +144,11 @@ def parser() -> argparse.ArgumentParser:
     recipe = result.add_argument_group("recipe (the preset says what is not given)")
     recipe.add_argument(
         "--preset",
-        default="faithful",
-        choices=("faithful", "detail", "paper", "paper-detail", "as-printed"),
-        help="that of the model of this name (default faithful); detail starts from faithful.npz, and "
-        "paper-detail from paper.npz (--start-from); as-printed is what the paper describes",
+        default="start",
+        choices=("start", "faithful", "detail", "paper", "paper-detail", "as-printed"),
+        help="start makes a network from scratch (default); from it (--start-from) faithful and detail make the "
+        "models of these names; paper and paper-detail those with the paper's network; as-printed is what the "
+        "paper describes",
     )
     recipe.add_argument(
         "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'
@@ -172,6 +173,10 @@ def parser() -> argparse.ArgumentParser:
     )
     objective.add_argument("--structure-weight", type=float, metavar="W", help="of livelier structure")
     objective.add_argument("--information-weight", type=float, metavar="W", help="of visual information")
+    objective.add_argument("--gradient-weight", type=float, metavar="W", help="of edges kept")
+    objective.add_argument(
+        "--average-weight", type=float, metavar="W", help="of a loss above that of the plain average"
+    )
     objective.add_argument(
         "--parts-weight", type=float, metavar="W", help="price of parts below 0; takes a quarter more time"
     )
@@ -181,7 +186,15 @@ def parser() -> argparse.ArgumentParser:
     objective.add_argument(
         "--excess-weight", type=float, metavar="W", help="price of what is brighter than both sources"
     )
+    objective.add_argument(
+        "--share-weight", type=float, metavar="W", help="price of a PET that hardly shows beside bright scalp"
+    )
     objective.add_argument("--synthetic", type=float, metavar="S", help="share of pairs with a made up PET")
+    objective.add_argument(
+        "--plateaus",
+        action=argparse.BooleanOptionalAction,
+        help="made up PETs that are flat or dark, too, and brain masks",
+    )
     network = result.add_argument_group("network (other than the shipped one: for research)")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
     network.add_argument("--batch-norm", choices=("none", "running", "batch"))
@@ -197,9 +210,9 @@ def _recipe(options):
     """The preset with what the user gave in place of it."""
     from FunFuseSlicer.Logic.fusion.pytorch.device import choose_device
 
-    from ..training.options import preset, with_length
+    from ..training.options import CONTINUED, preset, with_length
 
-    if options.preset.endswith("detail") and options.start_from is None:
+    if options.preset in CONTINUED and options.start_from is None:
         raise InputError(
             f"The preset {options.preset} goes on from weights: give those of the model before it with "
             "--start-from."
@@ -209,7 +222,8 @@ def _recipe(options):
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
     names = ("batch", "crop", "rate", "optimizer", "seed", "start_from")
     names += ("objective", "structure_weight", "information_weight", "parts_weight")
-    names += ("order_weight", "excess_weight", "synthetic")
+    names += ("gradient_weight", "average_weight")
+    names += ("order_weight", "excess_weight", "share_weight", "synthetic", "plateaus")
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
     return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))

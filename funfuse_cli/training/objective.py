@@ -4,7 +4,8 @@ An objective is any ``objective(fused, mri, pet, lam) -> Terms``; images (N, 1, 
 number or (N,). To try another one, write it here and add it to :func:`make_objective`.
 """
 
-from typing import Callable, NamedTuple
+import math
+from typing import Callable, NamedTuple, Optional
 
 import torch
 from torch import Tensor
@@ -23,6 +24,16 @@ RANGE_WEIGHT, DETAIL_RANGE_WEIGHT = 10.0, 60.0
 PART_SLACK = 0.01
 # Of a pixel that may be brighter than both sources; and from which uptake on its order counts.
 EXCESS_SLACK, UPTAKE = 0.015, 0.05
+# The weight of the PET below which there is a price, and the blur under which it is taken, as in
+# metrics.pet_weight; sources that cannot be told apart count as the plain average.
+LEAST_SHARE, SHARE_WINDOW, SHARE_BLUR, ALIKE = 0.42, 25, 4.0, 1e-3
+# Scalp and fat: bright without uptake. From the first share of the head on they count, from the second on
+# fully.
+BRIGHT, NO_UPTAKE, SCALP = 0.7, 0.1, (0.05, 0.1)
+# At λ = 1 the loss shall be so far below that of the plain average.
+MARGIN = 0.01
+# Gradients of Sobel's filter, white is 1, that are too weak to be seen.
+FAINT_GRADIENT = 0.04
 # The steered network can do with less.
 STEERED_SLACK = 0.005
 
@@ -55,11 +66,12 @@ class Prices(NamedTuple):
     slack: float = PART_SLACK
     order: float = 0.0
     excess: float = 0.0
+    share: float = 0.0
 
     @property
     def asked(self) -> bool:
         """Whether there is any."""
-        return any((self.parts, self.order, self.excess))
+        return any((self.parts, self.order, self.excess, self.share))
 
     def of(self, fused: Tensor, mri_part: Tensor, pet_part: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
         """All of it per sample, (N,)."""
@@ -68,6 +80,8 @@ class Prices(NamedTuple):
             result = result + self.order * disorder(pet_part, pet)
         if self.excess:
             result = result + self.excess * excess(fused, mri, pet)
+        if self.share:
+            result = result + self.share * missing_share(fused, mri, pet)
         return result
 
 
@@ -78,37 +92,53 @@ def faithful(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Terms:
     return Terms(loss, structure, intensity)
 
 
-def detail(structure_weight: float, information_weight: float) -> Objective:
-    """:func:`faithful` plus λ (weight · livelier structure + weight · visual information).
+class Wishes(NamedTuple):
+    """What "detail" asks beside the paper's loss: weights of :func:`livelier_structure_loss`, of
+    :func:`visual_information_loss`, of :func:`gradient_loss`, and of :func:`above_average`.
+    """
+
+    structure: float = 0.6
+    information: float = 0.4
+    gradient: float = 0.0
+    average: float = 0.0
+
+
+def detail(wishes: Wishes) -> Objective:
+    """:func:`faithful` plus λ times what is wished.
 
     SSIM with two images at once is content with half of each edge: the fused image is a careful average.
     :func:`livelier_structure_loss` asks for the structure of the source that has more of it, place by place;
-    :func:`visual_information_loss` for the contrast to see it, in both. Both count in proportion to λ, so
+    :func:`visual_information_loss` for the contrast to see it, in both. All count in proportion to λ, so
     that λ = 0 stays the average.
     """
+    terms = [
+        (weight, term)
+        for weight, term in zip(wishes, (livelier_structure_loss, visual_information_loss, gradient_loss))
+        if weight
+    ]
 
     def objective(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Terms:
-        terms = faithful(fused, mri, pet, lam)
+        plain = faithful(fused, mri, pet, lam)
         out = DETAIL_RANGE_WEIGHT - RANGE_WEIGHT
-        extra = structure_weight * livelier_structure_loss(fused, mri, pet)
-        extra = extra + information_weight * visual_information_loss(fused, mri, pet)
-        return terms._replace(loss=terms.loss + lam * extra + out * range_loss(fused))
+        extra = sum(weight * term(fused, mri, pet) for weight, term in terms)
+        if wishes.average:
+            extra = extra + wishes.average * above_average(plain, mri, pet, lam)
+        return plain._replace(loss=plain.loss + lam * extra + out * range_loss(fused))
 
     return objective
 
 
-def make_objective(
-    name: str = "faithful", structure_weight: float = 0.6, information_weight: float = 0.4
-) -> Objective:
+def make_objective(name: str = "faithful", wishes: Optional[Wishes] = None) -> Objective:
     """The objective of that name.
 
     :raises InputError: there is none, or a weight is negative.
     """
     if name not in OBJECTIVES:
         raise InputError(f'There is no objective "{name}": choose one of {", ".join(OBJECTIVES)}.')
-    if min(structure_weight, information_weight) < 0:
+    wishes = wishes or Wishes()
+    if min(wishes) < 0:
         raise InputError("Weights of the objective must not be negative.")
-    return faithful if name == "faithful" else detail(structure_weight, information_weight)
+    return faithful if name == "faithful" else detail(wishes)
 
 
 def negative_parts(mri_part: Tensor, pet_part: Tensor, slack: float = PART_SLACK) -> Tensor:
@@ -150,6 +180,32 @@ def disorder(pet_part: Tensor, pet: Tensor) -> Tensor:
     return result
 
 
+def missing_share(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
+    """What the weight of the PET in the blurred fused image lacks, per sample, (N,).
+
+    The weight is that of :func:`metrics.pet_weight`, the regression of the blurred fused image on the blurred
+    sources. Where there is much bright scalp, that is kept and the brain averaged, and the PET hardly shows;
+    only there it counts, since elsewhere the paper's loss knows better.
+    """
+    there = ((mri > 0) | (pet > 0)).to(mri.dtype)
+    scalp = ((mri > BRIGHT) & (pet < NO_UPTAKE)).to(mri.dtype).mean(dim=(1, 2, 3))
+    scalp = scalp / there.mean(dim=(1, 2, 3)).clamp_min(1e-3)
+    counts = ((scalp - SCALP[0]) / (SCALP[1] - SCALP[0])).clamp(0, 1)
+    blurred = blur(torch.cat([mri, pet, fused - (mri + pet) / 2], dim=1), SHARE_WINDOW, SHARE_BLUR)
+    edge = SHARE_WINDOW // 2
+    there = there[:, :, edge:-edge, edge:-edge]
+    count = there.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    x, y, z = ((blurred - (blurred * there).sum(dim=(2, 3), keepdim=True) / count) * there).unbind(1)
+    count = count[:, 0]
+
+    def moment(a: Tensor, b: Tensor) -> Tensor:
+        return ((a * b).sum(dim=(1, 2), keepdim=True) / count)[:, 0, 0]
+
+    xx, yy, xy = moment(x, x) + ALIKE, moment(y, y) + ALIKE, moment(x, y)
+    weight = 0.5 + (xx * moment(y, z) - xy * moment(x, z)) / (xx * yy - xy * xy)
+    return counts * (LEAST_SHARE - weight).clamp_min(0)
+
+
 def range_loss(fused: Tensor) -> Tensor:
     """Mean distance from [0, 1] per sample, (N,)."""
     return ((-fused).clamp_min(0) + (fused - 1).clamp_min(0)).mean(dim=(1, 2, 3))
@@ -165,6 +221,43 @@ def livelier_structure_loss(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
     total = variance_mri + variance_pet
     share = torch.where(total > 1e-9, variance_mri / total.clamp_min(1e-9), torch.full_like(total, 0.5))
     return 1.0 - (share * ssim_mri + (1 - share) * ssim_pet).mean(dim=(1, 2, 3))
+
+
+def gradient_loss(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
+    """1 - edges of the sources kept, in strength and direction; per sample, (N,).
+
+    After C. Xydeas, V. Petrović: Objective image fusion performance measure. Electronics Letters 36(4), 2000,
+    with the constants of metrics.gradient; faint gradients do not count.
+    """
+    edges = _sobel(torch.cat([mri, pet, fused], dim=1))
+    strength = (edges.square().sum(dim=0) + 1e-8).sqrt()
+    theirs, ours = strength[:, :2], strength[:, 2:]
+    gain = torch.minimum(theirs, ours) / torch.maximum(theirs, ours)
+    dot = (edges[:, :, :2] * edges[:, :, 2:]).sum(dim=0).abs()
+    cross = (edges[0, :, :2] * edges[1, :, 2:] - edges[1, :, :2] * edges[0, :, 2:]).abs()
+    direction = 1 - torch.atan2(cross, dot + 1e-5) * (2 / math.pi)
+    kept = torch.sigmoid(10 * (gain - 0.5)) * torch.sigmoid(20 * (direction - 0.75))
+    share = theirs / (theirs.sum(dim=1, keepdim=True) + FAINT_GRADIENT)
+    return (share * (1 - kept)).sum(dim=1).mean(dim=(1, 2))
+
+
+def _sobel(images: Tensor) -> Tensor:
+    """Gradients along columns and rows, within the borders, (2, N, C, H-2, W-2)."""
+    along = images[..., 2:] - images[..., :-2]
+    down = images[..., 2:, :] - images[..., :-2, :]
+    along = along[..., :-2, :] + 2 * along[..., 1:-1, :] + along[..., 2:, :]
+    down = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
+    return torch.stack([along, down])
+
+
+def above_average(terms: Terms, mri: Tensor, pet: Tensor, lam) -> Tensor:
+    """What of the paper's loss is above that of the plain average, or hardly below it; per sample, (N,).
+
+    Where uptake is much the same everywhere, the average is hard to beat, and contrast costs.
+    """
+    structure, intensity = fusion_terms((mri + pet) / 2, mri, pet)
+    average = lam * structure + (1 - lam) * intensity
+    return (lam * terms.structure + (1 - lam) * terms.intensity - (1 - MARGIN * lam) * average).clamp_min(0)
 
 
 def visual_information_loss(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:

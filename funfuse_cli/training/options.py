@@ -9,7 +9,7 @@ from FunFuseSlicer.Logic.fusion.models import STEERED, TWO_LANE
 
 from .descent import OPTIMIZERS, SCHEDULES
 from .loss import WINDOW
-from .objective import SMALLEST, make_objective
+from .objective import SHARE_WINDOW, SMALLEST, Objective, Wishes, make_objective
 from .paper_network import Architecture
 
 INITIALIZATIONS = ("he", "paper")
@@ -32,14 +32,16 @@ class TrainingOptions:
     :param optimizer: "muon" for the convolutions within the network and Adam for the rest, or "adam" for
         all; see :mod:`descent`.
     :param initialization: "he" (see :func:`network.initialize`) or "paper" (truncated normal).
-    :param objective: see :mod:`objective`; likewise the two weights after it.
+    :param objective: see :mod:`objective`; likewise the weights after it, and ``gradient_weight`` and
+        ``average_weight``.
     :param parts_weight: price of negative parts, see :func:`objective.negative_parts`; networks whose
         parts do not add up pay none.
     :param start_from: a weights file (.npz) of an earlier run, instead of an initialization.
     :param network: "two-lane", of the paper's layers, or "steered", see :mod:`fusion.steered`.
-    :param synthetic: share of pairs whose PET is made up, see :mod:`synthetic`.
+    :param synthetic: share of pairs whose PET is made up, see :mod:`synthetic`; ``plateaus``, see there.
     :param order_weight: price of a PET part that does not keep the order of uptake; likewise
-        ``excess_weight``, of what is brighter than both sources. Both need parts that add up.
+        ``excess_weight``, of what is brighter than both sources, and ``share_weight``, of a PET that hardly
+        shows. All need parts that add up.
     """
 
     steps: int = 5000
@@ -62,8 +64,12 @@ class TrainingOptions:
     start_from: Optional[str] = None
     network: str = TWO_LANE
     synthetic: float = 0.0
+    plateaus: bool = False
     order_weight: float = 0.0
     excess_weight: float = 0.0
+    share_weight: float = 0.0
+    gradient_weight: float = 0.0
+    average_weight: float = 0.0
 
     def check(self) -> None:
         """:raises InputError: a value that cannot be trained with."""
@@ -82,9 +88,11 @@ class TrainingOptions:
             raise InputError(f"--crop must be at least {WINDOW}, the window of SSIM, or 0 for whole slices.")
         if self.objective == "detail" and 0 < self.crop < SMALLEST:
             raise InputError(f"The objective detail needs a --crop of at least {SMALLEST}.")
+        if self.share_weight and 0 < self.crop < SHARE_WINDOW:
+            raise InputError(f"--share-weight needs a --crop of at least {SHARE_WINDOW}.")
         if self.seed < 0:
             raise InputError("--seed must not be negative.")
-        for name in ("parts", "order", "excess"):
+        for name in ("parts", "order", "excess", "share"):
             if getattr(self, f"{name}_weight") < 0:
                 raise InputError(f"--{name}-weight must not be negative.")
         if not 0 <= self.synthetic <= 1:
@@ -99,7 +107,15 @@ class TrainingOptions:
         ):
             if value not in known:
                 raise InputError(f'There is no "{value}": choose one of {", ".join(known)}.')
-        make_objective(self.objective, self.structure_weight, self.information_weight)
+        self.make_objective()
+
+    def make_objective(self) -> Objective:
+        """What is minimized.
+
+        :raises InputError: a weight is negative, or there is no such objective.
+        """
+        wishes = Wishes(*(getattr(self, f"{name}_weight") for name in Wishes._fields))
+        return make_objective(self.objective, wishes)
 
     def steps_for(self, pairs: int) -> Optional[int]:
         """The number of steps with so many pairs; None when it has to be measured."""
@@ -122,20 +138,36 @@ class TrainingOptions:
 def preset(name: str) -> TrainingOptions:
     """The recipe of that name.
 
-    "faithful" makes the model of that name, and "detail" does when it starts from faithful; so do "paper" and
-    "paper-detail", with the paper's network. "as-printed" is section 3.1 of the paper with λ = 0.8.
+    "start" makes a steered network from scratch; from a run of it, "faithful" and "detail" make the models of
+    these names. "paper" makes the model of that name, the paper's network, and from it "paper-detail" the one of
+    that. "as-printed" is section 3.1 of the paper with λ = 0.8. :data:`CONTINUED` are those that need weights to
+    start from.
 
     :raises InputError: there is none.
     """
+    if name == "start":
+        return replace(STEERED_NETWORK, steps=6000, excess_weight=2.0)
+    if name == "faithful":
+        more: Dict[str, Any] = {"synthetic": 0.3, "excess_weight": 3.0}
+        return replace(STEERED_NETWORK, steps=700, rate=1e-3, plateaus=True, share_weight=0.7, **more)
+    if name == "detail":
+        return replace(
+            STEERED_NETWORK,
+            steps=1800,
+            rate=1e-3,
+            plateaus=True,
+            objective="detail",
+            information_weight=1.0,
+            gradient_weight=0.7,
+            average_weight=6.0,
+            parts_weight=15.0,
+            excess_weight=12.0,
+            share_weight=0.7,
+        )
     if name == "paper":
         return TrainingOptions()
     if name == "paper-detail":
         return TrainingOptions(steps=1500, rate=1e-3, objective="detail")
-    if name == "faithful":
-        return replace(STEERED_NETWORK, steps=6000, excess_weight=2.0)
-    if name == "detail":
-        more = {"information_weight": 0.5, "parts_weight": 10.0, "excess_weight": 8.0}
-        return replace(STEERED_NETWORK, steps=3000, rate=1e-3, objective="detail", **more)
     if name == "as-printed":
         return TrainingOptions(
             epochs=200,
@@ -152,7 +184,8 @@ def preset(name: str) -> TrainingOptions:
     raise InputError(f'There is no preset "{name}": choose one of {", ".join(PRESETS)}.')
 
 
-PRESETS = ("faithful", "detail", "paper", "paper-detail", "as-printed")
+PRESETS = ("start", "faithful", "detail", "paper", "paper-detail", "as-printed")
+CONTINUED = ("faithful", "detail", "paper-detail")
 STEERED_NETWORK = TrainingOptions(network=STEERED, synthetic=0.4, order_weight=0.3)
 
 

@@ -19,17 +19,28 @@ from .pairs import to_unit
 FILLED, TRIES = 0.3, 100
 
 
-def synthetic_batch(pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: int, rng):
-    """Parameters and result as of :func:`augment.random_batch`; only the MRI of a pair is used."""
-    made = [synthetic_pair(_head_crop(pairs, weights, crop, rng), rng) for _ in range(size)]
+def synthetic_batch(
+    pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: int, rng, plateaus: bool = False
+):
+    """Parameters and result as of :func:`augment.random_batch`; only the MRI of a pair is used.
+
+    :param plateaus: see :func:`synthetic_pair`.
+    """
+    made = [synthetic_pair(_head_crop(pairs, weights, crop, rng), rng, plateaus) for _ in range(size)]
     return tuple(np.stack([pair[modality] for pair in made])[:, None] for modality in (0, 1))
 
 
-def synthetic_pair(mri: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
-    """A slice, (rows, columns) in [0, 1] -> its variation and a PET of the same size, float32 in [0, 1]."""
+def synthetic_pair(
+    mri: np.ndarray, rng: np.random.Generator, plateaus: bool = False
+) -> Tuple[np.ndarray, np.ndarray]:
+    """A slice, (rows, columns) in [0, 1] -> its variation and a PET of the same size, float32 in [0, 1].
+
+    :param plateaus: now and then uptake much the same everywhere, or low throughout since what sets the
+        volume's scale lies elsewhere, and a brain cut out of its head.
+    """
     head = ndimage.binary_fill_holes(mri > 0.05)
     gray, white = _tissues(mri, head, rng)
-    pet = _uptake(gray, white, head, rng)
+    pet = _uptake(gray, white, head, rng, plateaus)
     pet = ndimage.gaussian_filter(pet, rng.uniform(1.0, 3.4))  # pixels of about 1 mm: 2.5 to 8 mm FWHM
     if rng.random() < 0.4:
         pet = _noise(pet, rng)
@@ -39,7 +50,13 @@ def synthetic_pair(mri: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarra
         pet = np.where(pet < 0.003 * pet.max(), 0.0, pet)
     inside = pet[head] if head.any() else pet
     pet = np.clip(pet / (np.quantile(inside, rng.uniform(0.97, 0.999)) + 1e-6), 0.0, 1.0)
+    if plateaus and rng.random() < 0.3:  # what sets the volume's scale lies in another slice
+        pet = pet * rng.uniform(0.1, 1.0)
     mri, pet = intensity(_mri_contrast(mri, head, rng), rng), intensity(pet, rng)
+    if plateaus and rng.random() < 0.25:  # a brain mask
+        depth = ndimage.distance_transform_edt(head)
+        brain = depth > min(rng.uniform(6.0, 20.0), depth.max() / 2)
+        mri, pet = mri * brain, pet * brain
     if rng.random() < 0.2:
         mri = other_scale(mri, rng)
     if rng.random() < 0.2:
@@ -68,12 +85,14 @@ def _tissues(mri: np.ndarray, head: np.ndarray, rng) -> Tuple[np.ndarray, np.nda
     return (above_low - above_high) * inner, above_high * inner
 
 
-def _uptake(gray: np.ndarray, white: np.ndarray, head: np.ndarray, rng) -> np.ndarray:
+def _uptake(gray: np.ndarray, white: np.ndarray, head: np.ndarray, rng, plateaus: bool) -> np.ndarray:
     ratio = np.exp(rng.uniform(np.log(0.25), np.log(8.0)))
     levels = np.array([min(ratio, 1.0), min(1.0 / ratio, 1.0)])
     background = rng.uniform(0.0, 0.3)
     if rng.random() < 0.35:  # a focal tracer
         levels, background = levels * rng.uniform(0.05, 0.6, 2), 0.3 * background
+    elif plateaus and rng.random() < 0.35:  # much the same everywhere
+        levels, background = levels * rng.uniform(0.0, 0.3), rng.uniform(0.3, 1.0)
     regions = np.exp(rng.uniform(0.0, 0.6) * _field(head.shape, rng.uniform(6.0, 25.0), rng))
     pet = (levels[0] * gray + levels[1] * white + background * head) * regions
     for _ in range(rng.integers(0, 7)):

@@ -15,7 +15,7 @@ from . import checkpoint
 from .augment import patient_weights, random_batch, whole_batch
 from .descent import Descent
 from .loss import WINDOW, fusion_terms
-from .objective import STEERED_SLACK, Objective, Prices, Terms, make_objective
+from .objective import PART_SLACK, STEERED_SLACK, Objective, Prices, Terms
 from .options import TrainingOptions
 from .pair import Pair
 from .pairs import fingerprint, to_unit
@@ -101,11 +101,15 @@ class _Data:
         if not options.synthetic:
             return random_batch(self.patients, self.weights, options.batch, options.crop, rng)
         made = int((rng.random(options.batch) < options.synthetic).sum())
-        batches = [synthetic_batch(self.patients, self.weights, made, options.crop, rng)] if made else []
+        batches = [self._synthetic(made, rng)] if made else []
         if made < options.batch:
             real = options.batch - made
             batches.append(random_batch(self.patients, self.weights, real, options.crop, rng))
         return tuple(np.concatenate(images) for images in zip(*batches))
+
+    def _synthetic(self, size: int, rng):
+        options = self.options
+        return synthetic_batch(self.patients, self.weights, size, options.crop, rng, options.plateaus)
 
 
 def train(
@@ -165,7 +169,7 @@ class _Run:
         self.network, self.data, self.options = network, data, options
         self.steps, self.measurements = steps, measurements
         self.folder, self.identity, self.held_out, self.callbacks = folder, identity, held_out, callbacks
-        self.objective = _objective(options)
+        self.objective = options.make_objective()
         self.descent = _descent(network, options, steps)
         self.step, self.seconds, self.rows = 0, 0.0, []
         self.sums, self.count = [0.0, 0.0, 0.0], 0
@@ -304,10 +308,6 @@ def _descent(network, options: TrainingOptions, steps: int) -> Descent:
     return Descent(network, options.optimizer, options.schedule, options.rate, steps)
 
 
-def _objective(options: TrainingOptions) -> Objective:
-    return make_objective(options.objective, options.structure_weight, options.information_weight)
-
-
 def _terms(network, objective: Objective, prices: Prices, mri, pet, lam) -> Terms:
     """The objective, and the prices of the parts where there are any."""
     given = lam if network.conditioned else None
@@ -320,13 +320,13 @@ def _terms(network, objective: Objective, prices: Prices, mri, pet, lam) -> Term
 
 def _prices(options: TrainingOptions, step: int) -> Prices:
     """The prices in one step: none in every other of the two-lane network, whose parts cost time."""
+    weights = options.order_weight, options.excess_weight, options.share_weight
     if options.network == SteeredNetwork.kind:
-        return Prices(options.parts_weight, STEERED_SLACK, options.order_weight, options.excess_weight)
+        return Prices(options.parts_weight, STEERED_SLACK, *weights)
     if step % PARTS_EVERY:
         return Prices()
-    weights = (options.parts_weight, options.order_weight, options.excess_weight)
-    parts, order, excess = (weight * PARTS_EVERY for weight in weights)
-    return Prices(parts, order=order, excess=excess)
+    parts, *others = (weight * PARTS_EVERY for weight in (options.parts_weight, *weights))
+    return Prices(parts, PART_SLACK, *others)
 
 
 def _train_step(
@@ -363,7 +363,7 @@ def _affordable(network, data: _Data, held_out: Dict[str, List[Pair]]) -> Tuple[
     times = []
     for step in range(WARMING_STEPS + TIMED_STEPS):
         start = time.perf_counter()
-        _train_step(trial, descent, _objective(options), _prices(options, step), *data.batch(step))
+        _train_step(trial, descent, options.make_objective(), _prices(options, step), *data.batch(step))
         times.append(time.perf_counter() - start)
     measuring = 0.0
     for unseen in held_out.values():
