@@ -139,8 +139,8 @@ def preset(name: str) -> TrainingOptions:
     """The recipe of that name.
 
     "start" makes a steered network from scratch; from a run of it, "faithful" and "detail" make the models of
-    these names. "paper" makes the model of that name, the paper's network, and from it "paper-detail" the one of
-    that. "as-printed" is section 3.1 of the paper with λ = 0.8. :data:`CONTINUED` are those that need weights to
+    these names. "paper" makes the model of that name, the paper's network, and from it "paper-detail" the one
+    of that name. "as-printed" is section 3.1 of the paper with λ = 0.8. :data:`CONTINUED` need weights to
     start from.
 
     :raises InputError: there is none.
