@@ -40,7 +40,8 @@ from funfuse_cli.training.paper_network import Architecture, PaperNetwork, Resea
 from funfuse_cli.training.trainer import Callbacks, Diverged, TrainingOptions, losses, train
 from funfuse_cli.training.variants import load_network
 from FunFuseSlicer.Logic.errors import InputError, ModelError
-from FunFuseSlicer.Logic.fusion.models import load_model, save_model
+from FunFuseSlicer.Logic.fusion.models import load_model
+from FunFuseSlicer.Logic.fusion.pytorch.networks import save_model
 from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork
 from FunFuseSlicer.Logic.metrics import q_g, q_ssim, q_viff
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
@@ -119,7 +120,7 @@ def few_rows(monkeypatch):
 SHORT = TrainingOptions(steps=12, batch=1, crop=24, seed=3)
 
 # The paper's recipe at the size of a test: whole slices, batch 1, constant rate, its network.
-PAPER = replace(preset("paper"), epochs=2, seed=3)
+PAPER = replace(preset("as-printed"), epochs=2, seed=3)
 
 RECIPES = {
     "default": SHORT,
@@ -201,7 +202,7 @@ def test_a_finished_training_is_not_trained_again(pairs, tmp_path):
 
 def test_the_default_recipe_is_the_one_the_shipped_weights_were_made_with():
     """Its checkpoint goes on after updates of this code: its parts and its schedule must not change."""
-    options = preset("default")
+    options = preset("paper")
     assert options == TrainingOptions(5000, 4, 96, 2e-3, 0, None)
     assert (options.schedule, options.objective, options.initialization) == ("one-cycle", "faithful", "he")
     assert options.architecture == Architecture()
@@ -289,7 +290,7 @@ def test_options_that_cannot_be_trained_with_are_refused(pairs, tmp_path):
         (replace(SHORT, objective="prettier"), 'no objective "prettier"'),
         (replace(SHORT, objective="detail", crop=48, structure_weight=-1.0), "must not be negative"),
         (replace(SHORT, objective="detail", crop=32), "needs a --crop of at least 41"),
-        (replace(SHORT, start_from=str(tmp_path / "none.pt")), "holds no weights to start from"),
+        (replace(SHORT, start_from=str(tmp_path / "none.npz")), "holds no weights to start from"),
         (replace(SHORT, schedule="weekly"), 'no "weekly"'),
         (replace(SHORT, optimizer="downhill"), 'no "downhill"'),
     ):
@@ -418,7 +419,7 @@ def test_detail_terms_prefer_what_they_ask_for(pairs):
 def test_a_training_can_start_from_another(pairs, tmp_path):
     first = train(pairs, SHORT, tmp_path / "first")
     save_model(first, "first", tmp_path, None)
-    options = replace(SHORT, steps=1, rate=1e-9, start_from=str(tmp_path / "first.pt"))
+    options = replace(SHORT, steps=1, rate=1e-9, start_from=str(tmp_path / "first.npz"))
     for a, b in zip(train(pairs, options, tmp_path / "second").parameters(), first.parameters()):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
     with pytest.raises(InputError, match="same network"):
@@ -570,7 +571,10 @@ def test_command_trains_draws_and_continues(data, tmp_path, capsys):
 
 def test_command_trains_the_papers_recipe(data, tmp_path):
     run = tmp_path / "run"
-    assert command("--data", data, "--hold-out", "p1", "--out", run, "--preset", "paper", "--epochs", 1) == 0
+    assert (
+        command("--data", data, "--hold-out", "p1", "--out", run, "--preset", "as-printed", "--epochs", 1)
+        == 0
+    )
     assert len(read_rows(run)) == 3 and "held-out λ=0.8 L_SSIM" in read_rows(run)[0]
     check_picture(run / "loss.png")
     network = load_network("paper", run)
@@ -578,7 +582,7 @@ def test_command_trains_the_papers_recipe(data, tmp_path):
     assert network.architecture == Architecture("guarded-ratio", "batch", bias=True, tanh=True)
     PaperNetwork("batch").load_state_dict(network.state_dict())
     assert json.loads((run / "faithful.json").read_text())["trained_lambda"] == 0.8
-    (run / "faithful.pt").write_bytes(b"damaged")
+    (run / "faithful.npz").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="wrong checksum"):
         load_network("faithful", run)
 
@@ -592,11 +596,11 @@ def test_command_trains_variants_for_every_lambda(data, tmp_path):
 
 
 def test_command_stops_with_a_sentence_when_the_training_diverges(data, tmp_path, capsys):
-    options = "--preset paper --rule max-average --steps 30 --rate 1e30"
+    options = "--preset as-printed --rule max-average --steps 30 --rate 1e30"
     assert command("--data", data, "--out", tmp_path / "run", *options.split()) == 1
     error = capsys.readouterr().err
     assert "no longer finite at step" in error and "too high: try a lower --rate" in error
-    assert "Traceback" not in error and not (tmp_path / "run" / "faithful.pt").exists()
+    assert "Traceback" not in error and not (tmp_path / "run" / "faithful.npz").exists()
 
 
 def test_command_refuses_what_it_cannot_use(data, tmp_path, capsys):
