@@ -561,7 +561,7 @@ def test_command_trains_draws_and_continues(data, tmp_path, capsys):
     assert "training on 6 pairs of 2 patients" in output and "held-out 3 pairs of 1 patients" in output
     check_picture(run / "loss.png")
     assert list(read_rows(run)[0])[:4] == ["step", "loss", "L_SSIM", "L_l2"]
-    assert load_model(folder=run).network.conditioned
+    assert load_model("start", run).trained_lambda is None
     assert not list(run.glob("*.part"))
     assert command(*arguments, "--out", run) == 0
     assert "going on after step 4 of 4" in capsys.readouterr().out
@@ -577,21 +577,22 @@ def test_command_trains_the_papers_recipe(data, tmp_path):
     )
     assert len(read_rows(run)) == 3 and "held-out λ=0.8 L_SSIM" in read_rows(run)[0]
     check_picture(run / "loss.png")
-    network = load_network("paper", run)
+    network = load_network("as-printed", run)
     assert isinstance(network, ResearchNetwork) and not network.conditioned
     assert network.architecture == Architecture("guarded-ratio", "batch", bias=True, tanh=True)
     PaperNetwork("batch").load_state_dict(network.state_dict())
-    assert json.loads((run / "faithful.json").read_text())["trained_lambda"] == 0.8
-    (run / "faithful.npz").write_bytes(b"damaged")
+    assert json.loads((run / "as-printed.json").read_text())["trained_lambda"] == 0.8
+    (run / "as-printed.npz").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="wrong checksum"):
-        load_network("faithful", run)
+        load_network("as-printed", run)
 
 
 def test_command_trains_variants_for_every_lambda(data, tmp_path):
     run = tmp_path / "run"
-    options = "--steps 2 --crop 44 --batch 2 --rule sum --bias --batch-norm running --objective detail"
+    options = "--preset paper --steps 2 --crop 44 --batch 2 --rule sum --bias --batch-norm running"
+    options += " --objective detail"
     assert command("--data", data, "--out", run, *options.split()) == 0
-    network = load_network("faithful", run)
+    network = load_network("paper", run)
     assert network.conditioned and network.architecture == Architecture("sum", "running", bias=True)
 
 
@@ -600,7 +601,7 @@ def test_command_stops_with_a_sentence_when_the_training_diverges(data, tmp_path
     assert command("--data", data, "--out", tmp_path / "run", *options.split()) == 1
     error = capsys.readouterr().err
     assert "no longer finite at step" in error and "too high: try a lower --rate" in error
-    assert "Traceback" not in error and not (tmp_path / "run" / "faithful.npz").exists()
+    assert "Traceback" not in error and not (tmp_path / "run" / "as-printed.npz").exists()
 
 
 def test_command_refuses_what_it_cannot_use(data, tmp_path, capsys):
