@@ -651,6 +651,7 @@ def test_what_is_removed_under_the_panel(slicer, library_as_before, panel, pair_
         assert "Done" in panel.ui.statusLabel.text
         assert slicer.mrmlScene.IsNodePresent(panel.session.nodes["fused"])
     if what == "scene":
+        assert panel.ui.statusLabel.text == "Stopped, because the scene was closed." and not panel.shown
         assert not panel.ui.applyButton.enabled and panel.ui.noticeLabel.text
     if what in ("mri", "pet", "scene"):
         volumes = head_phantom((6, 20, 18), (7.0, 7.0, 14.0))

@@ -96,6 +96,37 @@ def test_the_panel_opens_without_torch(slicer):
     assert done.stdout.strip().endswith("Apply"), done.stderr
 
 
+def test_what_every_case_needs_fits_into_slicers_column(panel, widget):
+    """About 400 pixels wide, 600 high: a window of 1600 by 1000 with the Data Probe open."""
+    from PySide6 import QtCore
+
+    from funfuse_cli.headless import qt_events, screenshots
+
+    ui = panel.ui
+
+    def check():
+        widget.resize(400, 600)
+        qt_events.process()
+        assert widget.minimumSizeHint.width() <= 400
+        assert screenshots.needed_height(widget, 400) <= 600
+        for shown in (ui.mriSelector, ui.petSelector, ui.applyButton, ui.statusLabel, ui.omegaSlider):
+            assert shown.visible, shown
+            assert shown.mapTo(widget, QtCore.QPoint(0, 0)).y() + shown.size.height() < 300, shown
+
+    check()
+    report, heights = panel.work.on_progress, []
+
+    def on_progress(stage, fraction):
+        report(stage, fraction)
+        heights.append(screenshots.needed_height(widget, 400))
+        assert ui.applyButton.text == "Cancel" and ui.progressBar.visible and ui.statusLabel.text
+
+    panel.work.on_progress = on_progress
+    panel.onApplyButton()
+    assert heights and max(heights) <= 600
+    check()
+
+
 # Wrong choices
 
 
@@ -133,6 +164,33 @@ def test_dicom_modality_decides_before_the_name(panel, slicer):
     assert (modality(panel.mri), modality(panel.pet)) == ("PT", "MR")
     panel.session.refresh()
     assert "wrong way round" in panel.ui.noticeLabel.text
+
+
+def test_a_volume_without_contrast_is_told(panel, slicer):
+    slicer.util.updateVolumeFromArray(panel.pet, 0 * voxels(panel.pet))
+    panel.session.refresh()
+    assert panel.ui.noticeLabel.text == '"FDG" is zero everywhere: choose another volume as PET.'
+    slicer.util.updateVolumeFromArray(panel.pet, 0 * voxels(panel.pet) + 7)
+    panel.session.refresh()
+    assert "the same value everywhere" in panel.ui.noticeLabel.text and not panel.ui.applyButton.enabled
+
+
+def test_the_outcome_of_a_run_is_that_of_the_present_choices(panel):
+    from FunFuseSlicer.Logic.panel.choices import Registration
+
+    panel.session.choices.registration = Registration.SIMPLEITK
+    origin = np.array(panel.pet.GetOrigin())
+    panel.pet.SetOrigin(*(origin + [400.0, 0.0, 0.0]))
+    panel.onApplyButton()
+    assert "do not overlap" in panel.ui.statusLabel.text
+    panel.session.choices.farApart = True
+    assert not panel.ui.statusLabel.text
+    panel.pet.SetOrigin(*origin)
+    panel.session.choices.registration = Registration.ALIGNED
+    panel.onApplyButton()
+    assert panel.ui.statusLabel.text.startswith("Done")
+    panel.session.choices.pet = None
+    assert not panel.ui.statusLabel.text
 
 
 def test_a_non_linear_transform_is_told(panel, slicer):
@@ -208,6 +266,7 @@ def test_apply_uses_the_transform_that_was_corrected_by_hand(panel, slicer):
     panel.onApplyButton()
     assert panel.session.nodes["transform"] is transform
     assert panel.registration.matrix_to_reuse()[0, 3] == 3.5
+    assert panel.ui.registrationLabel.text.startswith("An earlier result was used, with your corrections")
     moved = voxels(panel.session.nodes["pet_registered"])
     # One voxel of 3.5 mm to the right, which is down the i axis.
     np.testing.assert_allclose(moved[:, :, :-1], voxels(panel.pet)[:, :, 1:], rtol=1e-4, atol=1)
@@ -227,8 +286,10 @@ def test_the_rigid_result_is_offered_where_another_one_was_kept(panel, slicer, m
     # Where the module's library is loaded from is the module's own business.
     monkeypatch.setitem(panel.logic.process.__globals__["fuse_nodes"].__globals__, "register", register)
     panel.session.choices.registration = Registration.SIMPLEITK
+    panel.ui.registrationCollapsibleButton.collapsed = False
     assert not panel.ui.rigidButton.visible
     panel.onApplyButton()
+    assert "the rigid result is offered under Registration" in panel.ui.statusLabel.text
     transform = panel.session.nodes["transform"]
     assert slicer.util.arrayFromTransformMatrix(transform)[0, 0] == 1.1 and panel.ui.rigidButton.visible
     panel.ui.rigidButton.click()
@@ -320,9 +381,9 @@ def test_the_papers_network_waits_for_apply(panel):
 
     panel.onApplyButton()
     panel.session.choices.model = ModelChoice.PAPER
-    assert not panel.live.active and "Press Apply for paper, λ = 0.8" in panel.ui.resultLabel.text
+    assert not panel.live.active and panel.ui.statusLabel.text == "Press Apply for paper, λ = 0.8."
     panel.onApplyButton()
-    assert "Press Apply" not in panel.ui.resultLabel.text
+    assert "Press Apply" not in panel.ui.statusLabel.text
 
 
 def test_an_error_while_results_follow_is_told(panel, slicer):
@@ -434,19 +495,89 @@ def test_the_mode_and_the_map_change_the_colors(panel):
     assert not np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[1], seen[2])
     panel.session.choices.mode = Mode.GRADIENT
     assert "press Apply" in panel.ui.statusLabel.text
+    panel.session.choices.mode = Mode.UPTAKE
+    assert "press Apply" not in panel.ui.statusLabel.text
+    panel.session.choices.mode = Mode.GRADIENT
     panel.onApplyButton()
     assert colored.GetAttribute("FunFuse.Mode") == "gradient"
     panel.session.choices.omega = 0.2
     panel.display.finish_painting()
 
 
-def test_the_legend_belongs_to_the_registered_pet(panel, slicer):
+def show_a_place(slicer, panel):
+    """The user is in the Red view, at another slice, closer."""
+    from FunFuseSlicer.Logic.scene import views
+
+    logic = next(x for x in views.slice_logics() if x.GetSliceNode().GetLayoutName() == "Red")
+    red = logic.GetSliceNode()
+    red.SetSliceOffset(18.0)
+    red.SetFieldOfView(80.0, 60.0, red.GetFieldOfView()[2])
+    red.SetXYZOrigin(5.0, -4.0, 0.0)
+    red.UpdateMatrices()
+    return red
+
+
+def test_the_four_panes_open_where_the_user_is_and_leave_the_other_views_alone(panel, slicer):
+    from FunFuseSlicer.Logic.scene import views
+
     panel.onApplyButton()
-    logic = slicer.modules.colors.logic()
-    legend = logic.GetColorLegendDisplayNode(panel.session.nodes["pet_registered"])
-    assert legend.GetVisibility() and legend.GetTitleText() == "FDG"
-    panel.session.choices.legend = False
-    assert not legend.GetVisibility()
+    red = show_a_place(slicer, panel)
+
+    def of_red():
+        matrix = slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()).tolist()
+        return matrix, red.GetSliceOffset(), red.GetFieldOfView(), red.GetXYZOrigin(), red.GetViewGroup()
+
+    before = of_red()
+    panel.ui.fourPanesButton.checked = True
+    panes = [x for x in views.slice_logics() if x.GetSliceNode().GetLayoutName() in views.PANES]
+    assert len(panes) == 4
+    for logic in panes:
+        node = logic.GetSliceNode()
+        assert node.GetSliceOffset() == pytest.approx(18.0)
+        assert node.GetFieldOfView()[1] == pytest.approx(60.0)
+        assert node.GetXYZOrigin()[:2] == (5.0, -4.0)
+    # As a user drags the slider above a pane: the panes go together, and nothing else moves.
+    panes[1].StartSliceOffsetInteraction()
+    panes[1].SetSliceOffset(-6.0)
+    panes[1].EndSliceOffsetInteraction()
+    assert [logic.GetSliceOffset() for logic in panes] == pytest.approx([-6.0] * 4)
+    assert of_red() == before
+    panel.onApplyButton()
+    assert [logic.GetSliceOffset() for logic in panes] == pytest.approx([-6.0] * 4), "the user's place"
+    panel.ui.fourPanesButton.checked = False
+    assert of_red() == before and not views.four_panes_are_open()
+
+
+def test_another_layout_of_the_user_ends_the_four_panes(panel):
+    from funfuse_cli.headless import qt_events
+    from FunFuseSlicer.Logic.scene import views
+
+    panel.onApplyButton()
+    panel.ui.fourPanesButton.checked = True
+    layout = views.layout_node()
+    layout.SetViewArrangement(layout.SlicerLayoutOneUpRedSliceView)
+    qt_events.process()
+    assert not panel.ui.fourPanesButton.checked
+    assert layout.GetViewArrangement() == layout.SlicerLayoutOneUpRedSliceView
+
+
+def test_axes_and_ruler_are_switched_on_once(panel, slicer):
+    from FunFuseSlicer.Logic.scene import views
+
+    nodes = [logic.GetSliceNode() for logic in views.slice_logics()]
+    red, yellow = nodes[0], nodes[1]
+    red.SetOrientationMarkerType(red.OrientationMarkerTypeHuman)
+    panel.onApplyButton()
+    panel.ui.fourPanesButton.checked = True
+    nodes = [logic.GetSliceNode() for logic in views.slice_logics()]
+    assert len(nodes) >= 7
+    assert all(node.GetRulerType() == node.RulerTypeThin for node in nodes)
+    kinds = {node.GetOrientationMarkerType() for node in nodes if node is not red}
+    assert kinds == {red.OrientationMarkerTypeAxes}
+    assert red.GetOrientationMarkerType() == red.OrientationMarkerTypeHuman, "the user's"
+    yellow.SetRulerType(yellow.RulerTypeNone)
+    panel.onApplyButton()
+    assert yellow.GetRulerType() == yellow.RulerTypeNone, "the user's, too"
 
 
 def test_zoom_is_kept_on_the_second_run(panel, slicer):
@@ -539,14 +670,14 @@ def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
     first, network = dict(panel.session.nodes), voxels(panel.session.nodes["fused"]).copy()
     count = slicer.mrmlScene.GetNumberOfNodes()
     choose(panel, "Average")
-    assert "Press Apply for average" in panel.ui.resultLabel.text
+    assert "Press Apply for average" in panel.ui.statusLabel.text
     panel.onApplyButton()
     nodes = panel.session.nodes
     assert set(nodes) == set(outputs.VOLUME_ROLES) - set(outputs.PART_ROLES)
     assert all(nodes[role] is first[role] for role in nodes)
     assert not slicer.mrmlScene.IsNodePresent(first["mri_part"])
     said = panel.ui.resultLabel.text
-    assert said.endswith("average.") and "λ" not in said and "Press Apply" not in said
+    assert said.endswith("average.") and "λ" not in said and "Press Apply" not in panel.ui.statusLabel.text
     assert panel.ui.deviceLabel.text.endswith("CPU")
     colored = nodes["colored"]
     panel.session.choices.omega, panel.session.choices.colormap = 0.0, "PET-Heat"

@@ -25,7 +25,7 @@ def grab(widget, path, width=None, height=None):
     if height is None:
         # Twice: the first layout may tell texts that break into lines their width.
         for _ in range(2):
-            widget.resize(width, _needed_height(widget, width))
+            widget.resize(width, needed_height(widget, width))
             qt_events.process()
     picture = widget.grab()
     widget.resize(before)
@@ -36,7 +36,8 @@ def grab(widget, path, width=None, height=None):
     return path
 
 
-def _needed_height(widget, width):
+def needed_height(widget, width):
+    """How high a widget must be at a width, in pixels, so that nothing is cut off."""
     layout = widget.layout()
     needed = widget.sizeHint.height() if hasattr(widget.sizeHint, "height") else widget.sizeHint().height()
     if layout is not None and layout.hasHeightForWidth():

@@ -4,13 +4,14 @@ import time
 from typing import Callable
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from ..color.colorize import NEED_PARTS
 from ..errors import FunFuseError
 from ..scene import views
 from ..scene.color_maps import use_color_map
-from ..scene.legend import show_legend
+from ..scene.legend import show_legends
 from ..scene.live_colors import LiveColors
 from ..scene.run import Run
 from .choices import Mode
@@ -31,10 +32,16 @@ class DisplaySection(Section):
     def __init__(self, ui, session, follow_results: Callable[[], None]):
         super().__init__(ui, session)
         self._live, self.painting, self._layout_before = LiveColors(), None, None
+        # Why the shown slices cannot be painted as chosen, as a sentence.
+        self._in_the_way = ""
         self.settle_timer = self.timer(self.paint_all, self.SETTLE)
         self._step_timer = self.timer(self._paint_step, 0)
         self._results_timer = self.timer(follow_results, 0)
+        self._layout_timer = self.timer(self.follow_layout, 0)
         ui.fourPanesButton.connect("toggled(bool)", self.onFourPanesButton)
+        layout = views.layout_node()
+        if layout is not None:
+            self.addObserver(layout, vtk.vtkCommand.ModifiedEvent, self._on_layout_modified)
 
     def update(self) -> None:
         """What needs the parts, which only the network gives."""
@@ -48,7 +55,7 @@ class DisplaySection(Section):
 
     def use_results(self) -> None:
         """Paint these, and forget their voxels when they change."""
-        nodes = self.session.nodes
+        nodes, self._in_the_way = self.session.nodes, ""
         self._live.use(nodes)
         self.removeObservers(self._on_results_modified)
         if nodes:
@@ -80,10 +87,20 @@ class DisplaySection(Section):
         try:
             self._live.paint_shown(self.session.seen.look)
         except FunFuseError as error:
-            self.session.say(str(error))
+            # What was on its way is not chosen any more.
+            self.settle_timer.stop()
+            self._in_the_way = str(error)
+            self.session.refresh()
             return False
+        if self._in_the_way:
+            self._in_the_way = ""
+            self.session.refresh()
         self.settle_timer.start()
         return True
+
+    def advice(self) -> str:
+        """Why the colors are not those that are chosen."""
+        return self._in_the_way if self.session.nodes else ""
 
     def paint_all(self) -> None:
         """Begin with the whole volume."""
@@ -91,6 +108,7 @@ class DisplaySection(Section):
         if nodes:
             shown = [nodes[role] for role in ("pet_registered", "pet_part") if role in nodes]
             use_color_map(shown, look.colormap)
+            self.show_legend()
             self.painting = self._live.paint_all(look)
             self._step_timer.start()
 
@@ -123,17 +141,27 @@ class DisplaySection(Section):
         """The legend of the colors, or none, as chosen."""
         if self.session.nodes:
             chosen = self.session.choices
-            show_legend(self.session.nodes["pet_registered"], chosen.legend, chosen.pet.GetName())
+            show_legends(self.session.nodes, chosen.mode.value, chosen.pet.GetName(), chosen.legend)
+
+    def _on_layout_modified(self, _caller=None, _event=None):
+        # When Slicer has made the views.
+        self._layout_timer.start()
 
     def follow_layout(self) -> None:
-        """The layout is part of the scene."""
+        """The layout is part of the scene, and can be chosen elsewhere; new views have no legend yet."""
+        if self.session.choices is None:
+            return
         self.ui.fourPanesButton.checked = views.four_panes_are_open()
+        views.announce_layers()
 
     def onFourPanesButton(self, checked):
         """MRI, PET, fused and colored side by side, or one overlay."""
         if checked:
+            place = views.place_shown()
             self._layout_before = views.open_four_panes() or self._layout_before
             self._fill_panes()
+            views.go_to(place)
+            views.link_four_panes()
         else:
             views.close_four_panes(self._layout_before)
 

@@ -90,6 +90,10 @@ def _problem_of(node, what: str, slicer) -> Optional[str]:
             f'"{name}" has {components} values a voxel (a dynamic scan?): load it as a volume sequence and '
             f"choose a frame, or its mean, as {what}."
         )
+    low, high = image.GetPointData().GetScalars().GetFiniteRange(0)
+    if low >= high and (what != "mask" or high == 0):
+        same = "is zero everywhere" if high == 0 else "has the same value everywhere"
+        return f'"{name}" {same}: choose another volume as {what}.'
     transform = node.GetParentTransformNode()
     if transform is not None and not transform.IsTransformToWorldLinear():
         return f'"{name}" is under a non-linear transform: harden that transform first.'

@@ -23,7 +23,7 @@ class LiveSection(Section):
     def __init__(self, ui, session, options, paint):
         super().__init__(ui, session)
         self._fusion, self._options, self._paint = LiveFusion(), options, paint
-        self._steps = None
+        self._steps, self._failed = None, ""
         self._timer = self.timer(self.step, 0)
 
     @property
@@ -85,8 +85,8 @@ class LiveSection(Section):
                     self.session.refresh()
                     return
         except FunFuseError as error:
-            self._steps = None
-            self.session.say(str(error))
+            self._steps, self._failed = None, str(error)
+            self.session.refresh()
             return
         self._timer.start()
 
@@ -100,6 +100,7 @@ class LiveSection(Section):
 
     def end(self) -> None:
         """Leave the results as they are."""
+        self._failed = ""
         if self._steps is not None:
             self._steps.close()
             self._steps = None
@@ -109,11 +110,14 @@ class LiveSection(Section):
         self.end()
         super().stop()
 
-    def said(self) -> str:
-        """What the user has to do for a choice that the results do not follow, as a sentence, or nothing."""
-        chosen, fused = self.session.choices, self.session.nodes["fused"]
-        if self.possible() or not self.session.uses_network:
+    def advice(self) -> str:
+        """What the user has to do for a choice that the results do not follow."""
+        session, chosen = self.session, self.session.choices
+        if not session.nodes or chosen.method != session.method_of_results:
             return ""
+        if self._failed or self.possible() or not session.uses_network:
+            return self._failed
+        fused = session.nodes["fused"]
         now = attribute(fused, "Model"), float(attribute(fused, "Lambda") or -1)
         if now[0] == chosen.model.value and abs(now[1] - chosen.lam) < 1e-6:
             return ""

@@ -23,14 +23,14 @@ METRICS_SHOWN = ("Q_IE", "Q_G", "Q_FMI", "Q_SSIM", "Q_VIFF", "b_P")
 class ResultSection(Section):
     """Evaluate, copy, export, adjust.
 
-    :param work, live: sections.
+    :param work: the section.
     :param settle: called before results are read: brings them up to date with the choices.
     :param parent: the widget over which a dialog opens.
     """
 
-    def __init__(self, ui, session, work, live, settle, parent):
+    def __init__(self, ui, session, work, settle, parent):
         super().__init__(ui, session)
-        self._work, self._live, self._settle, self._parent = work, live, settle, parent
+        self._work, self._settle, self._parent = work, settle, parent
         ui.evaluateButton.connect("clicked(bool)", self.onEvaluateButton)
         ui.copyButton.connect("clicked(bool)", self.onCopyButton)
         ui.exportButton.connect("clicked(bool)", self.onExportButton)
@@ -46,7 +46,7 @@ class ResultSection(Section):
         ui.resultLabel.text = self._description() if self.session.nodes else _("No results yet.")
 
     def _description(self) -> str:
-        fused, chosen = self.session.nodes["fused"], self.session.choices
+        fused = self.session.nodes["fused"]
         method, metrics = self.session.method_of_results, attribute(fused, "Metrics")
         if method == NETWORK:
             text = _('"{name}": model {model}, λ = {lam}.').format(
@@ -54,13 +54,20 @@ class ResultSection(Section):
             )
         else:
             text = _('"{name}": {method}.').format(name=fused.GetName(), method=label_of(method))
-        if method != chosen.method and method_problem(chosen.method) is None:
-            text += " " + _("Press Apply for {method}.").format(method=label_of(chosen.method))
         if metrics:
             text += " " + _(
                 "Mean over the slices: {metrics}. (An unfused MRI scores high on some of them, too.)"
             ).format(metrics=metrics)
-        return " ".join(filter(None, [text, self._live.said()]))
+        return text
+
+    def advice(self) -> str:
+        """What the user has to do for another method."""
+        if not self.session.nodes:
+            return ""
+        chosen = self.session.choices.method
+        if chosen == self.session.method_of_results or method_problem(chosen) is not None:
+            return ""
+        return _("Press Apply for {method}.").format(method=label_of(chosen))
 
     def onEvaluateButton(self, _checked=False):
         """Fill the table and the chart of the metrics."""

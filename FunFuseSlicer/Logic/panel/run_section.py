@@ -42,8 +42,17 @@ class RunSection(Section):
         button.text = _("Apply") if state is RunState.IDLE else _("Cancel")
         reason = self._inputs.reason_not_to_run() if state is RunState.IDLE else None
         enable(button, _("Stopping …") if state is RunState.CANCELLING else reason)
+        self.ui.rigidButton.setVisible(self._rigid_matrix() is not None)
+
+    def advice(self) -> str:
+        """Where the head became larger or smaller, which no head of one patient does."""
+        if self._rigid_matrix() is None:
+            return ""
+        return _("The size of the head was changed; the rigid result is offered under Registration.")
+
+    def _rigid_matrix(self) -> Optional[np.ndarray]:
         fused = self.session.nodes.get("fused")
-        self.ui.rigidButton.setVisible(fused is not None and matrix_of(fused, "RigidMatrix") is not None)
+        return None if fused is None else matrix_of(fused, "RigidMatrix")
 
     def onApplyButton(self, _checked=False):
         """Start a run, or stop the one that runs."""
@@ -54,7 +63,7 @@ class RunSection(Section):
 
     def onRigidButton(self, _checked=False):
         """Fuse again with the rigid result of the registration, which the last run set aside."""
-        matrix = matrix_of(self.session.nodes["fused"], "RigidMatrix")
+        matrix = self._rigid_matrix()
         if matrix is not None and self.session.run.state is RunState.IDLE:
             self._run(show=True, matrix=matrix)
 
@@ -77,7 +86,7 @@ class RunSection(Section):
             if self.session.choices is None:
                 return ""
             self._show_result(result)
-            return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *result.notes])
+            return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *result.warnings()])
 
         self._work.do(job, _failure)
 

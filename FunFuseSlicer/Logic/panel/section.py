@@ -18,6 +18,10 @@ class Section(VTKObservationMixin):
     def update(self) -> None:
         """Show what is, and decide what can be pressed, and why not."""
 
+    def advice(self) -> str:
+        """What the user has to do or to know about the present choices, as a sentence; "" for nothing."""
+        return ""
+
     def use_results(self) -> None:
         """Work on the session's results from now on: of another pair, with other nodes, or none."""
 

@@ -1,6 +1,6 @@
 """What all sections of the panel share."""
 
-from typing import Callable, Dict, NamedTuple, Optional, Set
+from typing import Callable, Dict, List, NamedTuple, Optional, Set
 
 import slicer
 from slicer.i18n import tr as _
@@ -10,7 +10,7 @@ from ..scene.attributes import attribute
 from ..scene.live_colors import Look
 from ..scene.outputs import find_results
 from .parameters import Parameters
-from .run_state import RunStateMachine
+from .run_state import RunState, RunStateMachine
 
 
 class Seen(NamedTuple):
@@ -42,11 +42,27 @@ class Session:
         self.choices: Optional[Parameters] = None
         self.nodes: Dict[str, object] = {}
         self.seen: Optional[Seen] = None
+        # What the last action came to, until something else is chosen; and how far the present one is.
+        self.outcome = self.progress = ""
+        # How many scenes were closed: what began in another one is over.
+        self.scenes_closed = 0
 
-    def say(self, text: str) -> None:
-        """Tell what is going on. A run may outlive its panel by a moment, when the module is reloaded."""
+    def say(self, outcome: str) -> None:
+        """What an action came to. A run may outlive its panel by a moment, when the module is reloaded."""
         if self.choices is not None:
-            self._status.text = text
+            self.outcome = outcome
+            self.refresh()
+
+    def show_status(self, sentences: List[str]) -> None:
+        """The line below the button: of a run how far it is, else the outcome, and what there is to do.
+
+        :param sentences: what there is to do or to know about the choices, by the sections; one is shown.
+        """
+        if self.run.state is RunState.IDLE:
+            to_do = next(filter(None, sentences), "")
+            self._status.text = " ".join(filter(None, [self.outcome, to_do]))
+        else:
+            self._status.text = self.progress if self.run.state is RunState.RUNNING else _("Stopping …")
 
     def look_again(self) -> Set[str]:
         """What was chosen anew since the last call."""

@@ -44,7 +44,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.logicClass()
         self._makeSections(self.ui)
         scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self._stop)
+        self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self._useParameterNode)
         self.addObserver(scene, scene.EndImportEvent, self._onSceneEndImport)
         self.addObserver(scene, scene.NodeAddedEvent, self._onNodesChanged)
@@ -62,7 +62,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.work = WorkSection(ui, session, self._catchUp)
         chosen = [self.inputs, self.registration, self.fusion]
         self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
-        self.results = ResultSection(ui, session, self.work, self.live, self._catchUpLive, self.parent)
+        self.results = ResultSection(ui, session, self.work, self._catchUpLive, self.parent)
         shown = [self.live, self.alignment, self.display]
         self.sections = [*chosen, *shown, self.work, self.runs, self.results]
 
@@ -99,8 +99,14 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.session.choices is not None:
             for section in self.sections:
                 section.update()
+            self.session.show_status([section.advice() for section in self.sections])
 
     # The scene
+
+    def _onSceneStartClose(self, _caller=None, _event=None):
+        self._stop()
+        self.session.scenes_closed += 1
+        self.session.outcome = ""
 
     def _onSceneEndImport(self, _caller=None, _event=None):
         self._useParameterNode()
@@ -108,6 +114,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onNodesChanged(self, _caller=None, _event=None):
         if self.session.choices is not None and not slicer.mrmlScene.IsBatchProcessing():
             if self.session.nodes and not self.session.results_are_there():
+                self.session.outcome = ""
                 self._usePair()
             self.inputs.guess_soon()
             self._update()
@@ -158,6 +165,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self.fusion.follow_method()
         changed = self.session.look_again()
+        if changed & {"pair", "fuser"} or not changed:
+            # Of other choices than the present ones, such as another registration.
+            self.session.outcome = ""
         if "pair" in changed:
             self._usePair()
         else:
@@ -204,7 +214,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.display.show_result(result)
 
     def _paintLive(self):
-        """The live fusion is done: new voxels, old colors."""
+        """The live fusion is done: new voxels, old colors, on a scale of their own."""
+        self.display.show_legend()
         if not self.display.paint_shown():
             self.display.settle_timer.start()
 

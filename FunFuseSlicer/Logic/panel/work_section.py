@@ -34,21 +34,25 @@ class WorkSection(Section):
         """
         session = self.session
         if not session.run.free:
-            session.say(_("Another FunFuse panel is at work: wait until it is done."))
             return
         self.monitor = Monitor(self.on_progress)
+        session.outcome = session.progress = ""
         session.run.start()
+        scenes_closed = session.scenes_closed
         before, said = session.seen, _("Cancelled: the scene is as it was.")
         try:
             said = job(self.monitor)
         except Cancelled:
             logging.info("FunFuse: cancelled")
         except Exception as error:
-            said = failure(error)
-            _tell(said, error)
+            if session.scenes_closed == scenes_closed:
+                said = failure(error)
+                _tell(said, error)
         finally:
             self.monitor = None
-            session.say(said)
+            if session.scenes_closed != scenes_closed:
+                said = _("Stopped, because the scene was closed.")
+            session.outcome = said
             session.run.finish()
         if session.choices is not None:
             self._catch_up(before)
@@ -71,14 +75,19 @@ class WorkSection(Section):
             text = _("{stage} …").format(stage=_(stage))
             if left is not None:
                 text += " " + _("about {time} left").format(time=in_words(left))
-            self.session.say(text)
+            self.session.progress = text
+            self.session.show_status([])
         slicer.app.processEvents()
+
+    def advice(self) -> str:
+        """Whose turn it is."""
+        if self.session.run.busy_elsewhere:
+            return _("Another FunFuse panel is at work: wait until it is done.")
+        return ""
 
     def update(self) -> None:
         """Meanwhile nothing else can be chosen."""
         state = self.session.run.state
-        if state is RunState.CANCELLING:
-            self.session.say(_("Stopping …"))
         self.ui.progressBar.setVisible(state is not RunState.IDLE)
         for name in ("inputs", "registration", "fusion", "display"):
             getattr(self.ui, f"{name}CollapsibleButton").enabled = state is RunState.IDLE

@@ -16,6 +16,7 @@ from .dispatch import (
 )
 from .interface import (
     MASK_MODES,
+    REUSED,
     STAGES,
     Candidate,
     Engine,
@@ -30,6 +31,7 @@ from .selection import conclude
 
 __all__ = [
     "MASK_MODES",
+    "REUSED",
     "STAGES",
     "Candidate",
     "Decomposition",

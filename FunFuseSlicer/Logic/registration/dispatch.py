@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..monitor import Monitor
 from ..volumes.geometry import Volume, resample
 from . import simpleitk_engine
-from .interface import Engine, OutOfTime, RegistrationOptions, RegistrationResult
+from .interface import REUSED, Engine, OutOfTime, RegistrationOptions, RegistrationResult
 from .preparation import check_volume, check_within_reach
 from .selection import assess, conclude
 
@@ -99,7 +99,7 @@ def reuse(fixed: Volume, moving: Volume, matrix: np.ndarray) -> RegistrationResu
             f"The transform from '{moving.name}' to '{fixed.name}' cannot be used: it flattens space. "
             "Register them anew."
         )
-    return assess(fixed, moving, matrix, "reused", began)
+    return assess(fixed, moving, matrix, REUSED, began)
 
 
 class _Deadline(Monitor):

@@ -16,6 +16,9 @@ from ..volumes.geometry import Volume
 STAGES = ("rigid", "scale", "affine")
 MASK_MODES = ("automatic", "head", "none")
 
+# The method of a result that was not searched for, and how a verdict without any doubt begins.
+REUSED, PLAUSIBLE = "reused", "Plausible"
+
 
 @dataclass(frozen=True)
 class RegistrationOptions:
@@ -124,6 +127,11 @@ class RegistrationResult:
     overlap: float = 1.0
     objections: Tuple[str, ...] = field(default=())
     rigid_matrix: Optional[np.ndarray] = None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the verdict is that nothing at all speaks against the transform."""
+        return self.verdict.startswith(PLAUSIBLE)
 
     @property
     def plausible(self) -> bool:

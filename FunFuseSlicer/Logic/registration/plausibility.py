@@ -5,6 +5,8 @@ from typing import Sequence, Tuple
 
 import numpy as np
 
+from .interface import PLAUSIBLE
+
 SCALE_RANGE = (0.8, 1.25)
 MAXIMUM_SHEAR = 0.15
 MINIMUM_OVERLAP = 0.6
@@ -154,7 +156,7 @@ def verdict(matrix: np.ndarray, overlap: float, found: Sequence[str], doubts: Se
     )
     if doubts:
         return f"Doubtful: {facts}, but {' and '.join(doubts)}."
-    return f"Plausible: {facts}."
+    return f"{PLAUSIBLE}: {facts}."
 
 
 def describe(matrix: np.ndarray, center: Sequence[float]) -> str:

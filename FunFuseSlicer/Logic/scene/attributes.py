@@ -17,6 +17,14 @@ def attribute(node, name: str) -> str:
     return node.GetAttribute(ATTRIBUTE.format(name)) or ""
 
 
+def number_of(node, name: str) -> Optional[float]:
+    """A number that a run wrote into an output node; None when it is not there, or 0."""
+    try:
+        return float(attribute(node, name) or 0) or None
+    except ValueError:
+        return None
+
+
 def write_attributes(node, facts: Dict[str, str]) -> None:
     """All facts of a run, by name; what an earlier run wrote and this one does not have goes."""
     wanted = {ATTRIBUTE.format(name): value for name, value in facts.items()}

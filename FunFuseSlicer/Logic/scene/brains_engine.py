@@ -29,13 +29,14 @@ from ..volumes.geometry import Volume, resample
 INITIALIZATIONS = ("useMomentsAlign", "useGeometryAlign", "useCenterOfHeadAlign")
 
 _STAGE_NAME = "Registering"
+# What the user reads of each run; what BRAINSFit writes meanwhile is for its developers.
+_RIGID_NAME, _REFINED_NAME = "Registering: place and direction", "Registering: size and shape"
 _FLAGS = {"rigid": "useRigid", "scale": "useScaleVersor3D", "affine": "useAffine"}
 _FIRST_CUBE_MM = 2.0
 _SAMPLING_RANGE = (0.002, 1.0)
 # The range of an MRI: some steps of BRAINSFit were made for integers.
 _WHITE = 1000.0
 _WAIT_SECONDS = 0.03
-_STATUS_CHARACTERS = 60
 # An output that still holds this was not written: no registration gives it.
 _UNWRITTEN_MM = 987654.0
 _SHOWN_CHARACTERS = 500
@@ -121,7 +122,7 @@ class _Session:
         best_value, first_error = -np.inf, None
         for mode in INITIALIZATIONS:
             try:
-                matrix = self._run({"initializeTransformMode": mode, _FLAGS["rigid"]: True})
+                matrix = self._run(_RIGID_NAME, {"initializeTransformMode": mode, _FLAGS["rigid"]: True})
             except BrainsError as error:
                 first_error = first_error or error
                 continue
@@ -140,7 +141,7 @@ class _Session:
         start = self._add_transform(fixed_shift @ matrix @ np.linalg.inv(moving_shift))
         parameters = {"initialTransform": start, "initializeTransformMode": "Off"}
         parameters.update({_FLAGS[stage]: True for stage in stages})
-        return self._run(parameters)
+        return self._run(_REFINED_NAME, parameters)
 
     def _common_parameters(self) -> Dict[str, object]:
         options = self._options
@@ -164,7 +165,7 @@ class _Session:
                 parameters[name] = self._add_mask(image, shift)
         return parameters
 
-    def _run(self, parameters: Dict[str, object]) -> np.ndarray:
+    def _run(self, stage: str, parameters: Dict[str, object]) -> np.ndarray:
         """Run BRAINSFit; the matrix (RAS, moving to fixed) it found."""
         import slicer
         import slicer.cli
@@ -177,12 +178,10 @@ class _Session:
         self._nodes.append(node)
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
-        # Else its output can be read only at the end.
-        node.StartContinuousOutputUpdate()
         slicer.cli.run(slicer.modules.brainsfit, node=node, update_display=False)
         try:
             while node.IsBusy():
-                self._monitor.report(_stage(node), None)
+                self._monitor.report(stage, None)
                 slicer.app.processEvents()
                 if output.GetScene() is None:
                     raise RegistrationError(
@@ -277,13 +276,6 @@ def _end(node) -> None:
     while node.IsBusy():
         slicer.app.processEvents()
         time.sleep(_WAIT_SECONDS)
-
-
-def _stage(node) -> str:
-    """What the user sees of a run: the last line it wrote."""
-    lines = (node.GetOutputText() or "").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f"{_STAGE_NAME} ({last[:_STATUS_CHARACTERS]})" if last else _STAGE_NAME
 
 
 def _said(node) -> str:

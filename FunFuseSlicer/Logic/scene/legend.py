@@ -1,18 +1,83 @@
-"""The color legend of a volume; Slicer shows it in the views where that volume is a layer.
+"""The color legends: what the colors of the colored volume and of the registered PET stand for.
 
-Slicer is imported inside the function, so that this module can be imported anywhere.
+Slicer draws a volume's legend in the views where the volume is a layer. The colored volume is RGB and has no
+scale of its own: a second display node, which shows nothing, carries the scale for its legend. So the legend
+is in every view of the colored volume, whatever else lies there.
+
+Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
+from typing import Dict
 
-def show_legend(volume, visible: bool, title: str) -> None:
-    """Show or hide; the legend is made when it is first shown."""
+from ..color.sources import scale_of
+from . import views
+from .attributes import ROLE_ATTRIBUTE, number_of
+
+SCALE_ROLE = "legend_scale"
+
+
+def show_legends(nodes: Dict[str, object], mode: str, pet_name: str, visible: bool) -> None:
+    """Show or hide them; they are made when they are first shown.
+
+    :param nodes: results by role, see :func:`.outputs.find_results`.
+    :param mode: what the color of the colored volume shows, see :class:`.live_colors.Look`.
+    """
     import slicer
 
     logic = slicer.modules.colors.logic()
-    legend = logic.GetColorLegendDisplayNode(volume)
-    if legend is None:
-        if not visible:
-            return
-        legend = logic.AddDefaultColorLegendDisplayNode(volume)
-    legend.SetTitleText(title)
-    legend.SetVisibility(visible)
+    pet_display = nodes["pet_registered"].GetDisplayNode()
+    titles = {pet_display: pet_name}
+    scale = _scale_display(nodes["colored"], make=visible)
+    if scale is not None:
+        titles[scale], highest = _title_and_highest(nodes, mode, pet_name)
+        modifying = scale.StartModify()
+        scale.SetAndObserveColorNodeID(pet_display.GetColorNodeID())
+        scale.SetWindowLevelMinMax(0.0, highest)
+        scale.EndModify(modifying)
+    for display, title in titles.items():
+        legend = logic.GetColorLegendDisplayNode(display)
+        if legend is None and visible:
+            legend = logic.AddDefaultColorLegendDisplayNode(display)
+        if legend is not None:
+            modifying = legend.StartModify()
+            legend.SetTitleText(title)
+            legend.SetVisibility(visible)
+            legend.EndModify(modifying)
+            # Its scale may be another one, which Slicer does not notice.
+            legend.Modified()
+    views.announce_layers()
+
+
+def _title_and_highest(nodes, mode: str, pet_name: str):
+    """What the legend of the colored volume says, and the value at the end of the color map."""
+    import slicer
+    from slicer.i18n import tr as _
+
+    colored = nodes["colored"]
+    if mode == "contribution" and "pet_part" in nodes:
+        scale = number_of(colored, "PETPartScale") or scale_of(slicer.util.arrayFromVolume(nodes["pet_part"]))
+        return _("{pet}, part in %").format(pet=pet_name), 100.0 * scale
+    if mode == "uptake":
+        pet = nodes["pet_registered"]
+        return pet_name, number_of(colored, "PETScale") or scale_of(slicer.util.arrayFromVolume(pet))
+    return _("{pet}, sensitivity in %").format(pet=pet_name), 100.0
+
+
+def _scale_display(colored, make: bool):
+    """The display node of the scale; None when there is none and none shall be made."""
+    import slicer
+
+    for index in range(colored.GetNumberOfDisplayNodes()):
+        display = colored.GetNthDisplayNode(index)
+        if display is not None and display.GetAttribute(ROLE_ATTRIBUTE) == SCALE_ROLE:
+            return display
+    if not make:
+        return None
+    display = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLScalarVolumeDisplayNode", f"{colored.GetName()} legend scale"
+    )
+    display.SetAttribute(ROLE_ATTRIBUTE, SCALE_ROLE)
+    display.AutoWindowLevelOff()
+    display.SetAutoThreshold(0)
+    colored.AddAndObserveDisplayNodeID(display.GetID())
+    return display

@@ -15,7 +15,7 @@ from ..color.sources import ColorSource, contribution_source, gradient_source, u
 from ..errors import InputError
 from ..volumes.slabs import shown_voxels
 from . import views
-from .attributes import ATTRIBUTE
+from .attributes import ATTRIBUTE, number_of
 from .color_maps import color_table
 from .inputs import ijk_to_world
 from .outputs import PART_ROLES
@@ -152,14 +152,6 @@ def _modified(node) -> None:
     import slicer
 
     slicer.util.arrayFromVolumeModified(node)
-
-
-def number_of(node, name: str) -> Optional[float]:
-    """A number that a run wrote into the attributes of an output node; None when it is not there."""
-    try:
-        return float(node.GetAttribute(ATTRIBUTE.format(name)) or 0) or None
-    except ValueError:
-        return None
 
 
 def _describe(node, look: Look) -> None:

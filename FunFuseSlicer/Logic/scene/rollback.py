@@ -6,6 +6,8 @@ Slicer is imported inside the functions, so that this module can be imported any
 from contextlib import contextmanager
 from typing import Dict, Iterator, List
 
+from . import views
+
 
 @contextmanager
 def taken_back_after_an_error(outputs) -> Iterator[None]:
@@ -18,14 +20,14 @@ def taken_back_after_an_error(outputs) -> Iterator[None]:
     scene, outputs = slicer.mrmlScene, list(outputs)
     before = set(_ids())
     displays = [node.GetDisplayNode() for node in outputs if node.IsA("vtkMRMLDisplayableNode")]
-    views = [
+    view_nodes = [
         node
         for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
         for node in slicer.util.getNodesByClass(kind)
     ]
     # Displays before volumes: getting its voxels back, a volume connects its displays to them. Volumes from
     # the last to the first: each goes before the one that followed it in the subject hierarchy.
-    nodes = [*displays, *reversed(outputs), *views]
+    nodes = [*displays, *reversed(outputs), *view_nodes]
     memories = [_Memory(node) for node in nodes if node is not None]
     try:
         yield
@@ -34,6 +36,7 @@ def taken_back_after_an_error(outputs) -> Iterator[None]:
             memory.give_back()
         for node_id in [node_id for node_id in _ids() if node_id not in before]:
             scene.RemoveNode(scene.GetNodeByID(node_id))
+        views.announce_layers()
         raise
 
 

@@ -16,7 +16,7 @@ from ..fusion.engine import is_out_of_memory
 from ..fusion.fuser import load_fuser
 from ..fusion.pipeline import FusionOptions, color_volume, fuse_volumes
 from ..monitor import Monitor
-from ..registration import RegistrationResult, register, reuse
+from ..registration import REUSED, RegistrationResult, register, reuse
 from ..version import VERSION
 from ..volumes import preprocessing
 from ..volumes.doubts import MR, PT, doubts, looks_coarse
@@ -51,6 +51,11 @@ class Run:
     notes: List[str]
     reading_notes: List[str]
     seconds: float
+
+    def warnings(self) -> List[str]:
+        """The notes, after the verdict on the registration where it is not simply plausible."""
+        doubt = [] if self.registration is None or self.registration.trusted else [self.registration.verdict]
+        return [*doubt, *self.notes]
 
 
 def fuse_nodes(mri_node, pet_node, options, registration, mask_node, monitor, show: bool, matrix) -> Run:
@@ -184,7 +189,10 @@ def _summary(result: Optional[RegistrationResult]) -> str:
     similarity = _("Mutual information {before} before, {after} after.").format(
         before=f"{result.similarity_before:.3f}", after=f"{result.similarity_after:.3f}"
     )
-    sentences = [f"{result.method}.", result.verdict, similarity, *result.notes]
+    method = f"{result.method}."
+    if result.method == REUSED:
+        method = _("An earlier result was used, with your corrections if you made any.")
+    sentences = [method, result.verdict, similarity, *result.notes]
     return " ".join(sentence for sentence in sentences if sentence)
 
 

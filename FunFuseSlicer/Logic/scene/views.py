@@ -3,10 +3,15 @@
 Everything goes through the nodes and the slice logics, so that it works without a main window.
 """
 
-from typing import Dict, List, NamedTuple, Optional
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, NamedTuple, Optional
+
+from .attributes import ATTRIBUTE
 
 # Any number that no other layout uses.
 FOUR_PANES = 48151
+# Slicer links all views of one group, also hidden ones: the panes are a group of their own.
+PANE_GROUP = 48151
 PANES = ("FunFuseMRI", "FunFusePET", "FunFuseFused", "FunFuseColored")
 
 _PANE = (
@@ -22,6 +27,18 @@ _COLORS = {
     "FunFuseFused": "#9A9A9A",
     "FunFuseColored": "#5E9C5B",
 }
+
+
+# A slice node that this module has given its axes and ruler.
+ANNOTATED = ATTRIBUTE.format("Annotated")
+
+
+class Place(NamedTuple):
+    """Where a slice view is: its plane as 16 numbers, row by row, its pan, and how high a part it shows."""
+
+    slice_to_ras: List[float]
+    origin: List[float]
+    field_height_mm: float
 
 
 class Layers(NamedTuple):
@@ -71,14 +88,38 @@ def layers_of(logic) -> Layers:
 def set_layers(logic, layers: Layers) -> None:
     """Show these layers."""
     node = logic.GetSliceCompositeNode()
-    modifying = node.StartModify()
-    node.SetBackgroundVolumeID(layers.background)
-    node.SetForegroundVolumeID(layers.foreground)
-    node.SetLabelVolumeID(layers.label)
-    node.SetForegroundOpacity(layers.foreground_opacity)
-    node.SetLabelOpacity(layers.label_opacity)
-    node.SetCompositing(layers.compositing)
-    node.EndModify(modifying)
+    with _announced(node):
+        modifying = node.StartModify()
+        node.SetBackgroundVolumeID(layers.background)
+        node.SetForegroundVolumeID(layers.foreground)
+        node.SetLabelVolumeID(layers.label)
+        node.SetForegroundOpacity(layers.foreground_opacity)
+        node.SetLabelOpacity(layers.label_opacity)
+        node.SetCompositing(layers.compositing)
+        node.EndModify(modifying)
+
+
+def announce_layers() -> None:
+    """Let color legends come where their volume is a layer, and go elsewhere, in views of any age."""
+    for logic in slice_logics():
+        node = logic.GetSliceCompositeNode()
+        with _announced(node):
+            node.Modified()
+
+
+@contextmanager
+def _announced(node) -> Iterator[None]:
+    """A change of layers as when a user makes it: Slicer's legends look at no other one.
+
+    See vtkMRMLColorLegendDisplayableManager::ProcessMRMLNodesEvents. Linked views do not follow: that takes a
+    node that is "interacting", too.
+    """
+    flags = node.GetInteractionFlags()
+    node.SetInteractionFlags(node.BackgroundVolumeFlag | node.ForegroundVolumeFlag | node.LabelVolumeFlag)
+    try:
+        yield
+    finally:
+        node.SetInteractionFlags(flags)
 
 
 def all_layers() -> Dict[str, Layers]:
@@ -122,8 +163,8 @@ def show_in_panes(mri, pet, fused, colored) -> None:
 
 
 def open_four_panes() -> Optional[int]:
-    """Switch to the four panes, linked; returns the layout to go back to, None when they were open."""
-    layout = _layout_node()
+    """Switch to the four panes; returns the layout to go back to, None when they were open."""
+    layout = layout_node()
     if layout is None:
         return None
     before = layout.GetViewArrangement()
@@ -132,19 +173,56 @@ def open_four_panes() -> Optional[int]:
     if not layout.IsLayoutDescription(FOUR_PANES):
         layout.AddLayoutDescription(FOUR_PANES, _description())
     layout.SetViewArrangement(FOUR_PANES)
-    for logic in slice_logics():
-        if _pane_of(logic) is not None:
-            composite = logic.GetSliceCompositeNode()
-            composite.SetLinkedControl(True)
-            composite.SetHotLinkedControl(True)
+    for logic in _pane_logics():
+        logic.GetSliceNode().SetViewGroup(PANE_GROUP)
     return before
+
+
+def link_four_panes() -> None:
+    """From now on they move together; before, each can be brought to its place."""
+    for logic in _pane_logics():
+        composite = logic.GetSliceCompositeNode()
+        composite.SetLinkedControl(True)
+        composite.SetHotLinkedControl(True)
+
+
+def place_shown() -> Optional[Place]:
+    """Where the user is in an axial view of the layout, else in its first view; None for the panes."""
+    shown = [
+        logic
+        for logic in slice_logics()
+        if logic.GetSliceNode().IsMappedInLayout()
+        and _pane_of(logic) is None
+        and layers_of(logic).background is not None
+    ]
+    axial = [logic for logic in shown if logic.GetSliceNode().GetOrientation() == "Axial"]
+    if not shown:
+        return None
+    node = (axial or shown)[0].GetSliceNode()
+    matrix = [node.GetSliceToRAS().GetElement(row, column) for row in range(4) for column in range(4)]
+    return Place(matrix, list(node.GetXYZOrigin()), node.GetFieldOfView()[1])
+
+
+def go_to(place: Optional[Place]) -> None:
+    """Bring the panes to a place; nothing happens for None."""
+    for logic in _pane_logics() if place is not None else ():
+        node = logic.GetSliceNode()
+        width, height, _ = node.GetDimensions()
+        modifying = node.StartModify()
+        node.GetSliceToRAS().DeepCopy(place.slice_to_ras)
+        node.SetXYZOrigin(*place.origin)
+        # Of another shape than that view: Slicer, too, keeps the height when a view is resized.
+        high = place.field_height_mm
+        node.SetFieldOfView(high * width / max(height, 1), high, node.GetFieldOfView()[2])
+        node.UpdateMatrices()
+        node.EndModify(modifying)
 
 
 def close_four_panes(layout_before: Optional[int]) -> None:
     """Back to the layout of before, or to Slicer's four-up view."""
     import slicer
 
-    layout = _layout_node()
+    layout = layout_node()
     if layout is not None and layout.GetViewArrangement() == FOUR_PANES:
         known = layout_before not in (None, FOUR_PANES)
         layout.SetViewArrangement(layout_before if known else slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
@@ -152,7 +230,7 @@ def close_four_panes(layout_before: Optional[int]) -> None:
 
 def four_panes_are_open() -> bool:
     """Whether the four panes are the present layout."""
-    layout = _layout_node()
+    layout = layout_node()
     return layout is not None and layout.GetViewArrangement() == FOUR_PANES
 
 
@@ -165,6 +243,18 @@ def _show(logic, background, foreground) -> None:
     if before.background != background.GetID():
         logic.FitSliceToAll()
         logic.SnapSliceOffsetToIJK()
+    _annotate(logic.GetSliceNode())
+
+
+def _annotate(slice_node) -> None:
+    """Slicer's own axes and ruler, once: where the user has switched on others, or these off, that stays."""
+    if slice_node.GetAttribute(ANNOTATED) is not None:
+        return
+    slice_node.SetAttribute(ANNOTATED, "1")
+    if slice_node.GetOrientationMarkerType() == slice_node.OrientationMarkerTypeNone:
+        slice_node.SetOrientationMarkerType(slice_node.OrientationMarkerTypeAxes)
+    if slice_node.GetRulerType() == slice_node.RulerTypeNone:
+        slice_node.SetRulerType(slice_node.RulerTypeThin)
 
 
 def _pane_of(logic) -> Optional[str]:
@@ -172,7 +262,12 @@ def _pane_of(logic) -> Optional[str]:
     return tag if tag in PANES else None
 
 
-def _layout_node():
+def _pane_logics() -> List[object]:
+    return [logic for logic in slice_logics() if _pane_of(logic) is not None]
+
+
+def layout_node():
+    """The scene's layout; None without a main window."""
     import slicer
 
     return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
