@@ -308,7 +308,7 @@ def test_volumes_far_apart_are_refused_unless_allowed(panel, slicer):
     assert "do not overlap" in panel.ui.statusLabel.text and not panel.session.nodes
     panel.session.choices.farApart = True
     panel.onApplyButton()
-    matrix = slicer.util.arrayFromVTKMatrix(panel.session.nodes["transform"].GetMatrixTransformToParent())
+    matrix = slicer.util.arrayFromTransformMatrix(panel.session.nodes["transform"])
     assert abs(matrix[0, 3] + 400.0) < 30.0
 
 
@@ -823,6 +823,49 @@ def test_evaluate_fills_tables_and_says_the_means(panel, slicer, tmp_path):
     assert "Q_SSIM" not in panel.ui.resultLabel.text
     panel.results.onEvaluateButton()
     assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == count
+
+
+def test_a_loaded_chart_gets_its_series_again(panel, slicer, tmp_path):
+    """Slicer loses one when it loads a second scene; here they are taken away in the file."""
+    import zipfile
+
+    panel.onApplyButton()
+    panel.results.onEvaluateButton()
+    chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
+    count = chart.GetNumberOfPlotSeriesNodes()
+    assert count == 6 and len(chart.GetYAxisTitle()) <= 24, "a quarter of the window is not high"
+    path, lossy = tmp_path / "scene.mrb", tmp_path / "lossy.mrb"
+    first = chart.GetNthPlotSeriesNodeID(0)
+    assert slicer.util.saveScene(str(path))
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(lossy, "w") as without:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith(".mrml"):
+                assert f"plotSeries:{first} ".encode() in data
+                data = data.replace(f"plotSeries:{first} ".encode(), b"plotSeries:")
+            without.writestr(name, data)
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(lossy))
+    chart = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[0]
+    names = [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
+    assert len(names) == count and names[0] == "Q_IE" and names[-1] == "b_P"
+
+
+def test_a_painted_frame_is_one_event(panel, slicer):
+    """Of the colored volume; each makes Slicer draw all views anew."""
+    panel.onApplyButton()
+    colored = panel.session.nodes["colored"]
+    seen = []
+    for event in ("ModifiedEvent", slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+        colored.AddObserver(event, lambda *_, event=event: seen.append(str(event)))
+    panel.session.choices.omega = 0.3
+    assert len(seen) == len(set(seen)) and seen, seen
+    others = [node for role, node in panel.session.nodes.items() if role != "colored"]
+    for node in others:
+        node.AddObserver("ModifiedEvent", lambda *_: seen.append("another node"))
+    seen.clear()
+    panel.session.choices.omega = 0.4
+    assert len(seen) == len(set(seen)) and "another node" not in seen, seen
 
 
 def test_results_are_exported_whole_or_not_at_all(panel, slicer, tmp_path):

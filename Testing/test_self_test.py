@@ -26,3 +26,39 @@ def test_self_test(panel, name):
     test.setUp()
     getattr(test, name)()
     test.tearDown()
+
+
+def test_no_warning_of_vtk_is_ours(panel):
+    """Such as of a call that Slicer calls deprecated."""
+    from funfuse_cli.headless.messages import collect_vtk_messages
+    from FunFuseSlicer import FunFuseSlicerTest
+
+    with collect_vtk_messages() as messages:
+        for name in (
+            "test_registration_brings_the_pet_back",
+            "test_four_panes",
+            "test_saved_scene_restores_choices_and_results",
+        ):
+            test = FunFuseSlicerTest(name)
+            test.setUp()
+            getattr(test, name)()
+    assert not messages
+
+
+def test_without_a_main_window_what_needs_views_is_skipped(slicer, panel):
+    """As in Slicer started with --no-main-window: then there is no slice logic."""
+    import unittest
+
+    from FunFuseSlicer import FunFuseSlicerTest
+
+    application = slicer.app.applicationLogic()
+    logics = application.GetSliceLogics()
+    application.SetSliceLogics(None)
+    try:
+        outcome = unittest.TestResult()
+        unittest.TestSuite(FunFuseSlicerTest(name) for name in NAMES).run(outcome)
+    finally:
+        application.SetSliceLogics(logics)
+    assert not outcome.failures and not outcome.errors
+    assert {reason for _, reason in outcome.skipped} == {"needs the slice views of a main window"}
+    assert len(outcome.skipped) < len(NAMES) / 2

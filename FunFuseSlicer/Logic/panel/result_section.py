@@ -96,6 +96,13 @@ class ResultSection(Section):
             summary=made.summary.GetName(), slices=made.slices.GetName()
         )
 
+    def add_series_again(self) -> None:
+        """A scene was loaded."""
+        if slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode"):
+            from ..scene import evaluation
+
+            evaluation.add_series_again()
+
     def tables(self) -> List[object]:
         """The tables of Evaluate, if it was pressed since the last run: the means, and the slices."""
         if not self.session.nodes or not attribute(self.session.nodes["fused"], "Metrics"):

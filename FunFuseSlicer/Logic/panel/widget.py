@@ -109,6 +109,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.session.outcome = ""
 
     def _onSceneEndImport(self, _caller=None, _event=None):
+        self.results.add_series_again()
         self._useParameterNode()
 
     def _onNodesChanged(self, _caller=None, _event=None):

@@ -132,6 +132,18 @@ def find_evaluation(fused_node) -> Optional[EvaluationNodes]:
     return EvaluationNodes(found[SUMMARY], found[SLICES], series, found[CHART])
 
 
+def add_series_again() -> None:
+    """After a scene was loaded: Slicer loses a series of a chart when it loads a second scene."""
+    import slicer
+
+    for chart in slicer.util.getNodesByClass("vtkMRMLPlotChartNode"):
+        fused = chart.GetNodeReference(FUSED_REFERENCE)
+        if chart.GetAttribute(ROLE_ATTRIBUTE) == CHART and fused is not None:
+            found = _find(fused)
+            roles = {metric: f"{SERIES}_{metric}" for metric in COLORS}
+            _add_series(chart, {metric: found[role] for metric, role in roles.items() if role in found})
+
+
 def show_evaluation(chart, table) -> bool:
     """Show plot and table in a layout that has both.
 
@@ -264,12 +276,11 @@ def _style_chart(chart, name: str, series: Dict[str, object], rows: Sequence[Row
     if chart.GetNumberOfPlotSeriesNodes() != len(series) or any(
         not chart.HasPlotSeriesNodeID(node.GetID()) for node in series.values()
     ):
-        chart.RemoveAllPlotSeriesNodeIDs()
-        for node in series.values():
-            chart.AddAndObservePlotSeriesNodeID(node.GetID())
+        _add_series(chart, series)
     chart.SetTitle(name)
     chart.SetXAxisTitle("S (mm), from feet to head")
-    chart.SetYAxisTitle("metric, and weight of the PET (dashed)")
+    # As long as a quarter of the window is high.
+    chart.SetYAxisTitle("metrics; dashed: b_P")
     chart.SetLegendVisibility(True)
     chart.SetGridVisibility(True)
     values = [row[metric] for metric in series for row in rows if not math.isnan(row[metric])]
@@ -284,6 +295,14 @@ def _style_chart(chart, name: str, series: Dict[str, object], rows: Sequence[Row
     # A drag in the plot would move a point, and write it into the table.
     chart.SetEnablePointMoveAlongX(False)
     chart.SetEnablePointMoveAlongY(False)
+
+
+def _add_series(chart, series: Dict[str, object]) -> None:
+    modifying = chart.StartModify()
+    chart.RemoveAllPlotSeriesNodeIDs()
+    for node in series.values():
+        chart.AddAndObservePlotSeriesNodeID(node.GetID())
+    chart.EndModify(modifying)
 
 
 def _describe(node, role: str, mri_node, fused, slices: int) -> None:
