@@ -1,5 +1,7 @@
 """The module's own self test, as Slicer runs it, on Slicer's libraries alone."""
 
+import sys
+
 import pytest
 
 from FunFuseSlicer.Logic.self_test import SelfTests
@@ -8,7 +10,21 @@ NAMES = sorted(name for name in dir(SelfTests) if name.startswith("test"))
 
 
 @pytest.fixture
-def panel(slicer, qt_started):
+def library_as_before():
+    """A reload makes the library's modules anew: the other tests have the classes of the old ones."""
+
+    def ours():
+        return [name for name in sys.modules if name.partition(".")[0] == "FunFuseSlicer"]
+
+    before = {name: sys.modules[name] for name in ours()}
+    yield
+    for name in ours():
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+@pytest.fixture
+def panel(slicer, qt_started, library_as_before):
     """The module's panel, as Slicer opens it; closed afterwards."""
     from funfuse_cli.extension import open_panel
     from funfuse_cli.headless.module import close_widget

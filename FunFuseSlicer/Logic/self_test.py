@@ -5,6 +5,7 @@ Every test starts from an empty scene. The same tests run in Slicer and on its l
 
 import os
 import tempfile
+import time
 
 import numpy as np
 
@@ -239,21 +240,127 @@ class SelfTests:
         self.assertGreater(np.abs(self._voxels(nodes["fused"]) - fused).max(), 0.001)
 
     def test_four_panes(self):
-        """The button opens the four panes and goes back."""
+        """The button opens the four panes where the user is, and goes back to where that was."""
         from .scene import views
 
         self._need_views()
         nodes = self._fuse()
+        red = self._logics()["Red"]
+        red.SetSliceOffset(12.5)
+        before = self._place(red)
         self.panel.display.onFourPanesButton(True)
         self.assertTrue(views.four_panes_are_open())
-        shown = {
-            logic.GetSliceNode().GetLayoutName(): views.layers_of(logic).background
-            for logic in views.slice_logics()
-        }
-        self.assertEqual(shown["FunFuseMRI"], self.mri.GetID())
-        self.assertEqual(shown["FunFuseFused"], nodes["fused"].GetID())
+        logics = self._logics()
+        self.assertEqual(views.layers_of(logics["FunFuseMRI"]).background, self.mri.GetID())
+        self.assertEqual(views.layers_of(logics["FunFuseFused"]).background, nodes["fused"].GetID())
+        for name in views.PANES:
+            self.assertAlmostEqual(logics[name].GetSliceOffset(), 12.5)
+        # As the slider above a pane does: the others follow, and the view of before stays.
+        logics["FunFusePET"].StartSliceOffsetInteraction()
+        logics["FunFusePET"].SetSliceOffset(-10.0)
+        logics["FunFusePET"].EndSliceOffsetInteraction()
+        self.assertAlmostEqual(logics["FunFuseColored"].GetSliceOffset(), -10.0)
         self.panel.display.onFourPanesButton(False)
         self.assertFalse(views.four_panes_are_open())
+        self.assertEqual(self._place(red), before)
+
+    def test_the_legend_can_be_seen(self):
+        """With the legend a view has other pixels than without, after Apply and in a view made later."""
+        import slicer
+
+        self._need_views()
+        manager = slicer.app.layoutManager()
+        if manager is None or not hasattr(manager, "viewport"):
+            self.skipTest("needs slice views that are drawn")
+        self._fuse()
+        for name in ("Red", "FunFuseColored"):
+            if name != "Red":
+                self.panel.ui.fourPanesButton.checked = True
+            pictures = []
+            for legend in (True, False):
+                self.choices.legend = legend
+                pictures.append(self._picture(manager.sliceWidget(name).sliceView()))
+            self.choices.legend = True
+            differ = np.abs(pictures[0].astype(int) - pictures[1]).max(axis=-1) > 60
+            self.assertGreater(differ.sum(), 300, name)
+        self.panel.ui.fourPanesButton.checked = False
+
+    def test_the_window_stays_alive(self):
+        """Prints the longest gaps between ticks, and what a step of a slider takes; times are not judged."""
+        from .tick_counter import TickCounter
+
+        with TickCounter() as counter:
+            self._fuse()
+        self.assertGreater(counter.ticks, 1)
+        print(f"Apply, the longest times without a tick:\n{counter.report()}")
+        for name, values in (("omega", np.linspace(0.1, 0.9, 9)), ("balance", np.linspace(0.1, 0.9, 9))):
+            began = time.perf_counter()
+            for value in values:
+                setattr(self.choices, name, float(value))
+            taken = (time.perf_counter() - began) / len(values)
+            print(f"a step of {name}: {1000 * taken:.1f} ms")
+        self.panel.display.finish_painting()
+
+    def test_a_parent_transform_and_a_mask(self):
+        """Both volumes under a transform: the results lie there, too; outside of the mask is black."""
+        import slicer
+
+        from .scene.inputs import add_volume_node
+
+        moved = np.eye(4)
+        moved[:3, 3] = [30.0, -20.0, 10.0]
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(moved))
+        mask = synthetic_head()[0]
+        inside = (mask.array > 150).astype(np.float32)
+        self.choices.mask = add_volume_node(mask.with_array(inside, "mask"))
+        for node in (self.mri, self.pet, self.choices.mask):
+            node.SetAndObserveTransformNodeID(transform.GetID())
+        nodes = self._fuse()
+        self.assertIs(nodes["fused"].GetParentTransformNode(), transform)
+        fused = self._voxels(nodes["fused"])
+        self.assertGreater(fused[inside > 0].max(), 0.3)
+        self.assertFalse(fused[inside == 0].any())
+
+    def test_the_next_frame_of_a_sequence_is_followed(self):
+        """The PET is what a sequence browser shows; with "Update automatically" the results go with it."""
+        import slicer
+
+        sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "frames")
+        voxels = self._voxels(self.pet).copy()
+        for frame, part in enumerate((slice(None), slice(0, voxels.shape[2] // 2))):
+            changed = voxels.copy()
+            changed[:, :, part] *= 1.0 if frame == 0 else 0.3
+            slicer.util.updateVolumeFromArray(self.pet, changed)
+            sequence.SetDataNodeAtValue(self.pet, str(frame))
+        browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
+        browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+        browser.AddProxyNode(self.pet, sequence, False)
+        browser.SetSelectedItemNumber(0)
+        slicer.app.processEvents()
+        nodes = self._fuse()
+        before, first = self._node_ids(), self._voxels(nodes["pet_part"]).copy()
+        self.choices.autoUpdate = True
+        browser.SetSelectedItemNumber(1)
+        slicer.app.processEvents()
+        self.panel.live.finish()
+        self.assertGreater(np.abs(self._voxels(nodes["pet_part"]) - first).max(), 0.05)
+        self.assertEqual(self._node_ids(), before)
+
+    def test_the_module_is_loaded_again(self):
+        """As the button Reload does: the new panel finds choices and results."""
+        import slicer
+
+        names = set(self._fuse())
+        self.panel.onReload()
+        panel = slicer.util.getModuleWidget("FunFuseSlicer")
+        self.assertIsNot(panel, self.panel)
+        panel.enter()
+        self.assertEqual(set(panel.session.nodes), names)
+        panel.session.choices.omega = 0.0
+        panel.display.finish_painting()
+        gray = self._voxels(panel.session.nodes["colored"])
+        self.assertTrue((gray == gray[..., :1]).all())
 
     def test_saved_scene_restores_choices_and_results(self):
         """Save, close, load: the panel is as it was, and its sliders still act."""
@@ -293,6 +400,36 @@ class SelfTests:
             del self.panel.logic.process
         self.assertFalse(self.panel.session.nodes)
         self.assertEqual(self.panel.ui.applyButton.text, "Apply")
+
+    def _logics(self):
+        """The slice logics by the name of their view."""
+        from .scene import views
+
+        return {logic.GetSliceNode().GetLayoutName(): logic for logic in views.slice_logics()}
+
+    def _place(self, logic):
+        """Where a view is."""
+        import slicer
+
+        node = logic.GetSliceNode()
+        plane = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()).tolist()
+        return plane, node.GetFieldOfView(), node.GetXYZOrigin()
+
+    def _picture(self, view):
+        """What a view shows on the screen, (rows, columns, 3) uint8."""
+        import slicer
+        import vtk
+        from vtk.util.numpy_support import vtk_to_numpy
+
+        slicer.app.processEvents()
+        view.forceRender()
+        grabber = vtk.vtkWindowToImageFilter()
+        grabber.SetInput(view.renderWindow())
+        grabber.ReadFrontBufferOff()
+        grabber.Update()
+        image = grabber.GetOutput()
+        columns, rows, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[..., :3].copy()
 
     def _need_views(self):
         """Skips where there are no slice views."""

@@ -41,6 +41,8 @@ class WorkSection(Section):
         scenes_closed = session.scenes_closed
         before, said = session.seen, _("Cancelled: the scene is as it was.")
         try:
+            # Before anything that takes long.
+            self.monitor.report("Preparing", None)
             said = job(self.monitor)
         except Cancelled:
             logging.info("FunFuse: cancelled")

@@ -1,0 +1,87 @@
+"""How long a window does not answer: gaps between the ticks of a timer, and what was at work meanwhile.
+
+Runs wherever there is the module qt: in Slicer, and in the stand-in for it.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from typing import List, NamedTuple
+
+
+class Gap(NamedTuple):
+    """A time without a tick, and the innermost line of this library that was at work longest in it."""
+
+    seconds: float
+    where: str
+
+
+class TickCounter:
+    """A context: a timer ticks in the event loop, a thread looks at the main thread's stack when it does not.
+
+    :param interval: seconds between two ticks.
+    :param least: shorter gaps are not kept, seconds.
+    """
+
+    def __init__(self, interval: float = 0.01, least: float = 0.1):
+        self._interval, self._least = interval, least
+        self._gaps: List[Gap] = []
+        self._places: List[str] = []
+        self.ticks = 0
+
+    def __enter__(self) -> "TickCounter":
+        import qt
+
+        self._main, self._last, self._over = threading.get_ident(), time.monotonic(), threading.Event()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(int(1000 * self._interval))
+        self._timer.connect("timeout()", self._tick)
+        self._timer.start()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._tick()
+        self._over.set()
+        self._sampler.join()
+        self._timer.stop()
+        self._timer.disconnect("timeout()", self._tick)
+
+    def longest(self, count: int = 3) -> List[Gap]:
+        """The longest gaps, the longest first."""
+        return sorted(self._gaps, key=lambda gap: -gap.seconds)[:count]
+
+    def report(self, count: int = 3) -> str:
+        """The same as lines of text."""
+        lines = [f"{gap.seconds:6.2f} s  {gap.where}" for gap in self.longest(count)]
+        return "\n".join(lines) or f"no gap over {self._least} s"
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now - self._last > self._least:
+            places = self._places or ["?"]
+            self._gaps.append(Gap(now - self._last, max(places, key=places.count)))
+        self._last, self._places = now, []
+        self.ticks += 1
+
+    def _sample(self) -> None:
+        while not self._over.wait(0.02):
+            if time.monotonic() - self._last > 0.05:
+                frame = sys._current_frames().get(self._main)
+                if frame is not None:
+                    self._places.append(_place(frame))
+
+
+def _place(frame) -> str:
+    """The innermost line of this library, and the innermost function of all."""
+    stack = traceback.extract_stack(frame)
+    library = os.path.dirname(os.path.abspath(__file__))
+    ours = [line for line in stack if line.filename.startswith(library) and line.filename != __file__]
+    text = stack[-1].name
+    if ours:
+        name = os.path.relpath(ours[-1].filename, library)
+        text = f"{name}:{ours[-1].lineno} {ours[-1].name} > {text}"
+    return text
