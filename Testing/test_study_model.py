@@ -18,7 +18,8 @@ from funfuse_cli.training import trainer
 from funfuse_cli.training.loss import fusion_loss
 from funfuse_cli.training.options import preset
 from funfuse_cli.training.pairs import Pair
-from FunFuseSlicer.Logic.fusion.models import load_model, model_names, save_model
+from FunFuseSlicer.Logic.fusion.models import load_model, model_names
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_of, save_model
 from FunFuseSlicer.Logic.fusion.pytorch.two_lane import FusionParts, TwoLaneNetwork, initialize
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import head_phantom
@@ -136,7 +137,7 @@ def test_pictures_are_drawn(everything):
 def test_losses_are_those_of_the_training(everything, data):
     """The table's loss is the training's loss of the model, computed here by another way."""
     losses = read(everything, "losses").query("group == @TEST")
-    network = load_model("faithful", data / "models").network
+    network = network_of(load_model("faithful", data / "models"))
     for seed, loss in zip((3, 4), losses[losses.method == "faithful"].loss):
         mri, pet = (torch.from_numpy(image)[None, None] for image in unit_pair(seed))
         with torch.no_grad():
@@ -192,9 +193,9 @@ def test_unusable_options_are_refused_in_one_line(data, tmp_path, capsys, more, 
 
 
 def test_variants_differ_from_the_preset_in_one_thing():
-    default = preset("default").identity()
+    default = preset("paper").identity()
     for name, changes in model_train.CHANGES.items():
-        recipe = replace(preset("default"), **changes).identity()
+        recipe = replace(preset("paper"), **changes).identity()
         differing = {key for key, value in recipe.items() if value != default[key]}
         assert len(differing) == (name != "default"), differing
     assert model_train.PAPER.crop == 0 and model_train.PAPER.architecture.rule == "guarded-ratio"

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-import torch
 
 from funfuse_cli.__main__ import main
 from funfuse_cli.studies import tracers
@@ -13,11 +12,9 @@ from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import head_phantom
 
 
-class Average:
-    """The plain average as a network."""
-
-    def __call__(self, mri, pet):
-        return (mri + pet) / 2, mri / 2, pet / 2
+def average(mri, pet, parts):
+    """The plain average in the place of a runner's ``fuse``."""
+    return (mri + pet) / 2, mri / 2, pet / 2
 
 
 def unit_slices():
@@ -27,7 +24,7 @@ def unit_slices():
 
 def test_the_average_keeps_the_order_and_has_its_own_loss():
     mri, pet = unit_slices()
-    row = tracers.measure(Average(), mri, pet, mri > 0)
+    row = tracers.measure(average, mri, pet, mri > 0)
     assert row["rank"] == pytest.approx(1) and row["loss"] == pytest.approx(row["average"])
     assert row["negative_mri"] == row["negative_pet"] == row["excess"] == 0
 
@@ -35,8 +32,8 @@ def test_the_average_keeps_the_order_and_has_its_own_loss():
 def test_what_is_wrong_with_parts_is_counted():
     mri, pet = unit_slices()
 
-    def swapped(mri, pet):
-        return mri + pet, torch.full_like(mri, -0.5), 1 - pet
+    def swapped(mri, pet, parts):
+        return mri + pet, np.full_like(mri, -0.5), 1 - pet
 
     row = tracers.measure(swapped, mri, pet, mri > 0)
     assert row["rank"] == pytest.approx(-1) and row["negative_mri"] == 1 and row["excess"] > 0.9

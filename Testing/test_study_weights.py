@@ -12,8 +12,8 @@ from funfuse_cli.studies import weights
 from funfuse_cli.studies.evaluation_measure import colored_luminances
 from funfuse_cli.training.pairs import Pair, to_unit
 from FunFuseSlicer.Logic.color.colorize import chroma_table, colorize, jet_table
+from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
-from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.metrics import METRICS, pet_weight
 from FunFuseSlicer.Logic.metrics.images import LUMA
 from FunFuseSlicer.Logic.output_folder import LIST
@@ -44,15 +44,12 @@ def test_luminance_is_linear_in_omega_and_color_only_darkens(omega, pixels):
 
 
 def test_without_color_the_fused_image_is_measured():
-    import torch
-
     pair = gray_pair()
-    network = network_at(load_model(DEFAULT_MODEL), 0.8)
+    runner = runner_of(load_model(DEFAULT_MODEL), 0.8)
     units = [to_unit(image) for image in (pair.mri, pair.pet)]
-    with torch.no_grad():
-        fused = network.fuse(*(torch.from_numpy(image)[None, None] for image in units))[0, 0].numpy()
+    fused = runner.fuse_pair(*units)
     fused = np.rint(255 * np.clip(fused, 0, 1)).astype(np.uint8)
-    (image,) = colored_luminances(*units, network, [0.0], jet_table())
+    (image,) = colored_luminances(*units, runner, [0.0], jet_table())
     assert image.dtype == np.uint8 and np.abs(image.astype(int) - fused).max() <= 1
     (row,) = measure([0.0])
     assert list(row) == ["lam", "omega", *METRICS, "b_P"]

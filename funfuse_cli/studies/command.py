@@ -4,6 +4,7 @@ import argparse
 import importlib
 import shutil
 import sys
+import time
 from typing import List
 
 from FunFuseSlicer.Logic.output_folder import all_or_nothing
@@ -37,7 +38,7 @@ def main(arguments: List[str]) -> int:
 
 def _measure(name: str, arguments: List[str]) -> int:
     """Run a study on copies of its data and images; what it changed moves into --docs when it ends well."""
-    study = importlib.import_module(STUDIES[name][0])
+    study, start = importlib.import_module(STUDIES[name][0]), time.monotonic()
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_docs(parser)
     options, rest = parser.parse_known_args(arguments)
@@ -55,7 +56,7 @@ def _measure(name: str, arguments: List[str]) -> int:
         for copy, content in before.items():
             if copy.exists() and copy.read_bytes() == content:
                 copy.unlink()
-    print(f"results     {options.docs.resolve()}")
+    print(f"results     {options.docs.resolve()}, in {(time.monotonic() - start) / 60:.1f} minutes")
     return max(code, refresh() if options.docs.resolve() == DOCS else 0)
 
 

@@ -31,17 +31,20 @@ MEASURED = [*METRICS, "b_P", "rank_fused"]
 Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def measure(pair: Pair, models: Tuple[str, ...], lam: float, omega: float) -> List[dict]:
+def measure(
+    pair: Pair, models: Tuple[str, ...], lam: float, omega: float, methods: bool = True
+) -> List[dict]:
     """A row for each candidate, copy and probe: ``method``, ``kind``, :data:`MEASURED`, ``ms`` and ``black``.
 
     Images are rounded to 8 bits before they are measured, as if read from pictures. ``ms`` is processor time,
     NaN for copies and probes; ``black`` the share of pixels that are black in both sources.
 
     :param models: their names; the probes are of the first.
+    :param methods: whether the other methods are measured, too.
     """
     mri, pet = to_unit(pair.mri), to_unit(pair.pet)
     images, times = {}, {}
-    for name, kind, fuse in candidates(models, lam, omega, mri.shape):
+    for name, kind, fuse in candidates(models, lam, omega, mri.shape, methods):
         start = time.process_time()
         fused = fuse(mri, pet)
         times[name] = 1000 * (time.process_time() - start)
@@ -61,7 +64,9 @@ def measure(pair: Pair, models: Tuple[str, ...], lam: float, omega: float) -> Li
 
 
 @functools.cache
-def candidates(models: Tuple[str, ...], lam: float, omega: float, shape) -> List[Tuple[str, str, Fuse]]:
+def candidates(
+    models: Tuple[str, ...], lam: float, omega: float, shape, methods: bool = True
+) -> List[Tuple[str, str, Fuse]]:
     """(name, kind, function) of all that fuses, in the order of the tables, if it can be used here.
 
     Each has fused an image of that shape. It prepares what later ones use, such as filters of the image's
@@ -69,7 +74,8 @@ def candidates(models: Tuple[str, ...], lam: float, omega: float, shape) -> List
     """
     runners = {f"FunFuse {name}": runner_of(load_model(name), lam, "cpu") for name in models}
     result = [(name, MODEL, runner.fuse_pair) for name, runner in runners.items()]
-    result += [(method.label, METHOD, method) for method in METHODS.values() if method.problem() is None]
+    usable = [method for method in METHODS.values() if methods and method.problem() is None]
+    result += [(method.label, METHOD, method) for method in usable]
     for name, runner in runners.items():
         colored = functools.partial(colored_luminances, runner=runner, omegas=[omega], table=jet_table())
         result.append((f"{name}, colored", COLORED, lambda mri, pet, colored=colored: colored(mri, pet)[0]))

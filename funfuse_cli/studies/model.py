@@ -14,8 +14,9 @@ from FunFuseSlicer.Logic.output_folder import Claim, check_writable, growing
 from ..paths import input_path, output_path
 from ..training.pairs import read_pairs, split_by_patient, to_unit
 from . import add_docs, model_changes, model_measure, model_sheet, model_train, pages
+from .kept import with_kept
 
-# Quick before slow; the last two train.
+# Quick before slow.
 PARTS = {
     "losses": model_measure.losses,
     "inputs": model_changes.inputs,
@@ -23,9 +24,15 @@ PARTS = {
     "lambda": model_measure.lambdas,
     "pictures": model_sheet.pictures,
     "runs": model_train.runs,
+    "pixels": model_measure.pixels,
     "tuned": model_train.tuned,
     "ablation": model_train.ablation,
 }
+# No shipped model changes the first, the others train: only when asked for.
+LONG = ("pixels", "tuned", "ablation")
+# Tables with rows of the models, and the columns by which they are sorted first.
+OF_MODELS = {"losses": ["group"], "models": [], "inputs": ["change", "group"], "range": []}
+OF_MODELS.update({"lambda": ["λ", "group"], "moved": []})
 
 
 def main(arguments: List[str]) -> int:
@@ -33,7 +40,8 @@ def main(arguments: List[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="funfuse.py study model",
         description="Examine the shipped models, and train variants of the network on one budget: writes "
-        "docs/data/model_*.csv and plots. A training that was interrupted goes on.",
+        "docs/data/model_*.csv and plots. A training that was interrupted goes on. Without "
+        f"{', '.join(LONG)} it takes minutes, with them hours.",
     )
     add = parser.add_argument
     add(
@@ -46,8 +54,15 @@ def main(arguments: List[str]) -> int:
     )
     add("--test", type=input_path, nargs="+", metavar="DIR", required=True, help="pairs never trained on")
     add("--hold-out", nargs="+", metavar="PATIENT", required=True, help="of --data, not trained on")
-    add("--out", type=output_path, metavar="RUNS", required=True, help="folder for the trainings")
+    add(
+        "--out",
+        type=output_path,
+        default="model-study",
+        metavar="RUNS",
+        help="folder for the trainings (model-study)",
+    )
     add("--models", type=input_path, metavar="DIR", help="models other than the shipped ones")
+    add("--model", nargs="+", metavar="NAME", help="models to measure (all); rows of others stay")
     add(
         "--runs",
         nargs="*",
@@ -58,7 +73,9 @@ def main(arguments: List[str]) -> int:
     )
     add("--picture", nargs=2, type=input_path, metavar=("MRI", "PET"), help="registered volumes to be shown")
     add_docs(parser)
-    add("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure (all)")
+    short = [part for part in PARTS if part not in LONG]
+    text = f"parts to measure (all but {', '.join(LONG)})"
+    add("--only", nargs="+", choices=PARTS, default=short, help=text)
     add("--steps", type=int, default=400, help="of a variant; the paper's: × 3, tuning for one λ: × ½ (400)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="each variant once with each (0 1 2)")
     add("--some", type=int, default=6, help="pairs of a group for changed inputs and range (6)")
@@ -83,11 +100,17 @@ def _measure(options, data: Path) -> None:
     models = [load_model(name, options.models) for name in model_names(options.models)]
     if not models:
         raise InputError(f"{options.models} holds no models: give a folder with .npz and .json files.")
-    study = model_measure.Study(training, groups, some, models, options)
+    names = [model.name for model in models]
+    for name in options.model or ():
+        load_model(name, options.models)  # which says what there is
+    measured = [model for model in models if model.name in (options.model or names)]
+    study = model_measure.Study(training, groups, some, models, measured, options)
     given = {"pictures": options.picture, "runs": options.runs}
     for part in options.only:
         if given.get(part, True):
             for name, table in PARTS[part](study).items():
-                table.to_csv(
-                    data / f"model_{name}.csv", index=False, float_format="%.8g", lineterminator="\n"
-                )
+                path = data / f"model_{name}.csv"
+                if name in OF_MODELS:
+                    methods = [*names, *model_measure.METHODS]
+                    table = with_kept(table, path, "method", methods, OF_MODELS[name])
+                table.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")

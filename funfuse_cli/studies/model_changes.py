@@ -55,7 +55,7 @@ def inputs(study: Study) -> Tables:
         before = study.some[group]
         after = [Pair(pair.patient, *apply(pair.mri, pair.pet)) for pair in before]
         average = measured(AVERAGE, METHODS[AVERAGE], after).loss
-        for model in study.models:
+        for model in study.measured:
             loss = measured(f"{model.name}, {change}", fuse_with(model), after).loss
             facts = {"change": change, "group": group, "method": model.name, "pairs": len(loss)}
             row = {**facts, "loss": loss.mean(), "average": average.mean(), "better": (loss < average).sum()}

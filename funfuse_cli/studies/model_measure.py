@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import Model
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at
 from FunFuseSlicer.Logic.methods import REFERENCES
@@ -28,36 +29,50 @@ Tables = Dict[str, pd.DataFrame]
 
 
 class Study(NamedTuple):
-    """The data, unseen pairs by group, ``some`` of them, evenly spread; the models, the default one first."""
+    """The data, unseen pairs by group, ``some`` of them, evenly spread; the models, the default one first.
+
+    ``measured`` are those that are asked for.
+    """
 
     training: List[Pair]
     groups: Dict[str, List[Pair]]
     some: Dict[str, List[Pair]]
     models: List[Model]
+    measured: List[Model]
     options: Namespace
 
 
 def losses(study: Study) -> Tables:
     """What was measured, who was trained on, and the loss at λ = 0.8 for every pair."""
-    fuses = {**{model.name: fuse_with(model) for model in study.models}, **METHODS}
-    fuses["pixels directly"] = lambda *images: best_pixels(*images, LAMBDA)
-    frames = []
-    for group, name in product(study.groups, fuses):
-        frames.append(measured(name, fuses[name], study.groups[group]).assign(group=group, method=name))
-    training = pd.Series([pair.patient for pair in study.training], name="patient").value_counts(sort=False)
-    models = pd.DataFrame([{"method": model.name, "sha256": model.sha256} for model in study.models])
-    return {"losses": pd.concat(frames), "training": training.reset_index(name="pairs"), "models": models}
+    fuses = {**{model.name: fuse_with(model) for model in study.measured}, **METHODS}
+    patients = pd.Series([pair.patient for pair in study.training], name="patient")
+    training = patients.value_counts(sort=False).reset_index(name="pairs")
+    models = pd.DataFrame([{"method": model.name, "sha256": model.sha256} for model in study.measured])
+    return {"losses": _of_pairs(study, fuses), "training": training, "models": models}
+
+
+def pixels(study: Study) -> Tables:
+    """The same loss where the pixels themselves were optimized, which no model changes."""
+    return {"pixels": _of_pairs(study, {"pixels directly": lambda *images: best_pixels(*images, LAMBDA)})}
+
+
+def _of_pairs(study: Study, fuses) -> pd.DataFrame:
+    """Rows of :func:`measured` for each group and method."""
+    return pd.concat(
+        measured(name, fuses[name], study.groups[group]).assign(group=group, method=name)
+        for group, name in product(study.groups, fuses)
+    )
 
 
 def lambdas(study: Study) -> Tables:
     """The mean losses at every λ, and how far the pictures move from those at λ = 0.8."""
     rows = []
     for lam, (group, pairs) in product(LAMBDAS, study.groups.items()):
-        fuses = {AVERAGE: METHODS[AVERAGE], **{one.name: fuse_with(one, lam) for one in study.models}}
+        fuses = {AVERAGE: METHODS[AVERAGE], **{one.name: fuse_with(one, lam) for one in study.measured}}
         for method, fuse in fuses.items():
             loss = measured(f"{method}, λ = {lam:g}", fuse, pairs, lam).loss.mean()
             rows.append({"λ": lam, "group": group, "method": method, "loss": loss})
-    moved = [movement(model, pair)[1] for model in study.models for pair in study.some[TEST]]
+    moved = [movement(model, pair)[1] for model in study.measured for pair in study.some[TEST]]
     means = pd.concat(moved).groupby(["method", "λ"], sort=False).mean().reset_index()
     return {"lambda": pd.DataFrame(rows), "moved": means}
 
@@ -65,7 +80,7 @@ def lambdas(study: Study) -> Tables:
 def ranges(study: Study) -> Tables:
     """:func:`range_of` of every model at some λ for some pairs."""
     rows = []
-    for model, lam, group in product(study.models, RANGE_LAMBDAS, study.groups):
+    for model, lam, group in product(study.measured, RANGE_LAMBDAS, study.groups):
         network = network_of(model, lam)
         for pair in tqdm(study.some[group], f"{model.name}, range, λ = {lam:g}", leave=False, disable=None):
             facts = {"method": model.name, "λ": lam, "group": group, "patient": pair.patient}
@@ -142,7 +157,9 @@ def network_of(model, lam: float = LAMBDA):
 
 
 def fuse_with(model, lam: float = LAMBDA):
-    """The same as a function of MRI and PET."""
+    """The same as a function of MRI and PET; a shipped model as it fuses for users."""
+    if isinstance(model, Model):
+        return runner_of(model, lam, "cpu").fuse_pair
     network = network_of(model, lam)
     return torch.no_grad()(lambda mri, pet: network.fuse(tensor(mri), tensor(pet))[0, 0].numpy())
 

@@ -23,15 +23,15 @@ DIFFERENCES = LinearSegmentedColormap.from_list("", ["#7fd4ff", "#1478c8", "blac
 
 def draw(data: Mapping[str, pd.DataFrame], images: Path) -> None:
     """The plots, each of losses against the plain average's; over λ on the held-out patients."""
-    losses = pd.concat([data["model_ablation"], data["model_losses"]])
+    losses = pd.concat([data["model_ablation"], data["model_losses"], data["model_pixels"]])
     losses = losses.pivot_table("loss", "method", "group", sort=False)
     curves = pd.concat([data["model_lambda"], data["model_tuned"].assign(method="tuned for this λ alone")])
     curves = curves[curves.group == HELD_OUT].pivot_table("loss", "λ", "method", sort=False)
     inputs, bars = data["model_inputs"], {"kind": "barh", "ylabel": "", "width": 0.75}
-    inputs = inputs.assign(share=inputs.loss / inputs.average, who=inputs.method + ", " + inputs.group)
+    inputs = inputs.assign(share=inputs.loss / inputs.average)
     for name, shares, style in (
         ("model_ablation", losses[::-1] / losses.loc[AVERAGE], bars),
-        ("model_generalization", inputs.pivot_table("share", "change", "who", sort=False)[::-1], bars),
+        ("model_generalization", inputs.pivot_table("share", "change", "method", sort=False)[::-1], bars),
         ("model_lambda", curves.div(curves[AVERAGE], axis=0), {"marker": "."}),
     ):
         figure, percent = Figure(figsize=(9.5, 6.5), layout="constrained"), 100 * (shares - 1)
