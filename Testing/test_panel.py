@@ -386,6 +386,21 @@ def test_the_papers_network_waits_for_apply(panel):
     assert "Press Apply" not in panel.ui.statusLabel.text
 
 
+def test_whatever_fails_while_results_follow_is_told(panel, monkeypatch, caplog):
+    from FunFuseSlicer.Logic.scene import live_fusion
+
+    panel.onApplyButton()
+
+    def fail(*_):
+        raise RuntimeError("bad luck")
+
+    monkeypatch.setattr(live_fusion, "fuse_prepared", fail)
+    panel.session.choices.lam = 0.3
+    while panel.live.active:
+        panel.live.step()
+    assert "bad luck" in panel.ui.statusLabel.text and "Traceback" in caplog.text
+
+
 def test_an_error_while_results_follow_is_told(panel, slicer):
     """The results stay as they are."""
     panel.onApplyButton()

@@ -170,7 +170,8 @@ def _told(error: Exception):
     """The exit code and the sentence of an error."""
     if isinstance(error, FunFuseError):
         codes = [code for kind, code in EXIT_CODES.items() if isinstance(error, kind)]
-        return (codes or [FAILED])[0], str(error)
+        lacking = None if error.__cause__ is None else remedy(error.__cause__)
+        return (codes or [FAILED])[0], " ".join(filter(None, [str(error), lacking]))
     lacking = remedy(error)
     if lacking is not None:
         return NO_PACKAGE, lacking

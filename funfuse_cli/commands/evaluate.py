@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, 
 
 import numpy as np
 
-from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.errors import DeviceError, InputError
 from FunFuseSlicer.Logic.metrics.images import to_8_bits
 from FunFuseSlicer.Logic.output_folder import all_or_nothing
 from FunFuseSlicer.Logic.volumes.geometry import Volume
@@ -260,6 +260,7 @@ def _fused_levels(fused: Volume) -> np.ndarray:
 def _evaluate_methods(options) -> None:
     if not options.pairs.is_dir():
         raise InputError(f"{options.pairs}: there is no such folder. Check the path.")
+    from FunFuseSlicer.Logic.fusion.fuser import runner_of
     from FunFuseSlicer.Logic.fusion.models import load_model, model_names
     from FunFuseSlicer.Logic.methods import METHODS
     from FunFuseSlicer.Logic.metrics import SETS
@@ -267,12 +268,18 @@ def _evaluate_methods(options) -> None:
     from ..training.pairs import read_pairs
     from .other_programs import read_others
 
-    problems = [method.problem() for method in METHODS.values() if method.problem() is not None]
+    models, problems = [], []
+    for model in map(load_model, model_names()):
+        try:
+            runner_of(model, options.lam, options.device)
+            models.append(model)
+        except DeviceError as error:
+            problems.append(str(error))
+    problems += filter(None, (method.problem() for method in METHODS.values()))
     for problem in problems:
         print(f"  note: {problem}", file=sys.stderr)
     planned = claim(PAIRS_WRITE, options, options.pairs)
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
-        models = [load_model(name) for name in model_names()]
         methods = available_methods(models, options.lam, options.device)
         pairs = read_pairs([options.pairs])
         for pair in pairs:

@@ -71,10 +71,11 @@ def runner_of(model: Model, lam: float, device: str = "auto", gradients: bool = 
     except Exception as error:
         what = "a GPU or the mode gradient" if model.kind == STEERED else f'the model "{model.name}"'
         missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
-        reason = "is not installed" if missing else f"cannot be loaded ({error})"
+        problem = "PyTorch is not installed" if missing else f"PyTorch cannot be loaded ({error})"
+        again = "Install it" if missing else "Install it again (in Slicer with the module PyTorch Utils)"
         raise DeviceError(
-            f"PyTorch {reason}; {what} needs it. Install it again, in Slicer with the module PyTorch Utils, "
-            f'or choose the model "{DEFAULT_MODEL}", with device and mode as they are by default.'
+            f"{problem}, and {what} needs it. {again}, or choose the model "
+            f'"{DEFAULT_MODEL}" with device and mode as they are by default.'
         ) from error
     return TorchRunner(network_at(model, lam), device, gradients)
 

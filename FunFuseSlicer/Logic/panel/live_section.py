@@ -1,5 +1,6 @@
 """Another λ or model, or a PET that changes: at once, without Apply, where that takes about a second."""
 
+import logging
 import time
 
 import slicer
@@ -11,6 +12,7 @@ from ..scene.attributes import attribute
 from ..scene.live_fusion import LiveFusion
 from .choices import LIVE_MODELS, Mode
 from .section import Section
+from .work_section import reason_of
 
 
 class LiveSection(Section):
@@ -84,8 +86,10 @@ class LiveSection(Section):
                     self._paint()
                     self.session.refresh()
                     return
-        except FunFuseError as error:
-            self._steps, self._failed = None, str(error)
+        except Exception as error:
+            self._steps, self._failed = None, reason_of(error)
+            if not isinstance(error, FunFuseError):
+                logging.exception("FunFuse: the results could not follow")
             self.session.refresh()
             return
         self._timer.start()
