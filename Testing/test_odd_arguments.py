@@ -148,7 +148,7 @@ def test_the_weights_stay_in_their_folder(tmp_path, capsys, name):
     assert "is no file name for weights" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("preset", ["detail", "paper-detail"])
+@pytest.mark.parametrize("preset", ["faithful", "detail", "paper-detail"])
 def test_a_preset_that_goes_on_needs_weights_to_go_on_from(tmp_path, capsys, preset):
     arguments = ["train", "--data", tmp_path, "--out", tmp_path / "run", "--preset", preset]
     assert "--start-from" in refused(capsys, 2, *arguments)
@@ -251,7 +251,7 @@ def test_measuring_is_part_of_the_minutes(monkeypatch):
     monkeypatch.setattr(trainer, "time", clock)
     monkeypatch.setattr(trainer, "_train_step", lambda *_: clock.take(1.0))
     monkeypatch.setattr(trainer, "terms", lambda *_: clock.take(2.0))
-    for name in ("_descent", "_objective", "_prices"):
+    for name in ("_descent", "_prices"):
         monkeypatch.setattr(trainer, name, lambda *_: None)
     data = types.SimpleNamespace(options=TrainingOptions(minutes=1.0), batch=lambda step: ())
     # 8 steps and a pair are tried; all λ are measured once within the training and once at its end.

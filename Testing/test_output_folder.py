@@ -387,7 +387,7 @@ COMMANDS = {
 # Names that the commands write, and others.
 NAMES = sorted(
     {*VOLUMES, "fused.png", "colored.png", "per_slice.csv", "lp_sr.npy", "lp_sr.json", "log.csv", "loss.png"}
-    | {"faithful.npz", "faithful.json", "checkpoint.pt", LIST, "notes.txt", "T1.nii.gz", ".funfuse-lock"}
+    | {"start.npz", "start.json", "checkpoint.pt", LIST, "notes.txt", "T1.nii.gz", ".funfuse-lock"}
     | {"Prüfung 測試.nrrd", "checkpoint.part", ".part-fused.nrrd", "sub/report.json", "replaced/fused.nrrd"}
 )
 
@@ -437,7 +437,7 @@ def test_no_file_of_the_users_changes_or_vanishes(images, tmp_path_factory, capf
         *[(command, "report.json") for command in ("fuse", "fuse pictures")],
         *[("fuse", name) for name in ("preview.png", "fused.nrrd", "scene.mrb", "pet_to_mri.tfm")],
         *[("fuse pictures", "fused.png"), ("evaluate", "per_slice.csv"), ("learn", "lp_sr.npy")],
-        *[("train", name) for name in ("checkpoint.pt", "log.csv", "faithful.npz", "faithful.json")],
+        *[("train", name) for name in ("checkpoint.pt", "log.csv", "start.npz", "start.json")],
     ],
 )
 def test_what_is_in_the_way_is_named_before_any_work(images, tmp_path, capfd, monkeypatch, command, name):
