@@ -229,13 +229,11 @@ def test_pictures_in_pictures_out(tmp_path):
     }
     report = json.loads((out / "report.json").read_text())
     assert report["fusion"]["normalization"] == "none"
-    import torch
-
+    from FunFuseSlicer.Logic.fusion.fuser import runner_of
     from FunFuseSlicer.Logic.fusion.models import load_model
 
-    with torch.no_grad():
-        tensors = [torch.from_numpy(image / np.float32(255))[None, None] for image in images]
-        expected = load_model().at_lambda(0.8).fuse(*tensors)[0, 0].clamp(0, 1).numpy()
+    units = [image / np.float32(255) for image in images]
+    expected = np.clip(runner_of(load_model(), 0.8).fuse_pair(*units), 0, 1)
     fused = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "fused.png")))
     assert np.abs(fused.astype(int) - np.rint(255 * expected).astype(int)).max() <= 1
     assert (fused == np.rint(255 * expected)).mean() > 0.99

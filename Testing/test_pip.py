@@ -92,7 +92,6 @@ def test_the_installation_has_the_commands_and_its_models(installed, funfuse):
 @pytest.mark.parametrize(
     "arguments, package, extra",
     [
-        (["fuse", "--mri", "a.nii", "--pet", "b.nii", "--out", "c"], "torch", "torch"),
         (["train", "--data", "a", "--out", "b"], "torch", "torch"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
