@@ -217,6 +217,14 @@ def test_one_command_writes_data_and_pictures_and_remembers(data, tmp_path, monk
     assert {path: path.read_bytes() for path in before} == before, "even the times"
     again = json.loads((docs / "data" / "evaluation_study.json").read_text(encoding="utf-8"))
     assert again == facts and "slice" in again
+    # One model anew; the other rows stay, in their places.
+    pd.read_csv(tables["images"]).assign(Q_G=7.0).to_csv(tables["images"], index=False)
+    assert study(*arguments, "--model", "detail") == 0
+    rows = pd.read_csv(tables["images"])
+    assert list(rows.method) == list(images.method)
+    assert set(rows.method[rows.Q_G < 7]) == {"FunFuse detail", "FunFuse detail, colored"}
+    one = pd.read_csv(tables["means"]).set_index(["set", "method"]).Q_SSIM
+    pd.testing.assert_series_equal(one, means.set_index(["set", "method"]).Q_SSIM, rtol=1e-5)
 
 
 def test_what_cannot_be_used_is_said(data, tmp_path, capsys):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funfuse_cli.__main__ import main
+from funfuse_cli.studies import model as model_study
 from funfuse_cli.studies import model_measure, model_train
 from funfuse_cli.studies.model_changes import CHANGES, blob, contrast_kept
 from funfuse_cli.studies.model_measure import AVERAGE, HELD_OUT, TEST, best_pixels, measured, range_of
@@ -85,6 +86,9 @@ def data(tmp_path_factory):
     return folder
 
 
+ALL = ["--only", *model_study.PARTS]
+
+
 def study(data, out, *more):
     arguments = ["--data", data / "slices", "--test", data / "test", "--hold-out", "c", "--out", out / "runs"]
     arguments += ["--models", data / "models", "--docs", out / "docs", "--steps", 2, "--seeds", 1, 2, *more]
@@ -95,7 +99,7 @@ def study(data, out, *more):
 def everything(data, tmp_path_factory):
     """The folder docs of a study with all parts."""
     out = tmp_path_factory.mktemp("runs")
-    more = ["--runs", data / "run5", "--picture", data / "mri.nrrd", data / "pet.nrrd"]
+    more = [*ALL, "--runs", data / "run5", "--picture", data / "mri.nrrd", data / "pet.nrrd"]
     assert study(data, out, *more) == 0
     return out / "docs"
 
@@ -106,8 +110,9 @@ def read(docs, name):
 
 def test_every_part_has_its_rows(everything, data):
     losses, ablation = read(everything, "losses"), read(everything, "ablation")
-    methods = ["faithful", AVERAGE, "maximum", "Laplacian pyramid", "pixels directly"]
+    methods = ["faithful", AVERAGE, "maximum", "Laplacian pyramid"]
     assert list(losses.method.unique()) == methods and len(losses) == len(methods) * 3
+    assert len(read(everything, "pixels")) == 3
     assert list(ablation.method.unique()) == list(SOME_VARIANTS) and set(ablation.seeds) == {2}
     assert (ablation.spread > 0).all() and ablation.loss.notna().all()
     for name, rows in (
@@ -144,7 +149,7 @@ def test_losses_are_those_of_the_training(everything, data):
             expected = float(fusion_loss(network.fuse(mri, pet, 0.8), mri, pet, 0.8))
         assert loss == pytest.approx(expected, abs=1e-5)
     means = losses.groupby("method").loss.mean()
-    assert means["pixels directly"] < means[AVERAGE]
+    assert read(everything, "pixels").query("group == @TEST").loss.mean() < means[AVERAGE]
     at_lambda = read(everything, "lambda").set_index(["λ", "group", "method"]).loss
     assert at_lambda[0.8, TEST, "faithful"] == pytest.approx(means["faithful"], rel=1e-5)
     for lam, group, loss, gap in read(everything, "tuned")[["λ", "group", "loss", "gap"]].values:
@@ -171,7 +176,7 @@ def test_diverged_seeds_are_left_out(data, tmp_path, monkeypatch):
         return trainer.train(pairs, recipe, folder)
 
     monkeypatch.setattr(model_train, "train", diverging)
-    assert study(data, tmp_path) == 0
+    assert study(data, tmp_path, *ALL) == 0
     ablation = read(tmp_path / "docs", "ablation").set_index(["method", "group"])
     assert ablation.loc[("default", TEST), ["seeds", "spread"]].tolist() == [1, 0]
     alone = ablation.loc[("trained for λ = 0.8 alone", HELD_OUT)]
@@ -274,6 +279,8 @@ def test_range_counts_pixels_outside_and_negative_parts():
     assert found["outside"] == pytest.approx(0.25) and found["limited"] == pytest.approx(0.25)
     assert found["MRI_negative"] == 0 and found["PET_negative"] == pytest.approx(0.5)
     assert found["highest"] == pytest.approx(1.201) and found["incomplete"] == pytest.approx(0.001, abs=1e-5)
+    # Its picture is the same of images half as bright: of the head's two rows, 1.2 in one and 0 in the other.
+    assert found["scaled"] == pytest.approx(255 * (1.201 + 0.001) / 2, rel=1e-5)
 
 
 def test_shipped_models_on_real_pairs(shared_data):

@@ -1,5 +1,7 @@
 """The study of other tracers, on a small head."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,8 @@ import SimpleITK as sitk
 
 from funfuse_cli.__main__ import main
 from funfuse_cli.studies import tracers
-from FunFuseSlicer.Logic.fusion.models import model_names
+from funfuse_cli.studies.kept import with_kept
+from FunFuseSlicer.Logic.fusion.models import load_model, model_names
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import head_phantom
 
@@ -59,6 +62,32 @@ def test_the_command_writes_a_row_for_each_map_and_model(tmp_path, monkeypatch):
     table = pd.read_csv(tmp_path / "data" / "tracers.csv")
     assert list(table.model) == list(model_names()) and set(table["map"]) == {"one"}
     assert (table["rank"] > 0.8).all() and table.notna().all(axis=None)
+    # One model anew: the rows of the others stay, in their places.
+    table.assign(loss=7.0).to_csv(tmp_path / "data" / "tracers.csv", index=False)
+    assert main([*arguments, "--model", "paper", "--overwrite"]) == 0
+    anew = pd.read_csv(tmp_path / "data" / "tracers.csv")
+    assert list(anew.model) == list(table.model)
+    assert list(anew.model[anew.loss < 7]) == ["paper"]
+    facts = json.loads((tmp_path / "data" / "tracers_facts.json").read_text(encoding="utf-8"))
+    assert facts["models"] == {name: load_model(name).sha256 for name in model_names()}
+
+
+def test_kept_rows_stand_where_they_did(tmp_path):
+    names, path = ["a", "b", "c"], tmp_path / "rows.csv"
+    old = pd.DataFrame(
+        {
+            "set": ["x"] * 3 + ["y"] * 3 + ["y"],
+            "patient": ["01"] * 3 + ["02"] * 4,
+            "method": [*names, *names, "no more"],
+            "value": 1,
+        }
+    )
+    old.to_csv(path, index=False)
+    new = pd.DataFrame({"set": ["x", "y"], "patient": ["01", "02"], "method": "b", "value": 2})
+    rows = with_kept(new, path, "method", names, ["set"])
+    assert list(rows.method) == [*names, *names] and list(rows.value) == [1, 2, 1, 1, 2, 1]
+    assert list(rows.patient) == ["01"] * 3 + ["02"] * 3
+    assert with_kept(new, tmp_path / "none.csv", "method", names) is new
 
 
 def test_a_folder_without_maps_is_said(tmp_path, capsys):

@@ -42,8 +42,8 @@ def main(arguments: List[str]) -> int:
     add("--lambda", dest="lam", type=float, default=0.8, help="of the models (default 0.8)")
     add("--omega", type=float, default=0.6, help="Ω of the colored images (default 0.6)")
     add("--every", type=int, default=1, metavar="N", help="only each N-th held-out image, for a trial")
-    text = "measure the models; rows of other methods stay, with their times"
-    add("--models-only", action="store_true", help=text)
+    text = "models to measure (all); other rows stay, with their times"
+    add("--model", nargs="+", metavar="NAME", help=text)
     add("--jobs", type=int, default=2, metavar="N", help="processes, one thread each")
     options = parser.parse_args(arguments)
     _study(options, *(check_writable(options.docs / name) for name in ("data", "images")))
@@ -55,7 +55,6 @@ def _study(options, data: Path, pictures: Path) -> None:
     # Imported on use: they take seconds, which --help does not need.
     from FunFuseSlicer.Logic.fusion.models import load_model, model_names
     from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
-    from FunFuseSlicer.Logic.methods import METHODS
 
     from . import evaluation_measure as measuring
     from . import evaluation_plots as plots
@@ -71,13 +70,15 @@ def _study(options, data: Path, pictures: Path) -> None:
     sets["held_out"] = split_by_patient(read_pairs([options.slices]), options.hold_out)[1][:: options.every]
     names, out = model_names(), check_writable(options.out)
     settings = names, options.lam, options.omega
+    measured = tuple(load_model(name).name for name in options.model or names)
     # What is not made anew stays as it is.
     record = data / "evaluation_study.json"
     study = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     code = code_fingerprint(measuring.measure)
-    study["methods_code"] = study.get("methods_code", study.get("code")) if options.models_only else code
+    study["kept_code"] = study.get("kept_code", study.get("code")) if options.model else code
     study.update(lam=options.lam, omega=options.omega, code=code)
-    study["models"] = {name: load_model(name).sha256 for name in names}
+    sums = {**study.get("models", {}), **{name: load_model(name).sha256 for name in measured}}
+    study["models"] = {name: sums[name] for name in names if name in sums}
     study["versions"] = {name: version(name) for name in ("numpy", "scipy", "torch")}
     study["versions"].update(FunFuse=VERSION, Python=platform.python_version(), system=platform.system())
     if options.weights is not None:
@@ -91,12 +92,10 @@ def _study(options, data: Path, pictures: Path) -> None:
         plots.write_sheet(mri, pet, shown, pictures / "evaluation_methods.png")
     pairs = [(name, number, pair) for name, found in sets.items() for number, pair in enumerate(found)]
     keys = [{"set": name, "image": number, "patient": pair.patient} for name, number, pair in pairs]
-    tasks = [(pair, *settings, not options.models_only) for _, _, pair in pairs]
+    tasks = [(pair, measured, *settings[1:], options.model is not None) for _, _, pair in pairs]
     images = measure_all(measuring.measure, tasks, keys, out, options.jobs)
-    if options.models_only:
-        order = list(images.method.unique())
-        order[len(names) : len(names)] = [method.label for method in METHODS.values()]
-        images = with_kept(images, data / "evaluation_images.csv", "method", order, ["set", "image"])
+    file = data / "evaluation_images.csv"
+    images = with_kept(images, file, "method", measuring.order(names), ["set", "image"])
     means = measuring.means(images)
     for name in sets:
         path = pictures / f"evaluation_{name}.png"

@@ -15,46 +15,47 @@ import pandas as pd
 from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
 from FunFuseSlicer.Logic.fusion.engine import Runner
 from FunFuseSlicer.Logic.fusion.fuser import runner_of
-from FunFuseSlicer.Logic.fusion.models import load_model
+from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes, value_and_function
 from FunFuseSlicer.Logic.methods import METHODS
 from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
 from FunFuseSlicer.Logic.metrics.images import luminance, to_8_bits
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
+from ..commands.evaluate import COPIES
 from ..training.pairs import Pair, to_unit
 
 # The first two are compared; the others are there to be looked at.
 MODEL, METHOD, COLORED, COPY, PROBE = "model", "method", "colored", "copy", "probe"
 MEASURED = [*METRICS, "b_P", "rank_fused"]
+PROBES = "3 gray levels of veil", "contrast × 1.25"
 # MRI and PET, (rows, columns) float32 in [0, 1] -> the fused image, the same or uint8.
 Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def measure(
-    pair: Pair, models: Tuple[str, ...], lam: float, omega: float, methods: bool = True
-) -> List[dict]:
+def measure(pair: Pair, models: Tuple[str, ...], lam: float, omega: float, alone: bool = False) -> List[dict]:
     """A row for each candidate, copy and probe: ``method``, ``kind``, :data:`MEASURED`, ``ms`` and ``black``.
 
     Images are rounded to 8 bits before they are measured, as if read from pictures. ``ms`` is processor time,
     NaN for copies and probes; ``black`` the share of pixels that are black in both sources.
 
     :param models: their names; the probes are of the first.
-    :param methods: whether the other methods are measured, too.
+    :param alone: the models only, with the probes if the first is the default one.
     """
     mri, pet = to_unit(pair.mri), to_unit(pair.pet)
     images, times = {}, {}
-    for name, kind, fuse in candidates(models, lam, omega, mri.shape, methods):
+    for name, kind, fuse in candidates(models, lam, omega, mri.shape, not alone):
         start = time.process_time()
         fused = fuse(mri, pet)
         times[name] = 1000 * (time.process_time() - start)
         images[name] = kind, fused if fused.dtype == np.uint8 else to_8_bits(fused)
     first = f"FunFuse {models[0]}"
     levels = images[first][1].astype(np.float64)
-    images["copy of the MRI"] = COPY, to_8_bits(mri)
-    images["copy of the PET"] = COPY, to_8_bits(pet)
-    images[f"{first}, 3 gray levels of veil"] = PROBE, to_8_bits((levels + 3) / 255)
-    images[f"{first}, contrast × 1.25"] = PROBE, to_8_bits(levels * 1.25 / 255)
+    if not alone:
+        images.update({name: (COPY, to_8_bits(source)) for name, source in zip(COPIES, (mri, pet))})
+    if not alone or models[0] == DEFAULT_MODEL:
+        for name, spoiled in zip(PROBES, (levels + 3, levels * 1.25)):
+            images[f"{first}, {name}"] = PROBE, to_8_bits(spoiled / 255)
     black, rows = float(((pair.mri == 0) & (pair.pet == 0)).mean()), []
     for name, (kind, image) in images.items():
         values = evaluate_pair(to_8_bits(mri), to_8_bits(pet), image)
@@ -83,6 +84,13 @@ def candidates(
     for _, _, fuse in result:
         fuse(ramp, np.ascontiguousarray(ramp[::-1, ::-1]))
     return result
+
+
+def order(models: Sequence[str]) -> List[str]:
+    """The names of all rows of :func:`measure`, in the order of the tables."""
+    names = [f"FunFuse {model}" for model in models]
+    result = [*names, *(method.label for method in METHODS.values()), *(f"{name}, colored" for name in names)]
+    return [*result, *COPIES, *(f"{names[0]}, {probe}" for probe in PROBES)]
 
 
 def colored_luminances(

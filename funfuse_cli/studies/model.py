@@ -1,6 +1,7 @@
 """``funfuse.py study model``: the evidence about the fusion network, as data, plots, and docs/model.md."""
 
 import argparse
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import List
@@ -62,7 +63,7 @@ def main(arguments: List[str]) -> int:
         help="folder for the trainings (model-study)",
     )
     add("--models", type=input_path, metavar="DIR", help="models other than the shipped ones")
-    add("--model", nargs="+", metavar="NAME", help="models to measure (all); rows of others stay")
+    add("--model", nargs="+", metavar="NAME", help="models to measure (all); other rows stay")
     add(
         "--runs",
         nargs="*",
@@ -81,7 +82,8 @@ def main(arguments: List[str]) -> int:
     add("--some", type=int, default=6, help="pairs of a group for changed inputs and range (6)")
     options = parser.parse_args(arguments)
     data, images = (check_writable(options.docs / name) for name in ("data", "images"))
-    with growing(options.out, Claim(where="--out")):
+    trains = {"tuned", "ablation"} & set(options.only)
+    with growing(options.out, Claim(where="--out")) if trains else nullcontext():
         _measure(options, data)
     model_sheet.draw(pages.Data(data), images)
     return 0
@@ -104,7 +106,8 @@ def _measure(options, data: Path) -> None:
     for name in options.model or ():
         load_model(name, options.models)  # which says what there is
     measured = [model for model in models if model.name in (options.model or names)]
-    study = model_measure.Study(training, groups, some, models, measured, options)
+    methods = {} if options.model else model_measure.METHODS
+    study = model_measure.Study(training, groups, some, models, measured, methods, options)
     given = {"pictures": options.picture, "runs": options.runs}
     for part in options.only:
         if given.get(part, True):

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from itertools import product
-from typing import Dict, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ Tables = Dict[str, pd.DataFrame]
 class Study(NamedTuple):
     """The data, unseen pairs by group, ``some`` of them, evenly spread; the models, the default one first.
 
-    ``measured`` are those that are asked for.
+    ``measured`` are those that are asked for, ``methods`` the simple ones that are measured beside them.
     """
 
     training: List[Pair]
@@ -39,12 +39,13 @@ class Study(NamedTuple):
     some: Dict[str, List[Pair]]
     models: List[Model]
     measured: List[Model]
+    methods: Dict[str, Callable]
     options: Namespace
 
 
 def losses(study: Study) -> Tables:
     """What was measured, who was trained on, and the loss at λ = 0.8 for every pair."""
-    fuses = {**{model.name: fuse_with(model) for model in study.measured}, **METHODS}
+    fuses = {**{model.name: fuse_with(model) for model in study.measured}, **study.methods}
     patients = pd.Series([pair.patient for pair in study.training], name="patient")
     training = patients.value_counts(sort=False).reset_index(name="pairs")
     models = pd.DataFrame([{"method": model.name, "sha256": model.sha256} for model in study.measured])
@@ -68,7 +69,8 @@ def lambdas(study: Study) -> Tables:
     """The mean losses at every λ, and how far the pictures move from those at λ = 0.8."""
     rows = []
     for lam, (group, pairs) in product(LAMBDAS, study.groups.items()):
-        fuses = {AVERAGE: METHODS[AVERAGE], **{one.name: fuse_with(one, lam) for one in study.measured}}
+        fuses = {name: study.methods[name] for name in study.methods if name == AVERAGE}
+        fuses.update({model.name: fuse_with(model, lam) for model in study.measured})
         for method, fuse in fuses.items():
             loss = measured(f"{method}, λ = {lam:g}", fuse, pairs, lam).loss.mean()
             rows.append({"λ": lam, "group": group, "method": method, "loss": loss})
@@ -132,12 +134,14 @@ def range_of(network, mri: np.ndarray, pet: np.ndarray) -> Dict[str, float]:
 
     :return: ``outside``, the share of all pixels outside [0, 1]; of the pixels where a source is not 0, the
         shares where the limits change the fused image (``limited``) and where a part is negative; extremes
-        of the fused image; ``incomplete``, the largest difference of the parts' sum from it.
+        of the fused image; ``incomplete``, the largest difference of the parts' sum from it; and ``scaled``,
+        the mean over the head of |2 F(x / 2) - F(x)| in gray levels of 255, which is 0 if F is homogeneous.
     """
     _, mri_part, pet_part = parts_of(network, mri, pet)
     # In training nothing is limited.
     free = network.train().fuse(tensor(mri), tensor(pet))[0, 0].numpy()
     fused = network.eval().fuse(tensor(mri), tensor(pet))[0, 0].numpy()
+    halves = network.fuse(tensor(mri / 2), tensor(pet / 2))[0, 0].numpy()
     head = (mri > 0) | (pet > 0)
     return {
         "outside": ((fused < -RANGE_SLACK) | (fused > 1 + RANGE_SLACK)).mean(),
@@ -147,6 +151,7 @@ def range_of(network, mri: np.ndarray, pet: np.ndarray) -> Dict[str, float]:
         "lowest": fused.min(),
         "highest": fused.max(),
         "incomplete": np.abs(mri_part + pet_part - fused).max(),
+        "scaled": 255 * np.abs(2 * halves - fused)[head].mean(),
     }
 
 
