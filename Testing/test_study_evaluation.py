@@ -219,7 +219,7 @@ def test_one_command_writes_data_and_pictures_and_remembers(data, tmp_path, monk
     assert again == facts and "slice" in again
     # One model anew; the other rows stay, in their places.
     pd.read_csv(tables["images"]).assign(Q_G=7.0).to_csv(tables["images"], index=False)
-    assert study(*arguments, "--model", "detail") == 0
+    assert study(*arguments, "--model", "detail", "--overwrite") == 0
     rows = pd.read_csv(tables["images"])
     assert list(rows.method) == list(images.method)
     assert set(rows.method[rows.Q_G < 7]) == {"FunFuse detail", "FunFuse detail, colored"}
