@@ -148,8 +148,8 @@ def preset(name: str) -> TrainingOptions:
     if name == "start":
         return replace(STEERED_NETWORK, steps=6000, excess_weight=2.0)
     if name == "faithful":
-        more: Dict[str, Any] = {"synthetic": 0.3, "excess_weight": 3.0}
-        return replace(STEERED_NETWORK, steps=700, rate=1e-3, plateaus=True, share_weight=0.7, **more)
+        more: Dict[str, Any] = {"synthetic": 0.3, "excess_weight": 5.0}
+        return replace(STEERED_NETWORK, steps=700, rate=1e-3, plateaus=True, share_weight=0.35, **more)
     if name == "detail":
         return replace(
             STEERED_NETWORK,
