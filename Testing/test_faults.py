@@ -84,9 +84,9 @@ def pair_nodes(slicer):
 def quick(monkeypatch):
     """Options of a registration that takes no time; other options register as ever."""
 
-    def register(fixed, moving, options, monitor):
+    def register(fixed, moving, options, monitor, *aside):
         if options.engine != "quick":
-            return original(fixed, moving, options, monitor)
+            return original(fixed, moving, options, monitor, *aside)
         for step in range(3):
             monitor.report("Registering", step / 3)
         return RegistrationResult(np.eye(4), "quick", "rigid", 0.0, 1.0, 0.0)

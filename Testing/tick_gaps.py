@@ -32,15 +32,21 @@ def open_panel():
 
 def steps(panel):
     """(name, what to do) of each step."""
+    import slicer
+
     chosen, names = panel.session.choices, ("Off", "Flicker", "Checkerboard", "Edges")
 
     def slide(name, values):
         for value in values:
             setattr(chosen, name, value)
+            slicer.app.processEvents()
 
     def settle():
-        panel.live.finish()
-        panel.display.finish_painting()
+        end = time.monotonic() + 120.0
+        while time.monotonic() < end and (
+            panel.live.active or panel.display.settle_timer.active or panel.display.painting is not None
+        ):
+            slicer.app.processEvents()
 
     yield "Apply", panel.onApplyButton
     yield "Ω, 10 steps", lambda: slide("omega", [0.05 * n for n in range(10)])

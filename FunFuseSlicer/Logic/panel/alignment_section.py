@@ -1,22 +1,26 @@
 """The views that tell whether the PET lies on the MRI."""
 
-import slicer
 from slicer.i18n import tr as _
 
 from ..scene import alignment
 from .choices import AlignmentView
 from .enabling import enable
 from .section import Section
+from .work_section import reason_of
 
 
 class AlignmentSection(Section):
-    """At most one such view at a time, of the pair that the panel works on."""
+    """At most one such view at a time, of the pair that the panel works on.
+
+    :param work: the section.
+    """
 
     # Milliseconds between the images of the flicker.
     FLICKER = 600
 
-    def __init__(self, ui, session):
+    def __init__(self, ui, session, work):
         super().__init__(ui, session)
+        self._work = work
         self._view, self._shows_pet = None, False
         self._flicker_timer = self.timer(self.flicker, self.FLICKER)
         ui.alignmentComboBox.addItems([choice.label() for choice in AlignmentView])
@@ -33,7 +37,7 @@ class AlignmentSection(Section):
 
     def use_results(self) -> None:
         """Ends a view of another pair."""
-        self._show(AlignmentView.OFF)
+        self._close()
 
     def end(self) -> None:
         """Show what was there before."""
@@ -43,8 +47,12 @@ class AlignmentSection(Section):
         """Show or end one of them."""
         view = list(AlignmentView)[max(index, 0)]
         self._flicker_timer.stop()
-        with slicer.util.tryWithErrorDisplay(_("The alignment cannot be shown.")):
-            self._show(view)
+        self._close()
+        if view is AlignmentView.FLICKER:
+            self._view = self._new_view(None)
+            self.flicker()
+        elif view is not AlignmentView.OFF:
+            self._compare(view)
 
     def flicker(self) -> None:
         """The other of MRI and PET, again and again."""
@@ -53,17 +61,29 @@ class AlignmentSection(Section):
             self._view.show_flicker(self._shows_pet)
             self._flicker_timer.start()
 
-    def _show(self, view: AlignmentView) -> None:
+    def _compare(self, view: AlignmentView) -> None:
+        """Draw what takes a while; it can be cancelled."""
+        said = self.session.outcome
+
+        def job(monitor) -> str:
+            drawn = self._new_view(monitor)
+            if view is AlignmentView.CHECKERBOARD:
+                drawn.show_checkerboard()
+            else:
+                drawn.show_edges()
+            self._view = drawn
+            return said
+
+        failed = _("The alignment cannot be shown: {reason}")
+        self._work.do(job, lambda error: failed.format(reason=reason_of(error)))
+        if not self.active and self.session.choices is not None:
+            self.end()
+
+    def _new_view(self, monitor) -> alignment.AlignmentView:
+        session = self.session
+        return alignment.AlignmentView(session.choices.mri, session.nodes.get("pet_registered"), monitor)
+
+    def _close(self) -> None:
         if self._view is not None:
             self._view.close()
             self._view = None
-        if view is AlignmentView.OFF:
-            return
-        session = self.session
-        self._view = alignment.AlignmentView(session.choices.mri, session.nodes.get("pet_registered"))
-        if view is AlignmentView.FLICKER:
-            self.flicker()
-        elif view is AlignmentView.CHECKERBOARD:
-            self._view.show_checkerboard()
-        else:
-            self._view.show_edges()

@@ -20,7 +20,7 @@ class InputSection(Section):
 
     def __init__(self, ui, session):
         super().__init__(ui, session)
-        self._guess_timer = self.timer(self.guess, self.GUESS)
+        self._guess_timer = self.timer(self._look_again, self.GUESS)
         ui.swapButton.connect("clicked(bool)", self.onSwapButton)
         ui.installTorchButton.connect("clicked(bool)", self.onInstallTorchButton)
 
@@ -34,6 +34,10 @@ class InputSection(Section):
             chosen.mri = found.mri
         if chosen.pet is None and found.pet is not chosen.mri:
             chosen.pet = found.pet
+
+    def _look_again(self):
+        self.guess()
+        self.session.refresh()
 
     def guess_soon(self) -> None:
         """The scene has other nodes."""

@@ -69,16 +69,17 @@ class RunSection(Section):
 
     def _run(self, show: bool, matrix: Optional[np.ndarray] = None):
         """Begin one; with ``matrix``, 4×4 in RAS, PET to MRI, it does not register."""
-        chosen = self.session.choices
+        # At once: they could be removed, and others chosen instead, while the window answers.
+        mri, pet, mask = self.session.choices.mri, self.session.choices.pet, self.session.choices.mask
 
         def job(monitor) -> str:
             self._settle()
             result = self.session.logic.process(
-                chosen.mri,
-                chosen.pet,
+                mri,
+                pet,
                 self._fusion.options(),
                 self._registration.options(),
-                chosen.mask,
+                mask,
                 monitor,
                 show,
                 self._registration.matrix_to_reuse() if matrix is None else matrix,

@@ -57,9 +57,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.registration = RegistrationSection(ui, session)
         self.fusion = FusionSection(ui, session)
         self.live = LiveSection(ui, session, self.fusion.options, self._paintLive)
-        self.alignment = AlignmentSection(ui, session)
-        self.display = DisplaySection(ui, session, self._followResults)
         self.work = WorkSection(ui, session, self._catchUp)
+        self.alignment = AlignmentSection(ui, session, self.work)
+        self.display = DisplaySection(ui, session, self._followResults)
         chosen = [self.inputs, self.registration, self.fusion]
         self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
         self.results = ResultSection(ui, session, self.work, self._catchUpLive, self.parent)
@@ -117,8 +117,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if self.session.nodes and not self.session.results_are_there():
                 self.session.outcome = ""
                 self._usePair()
+                self._update()
+            # A layout alone brings dozens of nodes.
             self.inputs.guess_soon()
-            self._update()
 
     def _stop(self, _caller=None, _event=None):
         """The scene closes, or the panel: end what runs and what is temporary."""

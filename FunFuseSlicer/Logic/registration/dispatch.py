@@ -54,6 +54,7 @@ def register(
     moving: Volume,
     options: Optional[RegistrationOptions] = None,
     monitor: Optional[Monitor] = None,
+    aside: Optional[Callable[..., RegistrationResult]] = None,
 ) -> RegistrationResult:
     """Find where the PET lies on the MRI.
 
@@ -62,6 +63,8 @@ def register(
     :param options: defaults when None.
     :param monitor: told the stages "Registering" and "Checking the registration" with their fractions, and
         asked whether to stop.
+    :param aside: how an application that has to answer meanwhile does what follows the engine: called with
+        a function of a monitor, the monitor and the stage, returns what the function does.
     :raises InputError: a volume or option that cannot be used, or volumes that lie apart in space.
     :raises ImplausibleRegistration: what was found contradicts what a head can do; it carries it.
     :raises RegistrationError: nothing was found, or not within the time limit.
@@ -78,7 +81,11 @@ def register(
     monitor.check()
     candidates = engine(fixed, moving, options, _Deadline(monitor, moving, fixed, began + options.time_limit))
     monitor.report("Registering", 1.0)
-    return conclude(fixed, moving, candidates, options, began, monitor)
+
+    def rest(told: Monitor) -> RegistrationResult:
+        return conclude(fixed, moving, candidates, options, began, told)
+
+    return rest(monitor) if aside is None else aside(rest, monitor, "Checking the registration")
 
 
 def reuse(fixed: Volume, moving: Volume, matrix: np.ndarray) -> RegistrationResult:

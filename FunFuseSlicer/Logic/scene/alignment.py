@@ -4,13 +4,17 @@ What is shown is a temporary volume on the MRI's grid, or the layers themselves.
 to where it was with :meth:`AlignmentView.close`.
 """
 
+from typing import Callable, Optional
+
 import numpy as np
 
+from ..monitor import Monitor
 from ..registration import alignment_pictures as alignment
 from ..volumes import preprocessing
 from ..volumes.geometry import resample
 from . import views
 from .attributes import ROLE_ATTRIBUTE
+from .beside import beside
 from .inputs import volume_from_node
 from .outputs import fill, remove_volume
 
@@ -23,9 +27,11 @@ class AlignmentView:
 
     :param mri_node: scalar volume; everything lies on its grid.
     :param pet_node: scalar volume where it is believed to lie: registered, or under a transform.
+    :param monitor: progress and cancel of what takes a while.
     """
 
-    def __init__(self, mri_node, pet_node):
+    def __init__(self, mri_node, pet_node, monitor: Optional[Monitor] = None):
+        self._monitor = monitor or Monitor()
         self._mri, self._pet = mri_node, pet_node
         self._before = views.all_layers()
         self._node = None
@@ -35,17 +41,23 @@ class AlignmentView:
 
         :raises InputError: a volume that cannot be used.
         """
-        mri, pet, spacing = self._arrays()
-        self._show(alignment.edges_over(alignment.edge_map(mri, spacing), pet))
+
+        def edges(mri, pet, spacing):
+            return alignment.edges_over(alignment.edge_map(mri, spacing), pet)
+
+        self._show(self._picture(edges))
 
     def show_checkerboard(self, tile_mm: float = alignment.TILE_MM) -> None:
         """The gray MRI and the PET in colors in alternating cubes; likewise.
 
         :raises InputError: a volume or a size that cannot be used.
         """
-        mri, pet, spacing = self._arrays()
-        color = alignment.tinted(pet, alignment.hot_table())
-        self._show(alignment.checkerboard(alignment.gray_color(mri), color, spacing, tile_mm))
+
+        def board(mri, pet, spacing):
+            color = alignment.tinted(pet, alignment.hot_table())
+            return alignment.checkerboard(alignment.gray_color(mri), color, spacing, tile_mm)
+
+        self._show(self._picture(board))
 
     def show_flicker(self, show_pet: bool) -> None:
         """MRI behind, PET in front, one of them to be seen: let a timer alternate ``show_pet``."""
@@ -65,10 +77,15 @@ class AlignmentView:
         views.restore_layers(self._before)
         self._remove_node()
 
-    def _arrays(self):
-        """Both volumes in [0, 1] on the grid of the MRI, and its spacing along i, j, k."""
-        mri, _ = preprocessing.clean(volume_from_node(self._mri), mri=True)
-        pet, _ = preprocessing.clean(volume_from_node(self._pet))
+    def _picture(self, draw: Callable[..., np.ndarray]) -> np.ndarray:
+        """RGB of both volumes in [0, 1] on the grid of the MRI, and its spacing along i, j, k."""
+        volumes = volume_from_node(self._mri), volume_from_node(self._pet)
+        return beside(lambda _: draw(*self._arrays(*volumes)), self._monitor, "Comparing")
+
+    @staticmethod
+    def _arrays(mri, pet):
+        mri, _ = preprocessing.clean(mri, mri=True)
+        pet, _ = preprocessing.clean(pet)
         on_grid = pet.array if pet.same_grid(mri) else resample(pet, mri).array
         remedy = "register them, or check the choice of volumes."
         preprocessing.check_overlap(on_grid, mri, pet.name, remedy)

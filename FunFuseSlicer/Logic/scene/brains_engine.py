@@ -24,6 +24,7 @@ from ..registration.preparation import WorkingImage, dilate, orthogonal_grid, pr
 from ..registration.selection import JUDGE_MM, head_overlap
 from ..registration.similarity import HEAD_MARGIN_MM, Similarity
 from ..volumes.geometry import Volume, resample
+from .beside import beside
 
 # How to bring both heads together at the start: the next one when the result is not plausible.
 INITIALIZATIONS = ("useMomentsAlign", "useGeometryAlign", "useCenterOfHeadAlign")
@@ -65,7 +66,8 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
             "The module General Registration (BRAINS) is not part of this application; choose SimpleITK."
         )
     monitor.report(_STAGE_NAME, None)
-    judge = prepare(fixed, JUDGE_MM), prepare(moving, JUDGE_MM)
+    volumes = fixed, moving
+    judge = beside(lambda _: tuple(prepare(volume, JUDGE_MM) for volume in volumes), monitor, _STAGE_NAME)
     with _Session(fixed, moving, judge, options, monitor) as session:
         matrix = session.rigid()
         found = [Candidate("rigid", matrix)]
@@ -116,7 +118,7 @@ class _Session:
 
         When none does, the one that explains most, so that it can be shown.
         """
-        similarity = Similarity(*self._judge)
+        similarity = beside(lambda _: Similarity(*self._judge), self._monitor, _STAGE_NAME)
         before = similarity(np.eye(4))
         best: Optional[np.ndarray] = None
         best_value, first_error = -np.inf, None
@@ -224,7 +226,9 @@ class _Session:
     def _add_volume(self, volume: Volume, shift: np.ndarray):
         import slicer
 
-        clean = _orthogonal(volume.with_array(scale_intensity(volume)))
+        clean = beside(
+            lambda _: _orthogonal(volume.with_array(scale_intensity(volume))), self._monitor, _STAGE_NAME
+        )
         node = self._add("vtkMRMLScalarVolumeNode", f"FunFuse registration {volume.name}")
         slicer.util.updateVolumeFromArray(node, clean.array * np.float32(_WHITE))
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(shift @ clean.ijk_to_ras))
@@ -233,7 +237,7 @@ class _Session:
     def _add_mask(self, image: WorkingImage, shift: np.ndarray):
         import slicer
 
-        mask = dilate(image.mask, HEAD_MARGIN_MM)
+        mask = beside(lambda _: dilate(image.mask, HEAD_MARGIN_MM), self._monitor, _STAGE_NAME)
         # A working image carries RAS coordinates where ITK has LPS.
         geometry = np.eye(4)
         geometry[:3, :3] = np.reshape(mask.GetDirection(), (3, 3)) * np.asarray(mask.GetSpacing())

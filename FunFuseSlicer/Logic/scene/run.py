@@ -17,15 +17,17 @@ from ..fusion.fuser import load_fuser
 from ..fusion.pipeline import FusionOptions, color_volume, fuse_volumes
 from ..monitor import Monitor
 from ..registration import REUSED, RegistrationResult, register, reuse
+from ..registration.dispatch import BRAINS
 from ..version import VERSION
 from ..volumes import preprocessing
 from ..volumes.doubts import MR, PT, doubts, looks_coarse
-from ..volumes.geometry import resample
+from ..volumes.geometry import Volume, resample
 from . import (
     brains_engine,  # noqa: F401 (joins the engines)
     views,
 )
 from .attributes import matrix_text
+from .beside import beside
 from .color_maps import color_table
 from .inputs import volume_from_node
 from .outputs import OutputNodes, display_levels, on_grid, push_outputs
@@ -84,11 +86,7 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     monitor.report("Preparing", 0.0)
     mri_raw, pet_raw = volume_from_node(mri_node), volume_from_node(pet_node)
     ranges = (mri_raw.array.dtype, pet_raw.array.dtype)
-    mri, mri_counts = preprocessing.clean(mri_raw, mri=True)
-    pet, pet_counts = preprocessing.clean(pet_raw)
-    found = [*doubts(mri_raw, MR), *doubts(pet_raw, PT), looks_coarse(mri_raw, pet_raw)]
-    found += preprocessing.replaced_sentences([(mri.name, mri_counts), (pet.name, pet_counts)])
-    reading_notes = [note for note in found if note]
+    mri, pet, reading_notes = beside(lambda _: _read(mri_raw, pet_raw), monitor, "Preparing")
     monitor.report("Preparing", 0.5)
     fuser = load_fuser(options)
     table = color_table(options.colormap)
@@ -96,12 +94,12 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
 
     result = None
     if matrix is not None:
-        result = reuse(mri, pet, matrix)
+        result = beside(lambda _: reuse(mri, pet, matrix), monitor, "Checking the registration")
     elif registration is not None:
-        result = register(mri, pet, registration, monitor)
+        result = _registered(mri, pet, registration, monitor)
     matrix = None if result is None else result.matrix
     monitor.report("Resampling", 0.0)
-    pet_on_grid = on_grid(pet, mri, matrix)
+    pet_on_grid = beside(lambda _: on_grid(pet, mri, matrix), monitor, "Resampling")
     monitor.report("Resampling", 1.0)
     remedy = "check the choice of volumes."
     preprocessing.check_overlap(
@@ -112,9 +110,13 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         mask_raw = volume_from_node(mask_node)
         mask = resample(mask_raw, mri, nearest=True).array
         preprocessing.check_mask(mask, mask_raw, mri)
-    fusion = fuse_volumes(mri, pet_on_grid, fuser.runner, options, ranges, mask, monitor)
+    fusion = beside(
+        lambda told: fuse_volumes(mri, pet_on_grid, fuser.runner, options, ranges, mask, told),
+        monitor,
+        "Fusing",
+    )
     monitor.report("Coloring", 0.0)
-    colored = color_volume(fusion, options, table)
+    colored = beside(lambda _: color_volume(fusion, options, table), monitor, "Coloring")
     monitor.report("Coloring", 1.0)
     for node in (mri_node, pet_node):
         if not slicer.mrmlScene.IsNodePresent(node):
@@ -141,6 +143,22 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     logging.info("%s", said)
     notes = [*reading_notes, *fusion.slices.notes]
     return Run(nodes, result, fusion, fuser, options, notes, reading_notes, seconds)
+
+
+def _read(mri_raw: Volume, pet_raw: Volume) -> Tuple[Volume, Volume, List[str]]:
+    """Both volumes, ready to be used, and what there is to say about them."""
+    mri, mri_counts = preprocessing.clean(mri_raw, mri=True)
+    pet, pet_counts = preprocessing.clean(pet_raw)
+    found = [*doubts(mri_raw, MR), *doubts(pet_raw, PT), looks_coarse(mri_raw, pet_raw)]
+    found += preprocessing.replaced_sentences([(mri.name, mri_counts), (pet.name, pet_counts)])
+    return mri, pet, [note for note in found if note]
+
+
+def _registered(mri: Volume, pet: Volume, options, monitor: Monitor) -> RegistrationResult:
+    """BRAINS works on nodes of the scene, which belong to the main thread; the other engines know none."""
+    if options.engine == BRAINS:
+        return register(mri, pet, options, monitor, beside)
+    return beside(lambda told: register(mri, pet, options, told), monitor, "Registering")
 
 
 def _display(pet: np.ndarray) -> Dict[str, Tuple[float, float]]:

@@ -1,0 +1,86 @@
+"""Work beside the event loop: what it gives, says, raises, and that the loop goes on."""
+
+import threading
+import time
+
+import pytest
+
+from FunFuseSlicer.Logic.errors import Cancelled, InputError
+from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.scene.beside import beside
+
+
+def test_the_result_and_all_reports_come_out(slicer):
+    main, seen, where = threading.current_thread(), [], []
+
+    def work(told):
+        where.append(threading.current_thread())
+        for step in range(5):
+            told.report(f"Step {step}", step / 5)
+        return "result"
+
+    def on_progress(stage, fraction):
+        assert threading.current_thread() is main
+        seen.append((stage, fraction))
+
+    assert beside(work, Monitor(on_progress), "Waiting") == "result"
+    assert where[0] is not main
+    assert [report for report in seen if report[0] != "Waiting"][-1] == ("Step 4", 0.8)
+    assert {f"Step {step}" for step in range(5)} <= {stage for stage, _ in seen}
+
+
+def test_silent_work_leaves_the_loop_alive(slicer, qt_started):
+    from funfuse_cli.headless.boot import boot
+    from FunFuseSlicer.Logic.tick_counter import TickCounter
+
+    boot()
+    with TickCounter() as counter:
+        before = counter.ticks
+        beside(lambda _: time.sleep(0.5), Monitor(lambda *_: slicer.app.processEvents()), "Waiting")
+        assert counter.ticks > before + 2
+
+
+def test_errors_come_out(slicer):
+    def fail(_told):
+        raise InputError("Do this.")
+
+    with pytest.raises(InputError, match="Do this"):
+        beside(fail, Monitor(), "Waiting")
+
+
+def test_a_cancel_ends_the_work_first(slicer):
+    over = []
+
+    def work(told):
+        try:
+            while True:
+                told.report("Working", None)
+                time.sleep(0.001)
+        finally:
+            over.append(True)
+
+    monitor = Monitor(lambda stage, _: monitor.cancel() if stage == "Working" else None)
+    with pytest.raises(Cancelled):
+        beside(work, monitor, "Waiting")
+    assert over
+
+
+def test_what_was_at_work_in_a_gap_is_named(slicer, qt_started):
+    import numpy as np
+
+    from FunFuseSlicer.Logic.tick_counter import TickCounter
+    from FunFuseSlicer.Logic.volumes.preprocessing import robust_scale
+
+    voxels = np.random.default_rng(0).random(30_000)
+    with TickCounter(least=0.05) as counter:
+        slicer.app.processEvents()
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            robust_scale(voxels)
+    (gap,) = counter.longest(1)
+    assert (
+        gap.seconds > 0.3
+        and gap.where.startswith("volumes/preprocessing.py:")
+        and "robust_scale" in gap.where
+    )
+    assert "robust_scale" in counter.report()
