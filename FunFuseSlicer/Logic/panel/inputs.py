@@ -90,7 +90,8 @@ def _problem_of(node, what: str, slicer) -> Optional[str]:
             f'"{name}" has {components} values a voxel (a dynamic scan?): load it as a volume sequence and '
             f"choose a frame, or its mean, as {what}."
         )
-    low, high = image.GetPointData().GetScalars().GetFiniteRange(0)
+    scalars = image.GetPointData().GetScalars()
+    low, high = (0.0, 0.0) if scalars is None else scalars.GetFiniteRange(0)
     if low >= high and (what != "mask" or high == 0):
         same = "is zero everywhere" if high == 0 else "has the same value everywhere"
         return f'"{name}" {same}: choose another volume as {what}.'

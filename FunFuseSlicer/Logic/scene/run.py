@@ -116,7 +116,15 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         "Fusing",
     )
     monitor.report("Coloring", 0.0)
-    colored = beside(lambda _: color_volume(fusion, options, table), monitor, "Coloring")
+    colored, display, part_scale = beside(
+        lambda _: (
+            color_volume(fusion, options, table),
+            _display(pet_on_grid.array),
+            None if fusion.pet_part is None else scale_of(fusion.pet_part),
+        ),
+        monitor,
+        "Coloring",
+    )
     monitor.report("Coloring", 1.0)
     for node in (mri_node, pet_node):
         if not slicer.mrmlScene.IsNodePresent(node):
@@ -133,8 +141,8 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         pet_node,
         {role: array for role, array in arrays.items() if array is not None},
         matrix,
-        _display(pet_on_grid.array),
-        _provenance(mri, pet, options, fuser, result, fusion),
+        display,
+        _provenance(mri, pet, options, fuser, result, fusion, part_scale),
         options.colormap,
         (lambda made: views.show_overlay(mri_node, made.colored)) if show else None,
     )
@@ -171,13 +179,13 @@ def _display(pet: np.ndarray) -> Dict[str, Tuple[float, float]]:
     }
 
 
-def _provenance(mri, pet, options, fuser, registration, fusion) -> Dict[str, str]:
+def _provenance(mri, pet, options, fuser, registration, fusion, part_scale) -> Dict[str, str]:
     """The attributes by which a saved scene explains itself; all text, as MRML wants it."""
     facts = {"MRIName": mri.name, "PETName": pet.name, "Version": VERSION}
     chosen = {**options.facts(), **fuser.facts()}
     facts.update({_camel(name): str(value) for name, value in chosen.items()})
-    if fusion.pet_part is not None:
-        facts["PETPartScale"] = repr(scale_of(fusion.pet_part))
+    if part_scale is not None:
+        facts["PETPartScale"] = repr(part_scale)
     facts.update(
         {
             "UsedDevice": fusion.slices.device,
