@@ -19,6 +19,7 @@ from ..metrics.evaluation import METRICS
 from ..metrics.slices import MEANINGS, PLACE, Row, evaluate_volumes, means, measured
 from ..monitor import Monitor
 from .attributes import ATTRIBUTE, MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE, write_attributes
+from .beside import beside
 from .inputs import volume_from_node
 from .outputs import place_beside
 
@@ -68,15 +69,9 @@ def evaluate_nodes(
     lam = float(fused.GetAttribute("FunFuse.Lambda") or 0.8)
     names = ("pet_registered", "fused", "mri_part", "pet_part")
     volumes = {name: volume_from_node(outputs[name]) for name in names if outputs.get(name) is not None}
-    return evaluate_volumes(
-        volume_from_node(mri_node),
-        volumes["pet_registered"],
-        volumes["fused"],
-        volumes.get("mri_part"),
-        volumes.get("pet_part"),
-        lam,
-        every,
-        monitor,
+    mri, images = volume_from_node(mri_node), [volumes.get(name) for name in names]
+    return beside(
+        lambda told: evaluate_volumes(mri, *images, lam, every, told), monitor or Monitor(), "Evaluating"
     )
 
 
