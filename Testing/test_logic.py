@@ -281,10 +281,10 @@ def test_cancel_leaves_the_scene_as_it_was(slicer, logic, stage):
 
 
 def test_a_failure_leaves_the_scene_as_it_was(slicer, logic, nodes, monkeypatch):
-    import FunFuseSlicer.Logic.fusion.pipeline as fusion
+    from FunFuseSlicer.Logic.scene import run
 
     before = snapshot(slicer)
-    monkeypatch.setattr(fusion, "color_volume", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(run, "color_volume", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         logic.process(*nodes, registration=None)
     assert snapshot(slicer) == before
