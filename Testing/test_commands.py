@@ -184,7 +184,7 @@ def test_fuse_writes_everything(files, tmp_path, capsys):
     assert str(out) in capsys.readouterr().out
     # With the same name again: a rerun replaces all of it.
     assert main(["fuse", "--mri", str(mri), "--pet", str(pet), "--out", str(out), "--no-register"]) == 0
-    assert json.loads((out / "report.json").read_text())["registration"]["method"] == "none"
+    assert json.loads((out / "report.json").read_text(encoding="utf-8"))["registration"]["method"] == "none"
     assert {path.name for path in out.iterdir()} == VOLUME_RESULTS, "no transform of the run before"
 
 
@@ -227,7 +227,7 @@ def test_pictures_in_pictures_out(tmp_path):
         "colored.png",
         "report.json",
     }
-    report = json.loads((out / "report.json").read_text())
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["fusion"]["normalization"] == "none"
     from FunFuseSlicer.Logic.fusion.fuser import runner_of
     from FunFuseSlicer.Logic.fusion.models import load_model
@@ -252,7 +252,7 @@ def test_modes_maps_and_masks(tmp_path, mode):
     ]
     look = ["--mode", mode, "--colormap", "PET-Heat", "--balance", "0.3", "--normalize", "minmax"]
     assert main(["fuse", *arguments, *look, "--no-register", f"--out={tmp_path / 'out'}"]) == 0
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["fusion"]["mode"] == mode and report["inputs"]["mask"].endswith("k.nii")
     fused = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "fused.nrrd")))
     assert not fused[mask.array == 0].any()
@@ -373,7 +373,7 @@ def test_demo_reports_its_registration_error(files, tmp_path, monkeypatch, capsy
     monkeypatch.setattr(demo, "fetch_pair", lambda: paths)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     output = capsys.readouterr().out
-    report = json.loads((tmp_path / "demo" / "report.json").read_text())
+    report = json.loads((tmp_path / "demo" / "report.json").read_text(encoding="utf-8"))
     assert report["registration_error_mm"] <= 3.0, "voxels of 4 mm"
     assert "license" in output and "mm from the truth" in output and "scene.mrb" in output
     assert {path.name for path in (tmp_path / "demo").iterdir()} == VOLUME_RESULTS | {"pet_to_mri.tfm"}
@@ -425,7 +425,7 @@ def test_awkward_volumes_are_fused(shared_data, tmp_path, name, words):
     sitk.WriteImage(coarse, str(tmp_path / "T1.nii.gz"))
     arguments = ["fuse", "--mri", str(tmp_path / "T1.nii.gz"), "--pet", str(awkward / name), "--no-register"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["completeness"] <= 1e-5
     assert [word in note for word, note in zip(words, report["notes"], strict=True)] == [True] * len(words)
     fused = sitk.ReadImage(str(tmp_path / "out" / "fused.nrrd"))

@@ -50,7 +50,9 @@ def test_the_examples_run_without_slicer_qt_and_pytorch(folder, name):
     code = EXAMPLES[name]
     assert len(code.splitlines()) <= 10
     command = [sys.executable, "-c", WITHOUT + code]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert done.stdout
     for written in re.findall(r'"(\w+\.(?:npy|nii\.gz))"[,)]', code):

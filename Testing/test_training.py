@@ -581,7 +581,7 @@ def test_command_trains_the_papers_recipe(data, tmp_path):
     assert isinstance(network, ResearchNetwork) and not network.conditioned
     assert network.architecture == Architecture("guarded-ratio", "batch", bias=True, tanh=True)
     PaperNetwork("batch").load_state_dict(network.state_dict())
-    assert json.loads((run / "as-printed.json").read_text())["trained_lambda"] == 0.8
+    assert json.loads((run / "as-printed.json").read_text(encoding="utf-8"))["trained_lambda"] == 0.8
     (run / "as-printed.npz").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="wrong checksum"):
         load_network("as-printed", run)

@@ -25,7 +25,9 @@ def draw(data: Mapping[str, pd.DataFrame], images: Path) -> None:
     """The plots, each of losses against the plain average's; over λ on the held-out patients."""
     losses = pd.concat([data["model_ablation"], data["model_losses"], data["model_pixels"]])
     losses = losses.pivot_table("loss", "method", "group", sort=False)
-    curves = pd.concat([data["model_lambda"], data["model_tuned"].assign(method="paper, tuned for this λ alone")])
+    curves = pd.concat(
+        [data["model_lambda"], data["model_tuned"].assign(method="paper, tuned for this λ alone")]
+    )
     curves = curves[curves.group == HELD_OUT].pivot_table("loss", "λ", "method", sort=False)
     inputs, bars = data["model_inputs"], {"kind": "barh", "ylabel": "", "width": 0.75}
     inputs = inputs.assign(share=inputs.loss / inputs.average)

@@ -51,7 +51,7 @@ class Model:
 def model_names(folder: Optional[Path] = None) -> Tuple[str, ...]:
     """The models that there are, the default one first."""
     folder = MODELS_FOLDER if folder is None else Path(folder)
-    names = sorted(path.stem for path in folder.glob("*.npz"))
+    names = sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").exists())
     return tuple(sorted(names, key=lambda name: name != DEFAULT_MODEL))
 
 
