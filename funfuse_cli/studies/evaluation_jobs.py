@@ -39,7 +39,7 @@ def code_fingerprint(measure: Callable) -> str:
     """Changes with the code and the learned files that figures depend on, and with the measuring module."""
     root = Path(Logic.__file__).parents[1]
     paths = (path for part in PARTS for folder in root.glob(part) for path in folder.rglob("*.*"))
-    files = sorted(path for path in paths if path.suffix != ".pyc")
+    files = sorted(path for path in paths if path.suffix not in (".pyc", ".md"))
     digest = hashlib.sha256()
     for path in [*files, Path(measure.__code__.co_filename)]:
         digest.update(f"{path.name} ".encode() + path.read_bytes())

@@ -45,7 +45,7 @@ def write_bars(means: pd.DataFrame, images: pd.DataFrame, path: Path) -> None:
     time = np.log10(table.time)
     labels = _bars(panels[-1], table, time, time.min() - 0.35, "time, relative (log) ↓", ".3f")
     for label, ratio in zip(labels, table.time):
-        label.set_text("" if np.isnan(ratio) else f"× {ratio:.2g}")
+        label.set_text("" if np.isnan(ratio) else f"× {ratio:.3g}")
     panels[-1].axvline(0, color="0.4", linewidth=0.8, linestyle=(0, (3, 3)), zorder=0)
     panels[0].set_yticks(table.y, table.index)
     for text, kind in zip(panels[0].get_yticklabels(), table.kind):
