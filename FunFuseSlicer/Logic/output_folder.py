@@ -427,7 +427,8 @@ def _locked(folder: Path, hidden: str, where: str) -> Iterator[bool]:
             raise
         os.close(file)
     os.lseek(file, 0, os.SEEK_SET)
-    ours = os.read(file, 99) == MARK.encode()  # else it is a file of the user's
+    # Empty when the run that made it was killed before it wrote the mark; else it is a file of the user's.
+    ours = os.read(file, 99) in (b"", MARK.encode())
     try:
         yield alone
     finally:
