@@ -748,6 +748,7 @@ def test_study_measures_compares_and_goes_on_where_it_stopped(tmp_path, monkeypa
     family = (make, ("good", "doubted", "refused"), None, False)
     for module in (study, registration_cases):
         monkeypatch.setattr(module, "FAMILIES", {"some": family})
+    (tmp_path / "out").mkdir()
     records = study.measure_all(tmp_path, tmp_path / "out", count=6, jobs=1)
     assert len(records) == len(made) == 9 and made[3][1] > 0, "what is not displaced comes first"
     by_task = {(record["case"], record["seed"]): record for record in records}

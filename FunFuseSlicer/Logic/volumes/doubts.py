@@ -23,6 +23,8 @@ _PT_WORDS = re.compile(
 
 # Millimeters: what is shown of a head, or of a body, is longer than the one and shorter than the other.
 SMALLEST, LARGEST = 45.0, 3000.0
+# What is shorter all around lies inside of a head, where there is no background.
+HEAD = 120.0
 # An MRI whose voxels are this much larger than those of the PET may be the PET.
 COARSER = 4.0
 # A background of this many times its own spread is no noise around zero, ...
@@ -58,7 +60,7 @@ def _size(volume: Volume) -> Optional[str]:
 def _background(volume: Volume) -> Optional[str]:
     """Whether what is around the head has a value of its own instead of 0, with noise or without."""
     sample = sampled(volume.array)
-    if not sample.size:
+    if not sample.size or (volume.spacing * volume.dimensions).max() < HEAD:
         return None
     lowest, bright = float(sample.min()), float(np.percentile(sample, 99.5))
     if lowest > 0 and background_of(sample) == lowest and lowest < bright:
