@@ -61,10 +61,13 @@ def legends(panel):
     }
 
 
-def settle():
+def settle(until=None):
+    """Let Qt do what is due; a busy computer may need a moment."""
     from funfuse_cli.headless import qt_events
 
     qt_events.process()
+    if until is not None:
+        qt_events.process(until, 10.0)
 
 
 def test_the_legend_is_where_the_colored_volume_is(panel, slicer, windows):
@@ -111,7 +114,9 @@ def test_a_label_layer_of_the_user_stays(panel, slicer, windows):
     assert windows("Red") and logic.GetSliceCompositeNode().GetLabelVolumeID() == label.GetID()
     settle()
     panel.display.show_legend()
-    assert windows("Red").shows_legend(legends(panel)["colored"])
+    red = windows("Red")
+    settle(lambda: red.shows_legend(legends(panel)["colored"]))
+    assert red.shows_legend(legends(panel)["colored"])
 
 
 def test_the_legend_comes_back_with_a_saved_scene(panel, slicer, windows, tmp_path):
