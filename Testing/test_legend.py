@@ -113,10 +113,14 @@ def test_a_label_layer_of_the_user_stays(panel, slicer, windows):
     panel.onApplyButton()
     assert windows("Red") and logic.GetSliceCompositeNode().GetLabelVolumeID() == label.GetID()
     settle()
-    panel.display.show_legend()
     red = windows("Red")
-    settle(lambda: red.shows_legend(legends(panel)["colored"]))
-    assert red.shows_legend(legends(panel)["colored"])
+
+    def shown():
+        panel.display.show_legend()
+        return red.shows_legend(legends(panel)["colored"])
+
+    settle(shown)
+    assert shown()
 
 
 def test_the_legend_comes_back_with_a_saved_scene(panel, slicer, windows, tmp_path):
