@@ -1,5 +1,6 @@
 """What the tests share: small synthetic pairs, the folder of real data, and a scene."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -98,3 +99,17 @@ def qt_started():
         start.start()
     except ImportError as error:
         pytest.skip(f"Qt cannot start: {error}")
+
+
+@pytest.fixture
+def library_as_before():
+    """A reload makes the library's modules anew: the other tests have the classes of the old ones."""
+
+    def ours():
+        return [name for name in sys.modules if name.partition(".")[0] == "FunFuseSlicer"]
+
+    before = {name: sys.modules[name] for name in ours()}
+    yield
+    for name in ours():
+        del sys.modules[name]
+    sys.modules.update(before)

@@ -621,20 +621,6 @@ def test_the_cause_of_an_error_is_behind_details(panel, monkeypatch):
     assert panel.ui.statusLabel.text.endswith("AssertionError")
 
 
-@pytest.fixture
-def library_as_before():
-    """A reload makes the library's modules anew: the other tests have the classes of the old ones."""
-
-    def ours():
-        return [name for name in sys.modules if name.partition(".")[0] == "FunFuseSlicer"]
-
-    before = {name: sys.modules[name] for name in ours()}
-    yield
-    for name in ours():
-        del sys.modules[name]
-    sys.modules.update(before)
-
-
 @pytest.mark.parametrize("stage", ["Preparing", "Fusing", "Coloring"])
 @pytest.mark.parametrize("what", ["mri", "pet", "scene", "fused", "reload"])
 def test_what_is_removed_under_the_panel(slicer, library_as_before, panel, pair_nodes, stage, what):

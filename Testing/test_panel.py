@@ -363,6 +363,31 @@ def test_a_pet_that_changes_is_fused_again_in_place(panel, slicer):
     assert_same(found, nodes)
 
 
+def test_another_lambda_while_another_pet_is_followed(panel, slicer):
+    panel.onApplyButton()
+    panel.session.choices.autoUpdate = True
+    slicer.util.updateVolumeFromArray(panel.pet, voxels(panel.pet) ** 2)
+    next(panel.live._steps)
+    panel.session.choices.lam = 0.3
+    panel.live.finish()
+    panel.display.finish_painting()
+    found = {role: voxels(node).copy() for role, node in panel.session.nodes.items()}
+    panel.session.choices.autoUpdate = False
+    panel.onApplyButton()
+    assert_same(found, panel.session.nodes)
+
+
+def test_a_live_lambda_with_an_mri_around_zero_is_what_apply_gives(panel, slicer):
+    slicer.util.updateVolumeFromArray(panel.mri, voxels(panel.mri) - voxels(panel.mri).max() / 2)
+    panel.onApplyButton()
+    panel.session.choices.lam = 0.3
+    panel.live.finish()
+    panel.display.finish_painting()
+    found = {role: voxels(node).copy() for role, node in panel.session.nodes.items()}
+    panel.onApplyButton()
+    assert_same(found, panel.session.nodes)
+
+
 def test_a_live_lambda_is_what_apply_gives(panel):
     panel.onApplyButton()
     for lam in (0.3, 0.1):  # the second while the first is under way

@@ -1,26 +1,10 @@
 """The module's own self test, as Slicer runs it, on Slicer's libraries alone."""
 
-import sys
-
 import pytest
 
 from FunFuseSlicer.Logic.self_test import SelfTests
 
 NAMES = sorted(name for name in dir(SelfTests) if name.startswith("test"))
-
-
-@pytest.fixture
-def library_as_before():
-    """A reload makes the library's modules anew: the other tests have the classes of the old ones."""
-
-    def ours():
-        return [name for name in sys.modules if name.partition(".")[0] == "FunFuseSlicer"]
-
-    before = {name: sys.modules[name] for name in ours()}
-    yield
-    for name in ours():
-        del sys.modules[name]
-    sys.modules.update(before)
 
 
 @pytest.fixture

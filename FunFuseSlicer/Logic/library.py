@@ -59,8 +59,8 @@ def fuse(
 ) -> Fused:
     """Register if that is asked for, fuse, and color; what cannot be done is refused with a sentence.
 
-    :param mri: a volume, or an array (k, j, i) or (rows, columns), of any real dtype. NaN, infinite and
-        negative voxels become 0, which ``notes`` say.
+    :param mri: a volume, or an array (k, j, i) or (rows, columns), of any real dtype. NaN and infinite
+        voxels become 0, and so do negative ones of the PET; an MRI around zero is raised. ``notes`` say so.
     :param pet: likewise; without registration on the MRI's grid.
     :param options: all of them count; the defaults when None.
     :param registration: how to find where the PET lies on the MRI; None when it lies there.
@@ -82,7 +82,7 @@ def fuse(
     mri_given, pet_given = _volume(mri, "MRI"), _volume(pet, "PET")
     _check_grids(mri_given, pet_given, registration, isinstance(mri, Volume) and isinstance(pet, Volume))
     ranges = mri_given.array.dtype, pet_given.array.dtype
-    (mri_clean, replaced), (pet_clean, also_replaced) = clean(mri_given), clean(pet_given)
+    (mri_clean, replaced), (pet_clean, also_replaced) = clean(mri_given, mri=True), clean(pet_given)
     notes = replaced_sentences([(mri_given.name, replaced), (pet_given.name, also_replaced)])
     result = None
     if registration is not None:

@@ -37,26 +37,27 @@ class LiveFusion:
         """Whatever is known of the inputs' voxels is out of date."""
         self._fixed: Optional[Volume] = None
         self._pair: Optional[Prepared] = None
-        self._resampled: Optional[np.ndarray] = None
+        self.forget_pet()
         self._fuser = self._fuser_of = None
 
     def forget_pet(self) -> None:
         """The PET's voxels changed, or where it lies."""
-        self._resampled = None
+        self._pet_is_read = self._pet_is_written = False
 
     def steps(self, options: FusionOptions) -> Iterator[float]:
         """Fuse in small steps, and put the results into the nodes at the end; yields the fraction done.
 
         :raises FunFuseError: as a run would; the results stay as they are.
         """
-        pet_changed = self._resampled is None
         pair = self._prepared(options)
         yield 0.1
         fusion = yield from fuse_prepared(pair, self._runner(options))
         images = {"fused": fusion.fused, "mri_part": fusion.mri_part, "pet_part": fusion.pet_part}
-        if pet_changed:
+        # Also after steps for this PET that were not driven to their end.
+        if not self._pet_is_written:
             images["pet_registered"] = pair.pet.array
         self._write(images)
+        self._pet_is_written = True
         facts = {
             "Lambda": str(options.lam),
             "Model": options.model,
@@ -81,8 +82,8 @@ class LiveFusion:
         """MRI and PET on one grid, ready to be fused."""
         if self._fixed is None:
             raw = volume_from_node(self._mri)
-            self._fixed, self._range = clean(raw)[0], raw.array.dtype
-        if self._resampled is None:
+            self._fixed, self._range = clean(raw, mri=True)[0], raw.array.dtype
+        if not self._pet_is_read:
             raw = volume_from_node(self._pet)
             pet = on_grid(clean(raw)[0], self._fixed, self._matrix())
             if self._pair is None:
@@ -95,7 +96,7 @@ class LiveFusion:
                 mask, order = self._pair.mask, self._pair.order
                 slices = unit_slices(pet, raw.array.dtype, mask, order, options.normalization)
                 self._pair = replace(self._pair, pet=slices)
-            self._resampled = pet.array
+            self._pet_is_read = True
         return self._pair
 
     def _matrix(self) -> Optional[np.ndarray]:
