@@ -378,7 +378,11 @@ def test_another_lambda_while_another_pet_is_followed(panel, slicer):
 
 
 def test_a_live_lambda_with_an_mri_around_zero_is_what_apply_gives(panel, slicer):
-    slicer.util.updateVolumeFromArray(panel.mri, voxels(panel.mri) - voxels(panel.mri).max() / 2)
+    head = voxels(panel.mri) > 0
+    middle = (voxels(panel.mri)[head].min() + voxels(panel.mri).max()) / 2
+    around_zero = np.where(head, voxels(panel.mri) - middle, 0)
+    assert around_zero.min() < -0.1 * around_zero.max()
+    slicer.util.updateVolumeFromArray(panel.mri, around_zero.astype(np.float32))
     panel.onApplyButton()
     panel.session.choices.lam = 0.3
     panel.live.finish()
