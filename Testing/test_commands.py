@@ -326,7 +326,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(files, tmp_path, capsys):
         (["--mri", tmp_path / "none.nii", "--pet", pet], "none.nii"),
         (["--mri", tmp_path / "text.nii", "--pet", pet], "text.nii"),
         (["--mri", mri, "--pet", tmp_path / "zero.nrrd", "--no-register"], "zero"),
-        (["--mri", mri, "--pet", pet, "--lambda", "7"], "λ"),
+        (["--mri", mri, "--pet", pet, "--lambda", "7"], "lambda"),
         (["--mri", mri, "--pet", pet, "--colormap", "plaid", "--no-register"], "plaid"),
         (["--mri", mri, "--pet", pet, "--frame", "4"], "frame 4"),
     ):

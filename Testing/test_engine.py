@@ -182,8 +182,8 @@ def test_modes_give_brightness_and_hue(pair, network):
 @pytest.mark.parametrize(
     "wrong, word",
     [
-        ({"lam": 1.2}, "λ"),
-        ({"omega": -0.1}, "Ω"),
+        ({"lam": 1.2}, "lambda"),
+        ({"omega": -0.1}, "omega"),
         ({"balance": 2}, "balance"),
         ({"mode": "sum"}, "mode"),
         ({"device": "tpu"}, "device"),
@@ -197,12 +197,15 @@ def test_wrong_options_are_named(wrong, word):
 
 def test_devices():
     assert choose_device("cpu").type == "cpu"
+    assert FusionOptions(device="cuda:1").device == "cuda:1"
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(InputError, match="auto or cpu|choose one of"):
         choose_device("tpu")
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match='no "cuda" device'):
             choose_device("cuda")
+    with pytest.raises(InputError, match='no "cuda:99" device'):
+        choose_device("cuda:99")
 
 
 class _Greedy(Runner):

@@ -17,6 +17,7 @@ from FunFuseSlicer.Logic.fusion.models import (
     model_names,
     write_weights,
 )
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at, save_model
 from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
 
@@ -94,6 +95,14 @@ def test_weights_of_the_wrong_size_are_refused(tmp_path):
 def test_unknown_models_are_named_with_those_that_there_are(saved):
     with pytest.raises(InputError, match='no model "other": choose one of some'):
         load_model("other", saved)
+
+
+def test_weights_of_the_users_own_are_taken_from_their_file(saved):
+    model = load_model(str(saved / "some.npz"))
+    assert model.name == "some" and model.sha256 == load_model("some", saved).sha256
+    assert FusionOptions(model=str(saved / "some.npz")).facts()["model"] == "some.npz"
+    with pytest.raises(ModelError, match="cannot be read from .*train it anew, or choose another model"):
+        load_model(str(saved / "none.npz"))
 
 
 @pytest.mark.parametrize("name", model_names())

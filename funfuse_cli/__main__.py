@@ -147,7 +147,8 @@ def _usage(stream) -> None:
         print(f"  {name:<10} {text}", file=stream)
     print(
         '\n"funfuse help fuse" tells more about fuse, and so for each command. After any but test:\n'
-        "-q, --quiet for results and errors only; -v, --verbose for what it runs on and where errors arise.",
+        "-q, --quiet for results and errors only; -v, --verbose for what it runs on and where errors arise.\n"
+        f"{TRACEBACK}, or the environment variable {TRACEBACK_VARIABLE}, for where an error arises alone.",
         file=stream,
     )
 

@@ -25,10 +25,17 @@ SHIFT = (25.0, -18.0, 30.0)
 
 def main(arguments: List[str]) -> int:
     """Fetch, displace, fuse, write demo-output, and say what was found."""
-    about = f"{__doc__.splitlines()[0]} For research use, not for diagnosis."
-    parser = argparse.ArgumentParser(prog="funfuse demo", description=about)
+    parser = argparse.ArgumentParser(
+        prog="funfuse demo",
+        description="Fetch a real MRI and PET, displace the PET by a known motion, register and fuse them, "
+        "and tell how far the registration is from the truth. For research use, not for diagnosis.",
+    )
     parser.add_argument(
-        "--out", type=output_path, default="demo-output", metavar="DIR", help="folder for the results"
+        "--out",
+        type=output_path,
+        default="demo-output",
+        metavar="DIR",
+        help="folder for the results (%(default)s)",
     )
     add_overwrite(parser)
     options = parser.parse_args(arguments)

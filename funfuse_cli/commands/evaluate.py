@@ -67,7 +67,12 @@ def parser() -> argparse.ArgumentParser:
     )
     text = "write 0 where both sources are 0 before measuring, for programs that leave a veil there"
     many.add_argument("--masked", action="store_true", help=text)
-    many.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    many.add_argument(
+        "--device",
+        default="auto",
+        choices=("auto", "cpu", "cuda", "mps"),
+        help="of the network (default auto)",
+    )
     both = result.add_argument_group("both")
     both.add_argument(
         "--metrics",
@@ -88,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
         dest="lam",
         type=float,
         default=0.8,
-        help="structure against intensity, 0-1: of the loss, and with --pairs of the network",
+        help="structure against intensity, 0-1: of the loss, and with --pairs of the network (default 0.8)",
     )
     return result
 
@@ -96,14 +101,14 @@ def parser() -> argparse.ArgumentParser:
 def _check(options) -> None:
     """:raises InputError: options that are missing or do not go together."""
     if not 0 <= options.lam <= 1:
-        raise InputError(f"λ must lie between 0 and 1, not {options.lam}.")
+        raise InputError(f"--lambda must lie between 0 and 1, not {options.lam}.")
     images = {f"--{name}": getattr(options, name) for name in ("mri", "pet", "fused")}
     missing = [name for name, path in images.items() if path is None]
     if options.pairs is None:
         if len(missing) == len(images):
             raise InputError("Give --mri, --pet and --fused, or a folder of pairs with --pairs and --out.")
         if missing:
-            raise InputError(f"{' and '.join(missing)} is missing: give --mri, --pet and --fused.")
+            raise InputError(f"Give --mri, --pet and --fused: {' and '.join(missing)} is not given.")
         if options.others or options.masked:
             raise InputError("--others and --masked need a folder of pairs: give --pairs, or leave them out.")
         return

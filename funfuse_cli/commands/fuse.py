@@ -6,12 +6,13 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
+from FunFuseSlicer.Logic.fusion.models import DEVICES, WEIGHTS_ENDING
 from FunFuseSlicer.Logic.output_folder import all_or_nothing
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
 from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
@@ -38,7 +39,7 @@ def main(arguments: List[str]) -> int:
         return 2
     options = parser().parse_args(arguments)
     writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
-    planned = claim(sorted(writes), options, options.mri, options.pet, options.mask)
+    planned = claim(sorted(writes), options, options.mri, options.pet, options.mask, _own_weights(options))
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
         report = _run(options, arguments, folder, monitor, started)
     _summary(report, Path(options.out))
@@ -107,13 +108,19 @@ def parser() -> argparse.ArgumentParser:
     )
     network.add_argument(
         "--model",
-        metavar="NAME",
-        help="faithful (default) or detail; paper or paper-detail, the paper's network, which needs PyTorch",
+        metavar="NAME|FILE",
+        help="faithful (default) or detail; paper or paper-detail, the paper's network, which needs PyTorch; "
+        "or weights of your own, an .npz file that train wrote",
     )
     network.add_argument(
         "--balance", type=float, help="anatomy (0) against function (1); 0.5 is the fused image (default)"
     )
-    network.add_argument("--device", choices=("auto", "cpu", "gpu", "cuda", "mps"), help="default auto")
+    network.add_argument(
+        "--device",
+        metavar="NAME",
+        help=f"{', '.join(DEVICES)}, or one of several GPUs, such as cuda:1 (default auto: the processor for "
+        "the models that need no PyTorch, else a GPU if there is one)",
+    )
     return result
 
 
@@ -156,6 +163,11 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
     source = provenance("fuse", arguments, paths)
     request = Request(mri, pet, fusion, registration, inputs, mask, pictures, notes, started, source, outputs)
     return run_request(request, folder, monitor)
+
+
+def _own_weights(options) -> Optional[str]:
+    """The user's own file of weights, if it is given."""
+    return options.model if str(options.model).endswith(WEIGHTS_ENDING) else None
 
 
 def _fusion_options(options):

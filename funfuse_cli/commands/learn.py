@@ -86,13 +86,19 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--out", type=output_path, required=True, metavar="FOLDER", help="for the results")
         add_overwrite(one)
         one.add_argument("--hold-out", nargs="*", default=[], metavar="PATIENT", help="not learned from")
-        one.add_argument("--seed", type=int, default=0)
-        one.add_argument("--threads", type=int, help="processor threads")
+        one.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (%(default)s)")
+        one.add_argument("--threads", type=int, help="processor threads (default: all)")
     lp_sr.add_argument("--patches", type=int, default=12000, help="learned from (%(default)s)")
     lp_sr.add_argument("--iterations", type=int, default=25, help="of K-SVD (%(default)s)")
-    lp_sr.add_argument("--atoms-per-patch", type=int, default=5, metavar="N", help="(%(default)s)")
+    lp_sr.add_argument(
+        "--atoms-per-patch",
+        type=int,
+        default=5,
+        metavar="N",
+        help="of the dictionary, summed up (%(default)s)",
+    )
     lp_cnn.add_argument("--patches", type=int, default=20000, help="learned from (%(default)s)")
-    lp_cnn.add_argument("--steps", type=int, default=400, help="(%(default)s)")
+    lp_cnn.add_argument("--steps", type=int, default=400, help="of the optimizer (%(default)s)")
     lp_cnn.add_argument("--batch", type=int, default=64, help="pairs of patches a step (%(default)s)")
     lp_cnn.add_argument("--rate", type=float, default=1e-3, help="peak learning rate (%(default)s)")
     return result

@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
         "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'
     )
     length = recipe.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int)
+    length.add_argument("--steps", type=int, help="of the optimizer")
     length.add_argument("--epochs", type=int, help="as many steps as show each slice so often")
     length.add_argument(
         "--minutes", type=float, help="a time budget: becomes a number of steps once the first are measured"
@@ -162,8 +162,8 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument("--batch", type=int, help="images a step")
     recipe.add_argument("--crop", type=int, help="side of the crops; 0 for whole slices, each once an epoch")
     recipe.add_argument("--rate", type=float, help="(peak) learning rate of Adam; Muon's is ten times that")
-    recipe.add_argument("--optimizer", choices=("muon", "adam"))
-    recipe.add_argument("--seed", type=int)
+    recipe.add_argument("--optimizer", choices=("muon", "adam"), help="what changes the weights")
+    recipe.add_argument("--seed", type=int, help="of all that is drawn at random")
     recipe.add_argument(
         "--start-from", type=input_path, metavar="NPZ", help="weights of an earlier run to start from"
     )
@@ -197,12 +197,18 @@ def parser() -> argparse.ArgumentParser:
     )
     network = result.add_argument_group("network (other than the shipped one: for research)")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
-    network.add_argument("--batch-norm", choices=("none", "running", "batch"))
-    network.add_argument("--bias", action=argparse.BooleanOptionalAction)
-    network.add_argument("--tanh", action=argparse.BooleanOptionalAction)
+    network.add_argument(
+        "--batch-norm",
+        choices=("none", "running", "batch"),
+        help="none, or normalization by running statistics or by those of the batch",
+    )
+    network.add_argument("--bias", action=argparse.BooleanOptionalAction, help="biases of convolutions")
+    network.add_argument("--tanh", action=argparse.BooleanOptionalAction, help="at the end of the network")
     machine = result.add_argument_group("computer")
-    machine.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda", "mps"))
-    machine.add_argument("--threads", type=int, help="processor threads")
+    machine.add_argument(
+        "--device", default="cpu", choices=("auto", "cpu", "cuda", "mps"), help="default cpu"
+    )
+    machine.add_argument("--threads", type=int, help="processor threads (default: what PyTorch takes)")
     return result
 
 

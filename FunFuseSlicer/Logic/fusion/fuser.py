@@ -56,7 +56,7 @@ class MethodRunner(Runner):
 def runner_of(model: Model, lam: float, device: str = "auto", gradients: bool = False) -> Runner:
     """What fuses slices with a model.
 
-    :param device: see :data:`models.DEVICES`; the steered network needs PyTorch for a GPU only.
+    :param device: see :func:`models.is_device`; the steered network needs PyTorch for a GPU only.
     :param gradients: also the paper's equation (5), for which PyTorch is needed.
     :raises InputError: there is no such device.
     :raises ModelError: the model was trained for another λ only.

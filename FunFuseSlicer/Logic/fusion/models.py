@@ -6,6 +6,8 @@
 import hashlib
 import io
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
@@ -23,6 +25,13 @@ STEERED, TWO_LANE = "steered", "two-lane"
 
 # What may be asked for: "gpu" is whichever of CUDA and MPS there is, "auto" what is best for the model.
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps")
+
+WEIGHTS_ENDING = ".npz"
+
+
+def is_device(name: str) -> bool:
+    """Whether it is one of :data:`DEVICES`, or one of several GPUs by its number, such as "cuda:1"."""
+    return name in DEVICES or re.fullmatch(r"cuda:\d+", name) is not None
 
 
 @dataclass(frozen=True)
@@ -58,22 +67,27 @@ def model_names(folder: Optional[Path] = None) -> Tuple[str, ...]:
 def load_model(name: str = DEFAULT_MODEL, folder: Optional[Path] = None) -> Model:
     """Load a model after checking it against its checksum.
 
+    :param name: of a model in the folder, or the path of a file of weights (.npz) as ``write_weights`` leaves
+        it, with its facts (.json) beside it.
+    :param folder: of the models; the shipped ones when None.
     :raises InputError: there is no such model, but others.
     :raises ModelError: files missing or damaged, or weights of none of the networks.
     """
-    folder = MODELS_FOLDER if folder is None else Path(folder)
-    if not (folder / f"{name}.json").exists() and model_names(folder):
+    folder, remedy = MODELS_FOLDER if folder is None else Path(folder), "reinstall the extension"
+    if os.fspath(name).endswith(WEIGHTS_ENDING):
+        folder, name, remedy = Path(name).parent, Path(name).stem, "train it anew, or choose another model"
+    elif not (folder / f"{name}.json").exists() and model_names(folder):
         known = ", ".join(model_names(folder))
         raise InputError(f'There is no model "{name}": choose one of {known}.')
-    state, facts = read_weights(name, folder, "reinstall the extension")
-    kind, lam = facts.get("network", TWO_LANE), facts["trained_lambda"]
+    state, facts = read_weights(name, folder, remedy)
+    kind, lam = facts.get("network", TWO_LANE), facts.get("trained_lambda")
     try:
         if kind == STEERED:
             SteeredRunner(state, 0.5 if lam is None else lam)
         elif kind != TWO_LANE or "convolutions.output.weight" not in state:
             raise KeyError(kind)
     except (KeyError, ValueError) as error:
-        raise no_weights(folder / f"{name}.npz", "reinstall the extension") from error
+        raise no_weights(folder / f"{name}.npz", remedy) from error
     return Model(kind, state, name, facts["sha256"], lam)
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Dict, Generator, Optional, Tuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..volumes.preprocessing import NORMALIZATIONS, full_range, to_unit, unit_ra
 from ..volumes.slabs import Index, slabs
 from .engine import FusedSlices, Runner, fuse_slices_steps, processors, to_the_end
 from .fuser import NETWORK, method_labels
-from .models import DEFAULT_MODEL, DEVICES
+from .models import DEFAULT_MODEL, DEVICES, is_device
 
 # Options that mean something for the network only.
 NETWORK_OPTIONS = ("lam", "balance", "device", "model")
@@ -32,9 +33,9 @@ class FusionOptions:
         "gradient" (equation (5), with the value from the MRI's gradient); None for "contribution", or
         "uptake" for methods without parts.
     :param colormap: name of a color map.
-    :param device: see :data:`models.DEVICES`.
+    :param device: see :func:`models.is_device`.
     :param normalization: see :func:`preprocessing.normalize`.
-    :param model: name of the weights, see :func:`models.model_names`.
+    :param model: name of the weights, or path of a file of them, see :func:`models.load_model`.
     :param method: "funfuse", the network, or a name of :data:`methods.METHODS`. For these λ, balance, device
         and model have no meaning: they give the fused image alone, on the CPU.
     :raises InputError: a value outside its range, naming the option; a mode that the method cannot give.
@@ -53,13 +54,13 @@ class FusionOptions:
     def __post_init__(self):
         if self.mode is None:
             object.__setattr__(self, "mode", "contribution" if self.uses_network else "uptake")
-        for what, value in (("λ", self.lam), ("Ω", self.omega), ("balance", self.balance)):
+        for what, value in (("lambda", self.lam), ("omega", self.omega), ("balance", self.balance)):
             if not 0.0 <= value <= 1.0:
                 raise InputError(f"{what} must lie between 0 and 1, not {value}.")
         for what, choice, allowed in (
             ("method", self.method, tuple(method_labels())),
             ("mode", self.mode, MODES),
-            ("device", self.device, DEVICES),
+            ("device", self.device, DEVICES if not is_device(self.device) else (self.device,)),
             ("normalization", self.normalization, NORMALIZATIONS),
         ):
             if choice not in allowed:
@@ -73,11 +74,13 @@ class FusionOptions:
         return self.method == NETWORK
 
     def facts(self) -> Dict[str, object]:
-        """The options that mean something for the method, by name."""
+        """The options that mean something for the method, by name.
+
+        A model of the user's by its file alone: folders often have the names of patients.
+        """
+        chosen = {**asdict(self), "model": Path(self.model).name}
         return {
-            name: value
-            for name, value in asdict(self).items()
-            if self.uses_network or name not in NETWORK_OPTIONS
+            name: value for name, value in chosen.items() if self.uses_network or name not in NETWORK_OPTIONS
         }
 
 

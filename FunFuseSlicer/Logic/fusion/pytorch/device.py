@@ -3,12 +3,13 @@
 import torch
 
 from ...errors import InputError
-from ..models import DEVICES
+from ..models import DEVICES, is_device
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
     """The device for a user's choice; "auto" takes CUDA, then Apple MPS, then the CPU.
 
+    :param wanted: see :func:`models.is_device`.
     :raises InputError: unknown, or not available on this computer.
     """
     available = {
@@ -21,9 +22,10 @@ def choose_device(wanted: str = "auto") -> torch.device:
         return torch.device(present[0])
     if wanted == "gpu":
         raise InputError("PyTorch finds no GPU on this computer: choose automatic or CPU.")
-    if wanted not in available:
+    if not is_device(wanted):
         raise InputError(f'Unknown device "{wanted}": choose one of {", ".join(DEVICES)}.')
-    if not available[wanted]:
+    kind, _, number = wanted.partition(":")
+    if not available[kind] or int(number or 0) >= max(1, torch.cuda.device_count()):
         raise InputError(f'This computer offers no "{wanted}" device to PyTorch: choose auto or cpu.')
     return torch.device(wanted)
 
