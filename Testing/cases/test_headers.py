@@ -211,7 +211,7 @@ def test_a_side_car_that_does_not_help(tmp_path, pet, text):
     (tmp_path / "pet.json").write_text(text)
     found = read(path)
     np.testing.assert_allclose(found.volume.array, 3 * pet.array, rtol=1e-6)
-    assert "pet.json gives no" in found.notes[0] and "count alike" in found.notes[1]
+    assert "side car" in found.notes[0] and "count alike" in found.notes[1]
 
 
 @pytest.mark.parametrize("kinds", ["list domain domain domain", "domain domain domain list"])

@@ -16,6 +16,7 @@ from FunFuseSlicer.Logic.fusion.models import DEVICES, WEIGHTS_ENDING
 from FunFuseSlicer.Logic.output_folder import all_or_nothing
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
 from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
+from FunFuseSlicer.Logic.volumes.units import KINDS
 
 from ..installation import command
 from ..paths import input_path, output_path
@@ -74,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
         "--mask", type=input_path, metavar="FILE", help="image on any grid; where it is 0 is background"
     )
     add_frame_option(files)
+    files.add_argument(
+        "--units",
+        choices=KINDS,
+        help="turn the PET into SUV (by weight), SUL (by lean mass) or SUVbsa (by body surface), by its "
+        "DICOM headers or JSON side car (default: its own unit)",
+    )
     files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
     files.add_argument(
         "--far-apart",
@@ -138,6 +145,9 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
         *([read(options.mask)] if options.mask else []),
     ]
     mri, pet, mask = [*(reading.volume for reading in readings), None][:3]
+    units = readings[1].units
+    if options.units:
+        pet = readings[1].in_unit(options.units)
     for path, volume in ((options.mri, mri), (options.pet, pet)):
         if is_flat(volume) and not options.no_register:
             raise InputError(f"{path} is a single slice and cannot be registered: add --no-register.")
@@ -148,6 +158,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
             "give pictures of one size."
         )
     notes = [note for reading in readings for note in reading.notes]
+    notes += [f'"{pet.name}": no SUV, because {units.problem}'] if units.problem else []
     notes += _about_both(*readings[:2], registered=options.no_register)
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
@@ -158,6 +169,8 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
     if options.frame is not None:
         first = isinstance(options.frame, int)
         inputs["frame"] = options.frame if first else "{}-{}".format(*options.frame)
+    inputs["pet_unit"] = pet.unit or "unknown"
+    inputs["pet_suv_factors"] = units.factors
     registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
     outputs = [name for name in options.outputs if not (options.no_scene and name == "scene")]
     source = provenance("fuse", arguments, paths)

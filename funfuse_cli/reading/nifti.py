@@ -13,6 +13,7 @@ import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS
+from FunFuseSlicer.Logic.volumes.side_car_units import units_of_side_car
 
 from .source import Damaged, Source, gray_of_color, usable_lengths
 
@@ -69,10 +70,13 @@ def read_nifti(path: Path, size: int) -> Source:
         affine = _check_axes(image.affine, path)
         notes.append("it is an Analyze file, which does not say which side is left: check it in the result.")
     frames = _Frames(_real(raw, path, vectors), slope, intercept)
+    told = _side_car(path, notes)
     seconds = None
-    if len(frames) > 1:
-        seconds = _lengths(path, len(frames), notes)
-    return Source(frames, affine, notes, seconds)
+    if len(frames) > 1 and told is not None:
+        seconds = usable_lengths(told.get("FrameDuration"), len(frames))
+        if seconds is None:
+            notes.append(f"its side car gives no {len(frames)} lengths of frames (FrameDuration).")
+    return Source(frames, affine, notes, seconds, units=units_of_side_car(told or {}))
 
 
 class _Frames(Sequence):
@@ -240,11 +244,11 @@ def _by(sizes) -> str:
     return " × ".join(f"{size:.3g}" for size in sizes)
 
 
-# --- Frames -------------------------------------------------------------------------------------------
+# --- Side car -----------------------------------------------------------------------------------------
 
 
-def _lengths(path: Path, count: int, notes: List[str]) -> Optional[List[float]]:
-    """Seconds of each frame, from a side car as BIDS has it: the same name, ending in .json."""
+def _side_car(path: Path, notes: List[str]) -> Optional[dict]:
+    """What stands beside an image, as BIDS has it: in the file of the same name, ending in .json."""
     stem, name = path.name, path.name.lower()
     for ending in (".nii.gz", ".nii", *ENDINGS):
         if name.endswith(ending):
@@ -254,11 +258,10 @@ def _lengths(path: Path, count: int, notes: List[str]) -> Optional[List[float]]:
     if not side_car.is_file():
         return None
     try:
-        values = json.loads(side_car.read_text(encoding="utf-8"))["FrameDuration"]
-    except (OSError, ValueError, KeyError, TypeError):
-        notes.append(f"{side_car.name} gives no FrameDuration.")
-        return None
-    seconds = usable_lengths(values, count)
-    if seconds is None:
-        notes.append(f"{side_car.name} gives no {count} lengths of frames.")
-    return seconds
+        told = json.loads(side_car.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = None
+    if isinstance(told, dict):
+        return told
+    notes.append(f"its side car {side_car.name} cannot be read and is left out.")
+    return None

@@ -7,7 +7,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.volumes.dicom_units import units_of_headers
 from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS, out_of_memory
+from FunFuseSlicer.Logic.volumes.units import Units
 
 from .source import Source, usable_lengths
 
@@ -103,7 +105,7 @@ def stack(folder: Path, series: Sequence, notes: List[str]) -> Source:
         _line(folder, frame, [])
     _about_distances(frames[0], float(np.linalg.norm(step)), notes)
     _about_counts(header, len(frames[0]), len(frames), notes)
-    first = planes[0]
+    first, modality = planes[0], str(header.get("Modality") or "")
     lps = np.eye(4)
     lps[:3, 0], lps[:3, 1] = first.axes[:3] * first.spacing[1], first.axes[3:] * first.spacing[0]
     lps[:3, 2], lps[:3, 3] = step, corner
@@ -114,7 +116,8 @@ def stack(folder: Path, series: Sequence, notes: List[str]) -> Source:
         usable_lengths([frame[0].seconds for frame in frames], len(frames)),
         str(header.get("Units", "")).upper() in ("CNTS", "PROPCNTS"),
         str(header.get("FrameOfReferenceUID") or "") or None,
-        str(header.get("Modality") or "") or None,
+        modality or None,
+        units_of_headers([item.header for item in series]) if modality in ("PT", "NM") else Units(),
     )
 
 

@@ -1,7 +1,7 @@
 """Reads a volume, whatever it is on disk."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import Volume, enough_memory
+from FunFuseSlicer.Logic.volumes.units import Units
 
 from ..paths import input_path
 from .dicom import is_dicom, read_dicom
@@ -30,12 +31,24 @@ class Reading:
     :param notes: sentences on what was corrected, doubted or left out.
     :param frame_of_reference: DICOM UID, where known.
     :param modality: of DICOM, where known.
+    :param units: what the values are, of a PET, and the way to SUV.
     """
 
     volume: Volume
     notes: Tuple[str, ...] = ()
     frame_of_reference: Optional[str] = None
     modality: Optional[str] = None
+    units: Units = field(default_factory=Units)
+
+    def in_unit(self, kind: str) -> Volume:
+        """The volume with its values as a kind of SUV.
+
+        :param kind: of :data:`units.KINDS`.
+        :raises InputError: that cannot be had; says what is missing or wrong.
+        """
+        factor = self.units.factor(kind, self.volume.name)
+        array = self.volume.array * np.float32(factor)
+        return replace(self.volume, array=array.astype(np.float32, copy=False), unit=kind)
 
 
 def read_volume(path, frame: FrameChoice = None) -> Volume:
@@ -64,8 +77,8 @@ def read(path, frame: FrameChoice = None, modalities: Tuple[str, ...] = ()) -> R
         raise InputError(f"{path} has no usable voxel size or place in its header: correct the header.")
     name = _plain_name(path)
     notes = tuple(f'"{name}": {note}' for note in source.notes)
-    volume = Volume(array, source.ijk_to_ras, name)
-    return Reading(volume, notes, source.frame_of_reference, source.modality)
+    volume = Volume(array, source.ijk_to_ras, name, source.units.name)
+    return Reading(volume, notes, source.frame_of_reference, source.modality, source.units)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.volumes.units import Units
 
 # A frame, or the first and the last of several, 0-based.
 FrameChoice = Union[None, int, Tuple[int, int]]
@@ -27,6 +28,7 @@ class Source:
     :param counts: the values are counts, which a longer frame has more of.
     :param frame_of_reference: a DICOM UID; equal coordinates are the same place within one only.
     :param modality: of DICOM, such as "MR" or "PT".
+    :param units: what the values are, of a PET.
     """
 
     frames: Sequence[np.ndarray]
@@ -36,6 +38,7 @@ class Source:
     counts: bool = False
     frame_of_reference: Optional[str] = None
     modality: Optional[str] = None
+    units: Units = field(default_factory=Units)
 
 
 def one_image(source: Source, path, choice: FrameChoice) -> np.ndarray:

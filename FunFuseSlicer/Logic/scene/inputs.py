@@ -6,6 +6,7 @@ Slicer is imported inside the functions, so that this module can be imported any
 import numpy as np
 
 from ..errors import InputError
+from ..volumes.dicom_units import UCUM
 from ..volumes.geometry import Volume
 
 
@@ -34,7 +35,14 @@ def volume_from_node(node) -> Volume:
     # Asked first: a matrix of a non-linear one is refused with messages in the application's log.
     if parent is not None and not parent.IsTransformToWorldLinear():
         raise InputError(f'"{name}" is under a non-linear transform: harden that transform first.')
-    return Volume(slicer.util.arrayFromVolume(node), ijk_to_world(node), name)
+    return Volume(slicer.util.arrayFromVolume(node), ijk_to_world(node), name, unit_of(node))
+
+
+def unit_of(node) -> str:
+    """The unit of a volume node's voxels, as an extension that loads PET sets it; "" where none did."""
+    entry = node.GetVoxelValueUnits()
+    code = "" if entry is None else entry.GetCodeValue() or ""
+    return UCUM.get(code, code)
 
 
 def ijk_to_world(node) -> np.ndarray:
@@ -56,6 +64,12 @@ def add_volume_node(volume: Volume):
     """A new scalar volume node in the scene, with its display node."""
     import slicer
 
-    return slicer.util.addVolumeFromArray(
+    node = slicer.util.addVolumeFromArray(
         volume.array, np.asarray(volume.ijk_to_ras), volume.name, "vtkMRMLScalarVolumeNode"
     )
+    if volume.unit:
+        code = next((code for code, name in UCUM.items() if name == volume.unit), volume.unit)
+        entry = slicer.vtkCodedEntry()
+        entry.SetValueSchemeMeaning(code, "UCUM", volume.unit)
+        node.SetVoxelValueUnits(entry)
+    return node

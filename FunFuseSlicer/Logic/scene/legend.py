@@ -12,6 +12,7 @@ from typing import Dict
 from ..color.sources import scale_of
 from . import views
 from .attributes import ROLE_ATTRIBUTE, number_of
+from .inputs import unit_of
 
 SCALE_ROLE = "legend_scale"
 
@@ -26,7 +27,7 @@ def show_legends(nodes: Dict[str, object], mode: str, pet_name: str, visible: bo
 
     logic = slicer.modules.colors.logic()
     pet_display = nodes["pet_registered"].GetDisplayNode()
-    titles = {pet_display: pet_name}
+    titles = {pet_display: _with_unit(pet_name, nodes["pet_registered"])}
     scale = _scale_display(nodes["colored"], make=visible)
     if scale is not None:
         titles[scale], highest = _title_and_highest(nodes, mode, pet_name)
@@ -59,8 +60,15 @@ def _title_and_highest(nodes, mode: str, pet_name: str):
         return _("{pet}, part in %").format(pet=pet_name), 100.0 * scale
     if mode == "uptake":
         pet = nodes["pet_registered"]
-        return pet_name, number_of(colored, "PETScale") or scale_of(slicer.util.arrayFromVolume(pet))
+        return _with_unit(pet_name, pet), number_of(colored, "PETScale") or scale_of(
+            slicer.util.arrayFromVolume(pet)
+        )
     return _("{pet}, sensitivity in %").format(pet=pet_name), 100.0
+
+
+def _with_unit(name: str, node) -> str:
+    unit = unit_of(node)
+    return f"{name} ({unit})" if unit else name
 
 
 def _scale_display(colored, make: bool):

@@ -145,6 +145,8 @@ def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap
             display_as_color(node)
         else:
             display_as_gray(node, *display[role])
+    nodes["pet_registered"].SetVoxelValueQuantity(pet_node.GetVoxelValueQuantity())
+    nodes["pet_registered"].SetVoxelValueUnits(pet_node.GetVoxelValueUnits())
     use_color_map([nodes[role] for role in ("pet_registered", "pet_part") if role in nodes], colormap)
     nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
     transform_id = None if nodes["transform"] is None else nodes["transform"].GetID()

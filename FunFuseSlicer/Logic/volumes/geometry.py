@@ -27,11 +27,13 @@ class Volume:
     :param array: (k, j, i), any real dtype.
     :param ijk_to_ras: 4×4, voxel index (i, j, k) to RAS millimeters.
     :param name: what the user calls it; errors and provenance say this.
+    :param unit: of the values, such as "Bq/ml" or "SUV", see :mod:`units`; "" where it is not known.
     """
 
     array: np.ndarray
     ijk_to_ras: np.ndarray = field(default_factory=lambda: np.diag([-1.0, -1.0, 1.0, 1.0]))
     name: str = "volume"
+    unit: str = ""
 
     @property
     def spacing(self) -> np.ndarray:
@@ -117,7 +119,7 @@ def resample(
     :param moving_to_fixed: 4×4 in RAS, maps a point of the moving volume to its place in the
         reference (Slicer's transform-to-parent of the moving volume); identity when None.
     :param nearest: nearest neighbor, for masks; otherwise linear.
-    :return: float32 (the moving dtype when ``nearest``), named as ``moving``.
+    :return: float32 (the moving dtype when ``nearest``), with name and unit of ``moving``.
     :raises InputError: the axes of the moving volume do not span space.
     :raises DeviceError: there is not enough memory.
     """
@@ -125,7 +127,8 @@ def resample(
     check_axes(moving)
     index_map = np.linalg.inv(matrix @ moving.ijk_to_ras) @ reference.ijk_to_ras
     with enough_memory(f'"{moving.name}" on the grid of "{reference.name}"'):
-        return reference.with_array(_resampled(moving, reference, index_map, nearest), name=moving.name)
+        array = _resampled(moving, reference, index_map, nearest)
+    return replace(moving, array=array, ijk_to_ras=reference.ijk_to_ras)
 
 
 def check_axes(volume: Volume) -> None:
