@@ -67,6 +67,6 @@ def gradient_source(mri_gradient: np.ndarray, pet_gradient: np.ndarray) -> Color
     return ColorSource((value,), pet_gradient, scale_of(pet_gradient))
 
 
-def scale_of(array: np.ndarray) -> float:
-    """Robust maximum of the positive voxels; 1 where there are none."""
-    return robust_scale(array) if (array > 0).any() else 1.0
+def scale_of(array: np.ndarray, brain: Optional[np.ndarray] = None) -> float:
+    """:func:`preprocessing.robust_scale`, but 1 where no voxel is positive."""
+    return robust_scale(array, brain) if (array > 0).any() else 1.0

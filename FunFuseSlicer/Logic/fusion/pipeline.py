@@ -8,9 +8,10 @@ from typing import Dict, Generator, Optional, Tuple
 import numpy as np
 
 from ..color.colorize import MODES, NEED_PARTS
-from ..color.sources import ColorSource, contribution_source, gradient_source, uptake_source
+from ..color.sources import ColorSource, contribution_source, gradient_source, scale_of, uptake_source
 from ..errors import InputError
 from ..monitor import Monitor
+from ..volumes.brain import estimate_brain
 from ..volumes.geometry import Volume, axial_order, to_axial
 from ..volumes.preprocessing import NORMALIZATIONS, full_range, to_unit, unit_range
 from ..volumes.slabs import Index, slabs
@@ -99,6 +100,7 @@ class Fusion:
         where a method gives the fused image alone.
     :param uptake_slices: see :attr:`uptake`.
     :param scales: the intensities of MRI and PET that became 1.
+    :param brain: see :class:`Prepared`.
     :param gradients: (∇F_I1, ∇F_I2) when they were asked for.
     :param slices: the run's facts (its arrays are those above, in slice order).
     """
@@ -110,6 +112,7 @@ class Fusion:
     scales: Tuple[float, float]
     gradients: Optional[Tuple[np.ndarray, np.ndarray]]
     slices: FusedSlices
+    brain: Optional[np.ndarray] = None
 
     @property
     def uptake(self) -> np.ndarray:
@@ -164,12 +167,14 @@ class Prepared:
     :param mri: axial slices in [0, 1]; ``pet`` likewise.
     :param mask: (k, j, i); voxels where it is 0 stay black; or None.
     :param order: see :func:`volume.axial_order`.
+    :param brain: bool (k, j, i): the voxels that set the scales of intensity and color; None for the head.
     """
 
     mri: UnitSlices
     pet: UnitSlices
     mask: Optional[np.ndarray]
     order: tuple
+    brain: Optional[np.ndarray] = None
 
 
 def prepare(
@@ -184,13 +189,15 @@ def prepare(
     Parameters as of :func:`fuse_volumes`.
     """
     order = axial_order(mri.ijk_to_ras)
+    # A mask says what matters; other normalizations do not ask.
+    brain = estimate_brain(mri) if mask is None and normalization == "robust" else None
 
     def slices(volume: Volume, dtype: np.dtype) -> UnitSlices:
-        return unit_slices(volume, dtype, mask, order, normalization)
+        return unit_slices(volume, dtype, mask, order, normalization, brain)
 
     with ThreadPoolExecutor(2) as pool:
         mri_slices, pet_slices = pool.map(slices, (mri, pet), ranges)
-    return Prepared(mri_slices, pet_slices, mask, order)
+    return Prepared(mri_slices, pet_slices, mask, order, brain)
 
 
 def fuse_volumes(
@@ -237,17 +244,22 @@ def fuse_prepared(pair: Prepared, runner: Runner) -> Generator[float, None, Fusi
         (pair.mri.high - pair.mri.low, pair.pet.high - pair.pet.low),
         (outputs[-2], outputs[-1]) if gradients else None,
         slices,
+        pair.brain,
     )
 
 
-def unit_slices(volume: Volume, dtype: np.dtype, mask, order, normalization: str) -> UnitSlices:
-    """:raises InputError: nothing of the volume is left inside the mask."""
+def unit_slices(
+    volume: Volume, dtype: np.dtype, mask, order, normalization: str, brain: Optional[np.ndarray] = None
+) -> UnitSlices:
+    """Slices of a volume, see :func:`prepare`.
+
+    :raises InputError: nothing of the volume is left inside the mask."""
     inside = volume.array if mask is None else volume.array[mask > 0]
     if not inside.any():
         raise InputError(f'"{volume.name}" is zero all over the mask: choose another mask, or none.')
     if inside.size < volume.array.size:
         inside = np.append(inside, np.float32(0))  # the masked voxels
-    low, high = unit_range(inside, normalization, full_range(dtype))
+    low, high = unit_range(inside, normalization, full_range(dtype), brain)
     return UnitSlices(volume.array, mask, low, high, order)
 
 
@@ -268,7 +280,7 @@ def color_source(fusion: Fusion, mode: str) -> ColorSource:
         return gradient_source(*fusion.gradients)
     if parts is None or mode == "uptake":
         return uptake_source(parts or (fusion.fused,), fusion.uptake, 1.0)
-    return contribution_source(*parts)
+    return contribution_source(*parts, scale_of(parts[1], fusion.brain))
 
 
 def value_and_function(fusion: Fusion, mode: str, balance: float) -> Tuple[np.ndarray, np.ndarray]:

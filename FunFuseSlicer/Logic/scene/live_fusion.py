@@ -18,7 +18,7 @@ from ..volumes.geometry import Volume, resample
 from ..volumes.preprocessing import clean
 from .attributes import ATTRIBUTE
 from .inputs import volume_from_node
-from .outputs import PART_ROLES, display_levels, on_grid
+from .outputs import PART_ROLES, on_grid
 
 
 class LiveFusion:
@@ -64,7 +64,7 @@ class LiveFusion:
             "ModelSHA256": self._fuser.model_sha256,
             "Device": options.device,
             "UsedDevice": fusion.slices.device,
-            "PETPartScale": repr(scale_of(fusion.pet_part)),
+            "PETPartScale": repr(scale_of(fusion.pet_part, fusion.brain)),
             "MRIScale": repr(fusion.scales[0]),
             "PETScale": repr(fusion.scales[1]),
             "Metrics": "",
@@ -94,7 +94,8 @@ class LiveFusion:
                 self._pair = prepare(self._fixed, pet, options.normalization, ranges, mask)
             else:
                 mask, order = self._pair.mask, self._pair.order
-                slices = unit_slices(pet, raw.array.dtype, mask, order, options.normalization)
+                brain = self._pair.brain
+                slices = unit_slices(pet, raw.array.dtype, mask, order, options.normalization, brain)
                 self._pair = replace(self._pair, pet=slices)
             self._pet_is_read = True
         return self._pair
@@ -124,8 +125,8 @@ class LiveFusion:
         for role, image in images.items():
             arrays[role][:] = image
         if "pet_registered" in images:
-            black, white = display_levels(images["pet_registered"])
-            self._nodes["pet_registered"].GetDisplayNode().SetWindowLevelMinMax(black, white)
+            white = scale_of(images["pet_registered"], self._pair.brain)
+            self._nodes["pet_registered"].GetDisplayNode().SetWindowLevelMinMax(0.0, white)
 
 
 def _modified(node) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..fusion.fuser import NETWORK
 from ..volumes.geometry import Volume, resample
-from ..volumes.preprocessing import robust_scale
 from .attributes import (
     MRI_REFERENCE,
     PET_REFERENCE,
@@ -204,11 +203,6 @@ def on_grid(pet: Volume, mri: Volume, matrix: Optional[np.ndarray]) -> Volume:
     if matrix is None and pet.same_grid(mri):
         return pet
     return resample(pet, mri, matrix)
-
-
-def display_levels(pet: np.ndarray) -> Tuple[float, float]:
-    """Black and white level of the registered PET."""
-    return 0.0, robust_scale(pet)
 
 
 def display_as_gray(node, black: float, white: float) -> None:

@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
-import numpy as np
-
 from ..color.sources import scale_of
 from ..errors import DeviceError, InputError
 from ..fusion.engine import is_out_of_memory
@@ -30,7 +28,7 @@ from .attributes import matrix_text
 from .beside import beside
 from .color_maps import color_table
 from .inputs import volume_from_node
-from .outputs import OutputNodes, display_levels, on_grid, push_outputs
+from .outputs import OutputNodes, on_grid, push_outputs
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,8 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     colored, display, part_scale = beside(
         lambda _: (
             color_volume(fusion, options, table),
-            _display(pet_on_grid.array),
-            None if fusion.pet_part is None else scale_of(fusion.pet_part),
+            _display(scale_of(pet_on_grid.array, fusion.brain)),
+            None if fusion.pet_part is None else scale_of(fusion.pet_part, fusion.brain),
         ),
         monitor,
         "Coloring",
@@ -169,10 +167,13 @@ def _registered(mri: Volume, pet: Volume, options, monitor: Monitor) -> Registra
     return beside(lambda told: register(mri, pet, options, told), monitor, "Registering")
 
 
-def _display(pet: np.ndarray) -> Dict[str, Tuple[float, float]]:
-    """Black and white level of each scalar output."""
+def _display(uptake: float) -> Dict[str, Tuple[float, float]]:
+    """Black and white level of each scalar output.
+
+    :param uptake: of the registered PET, what is shown white.
+    """
     return {
-        "pet_registered": display_levels(pet),
+        "pet_registered": (0.0, uptake),
         "fused": (0.0, 1.0),
         "mri_part": (0.0, 0.5),
         "pet_part": (0.0, 0.5),

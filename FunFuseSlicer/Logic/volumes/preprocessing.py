@@ -14,13 +14,18 @@ NORMALIZATIONS = ("robust", "minmax", "none")
 HEAD_FRACTION = 0.1
 # ... which is this percentile of the positive voxels: one hot voxel must not set the scale.
 NEAR_MAXIMUM_PERCENTILE = 99.9
-# The brightest 0.5 % of the head (fat, vessels, a hot spot's tip) saturate.
+# The brightest 0.5 % of the head, or of the brain (vessels, a hot spot's tip), saturate ...
 ROBUST_PERCENTILE = 99.5
-
+# ... and in the brain all that exceeds these percentiles so many times: a lesion may take 7 ml, which is that
+# 0.5 %, and 20 times the uptake of the rest. Average
+# maps of 15 tracers stay below: their largest ratios are 2.2 and 3.8.
+LIMITS = ((98.0, 2.5), (95.0, 4.5))
 
 # An MRI lies around zero when this much of its brightest voxels, or more, is what its darkest lack to 0: the
 # noise and the ringing of usual images stay below.
 AROUND_ZERO = 0.1
+# A volume that is positive in less of the brain than this does not show it.
+LEAST_SHARE = 0.1
 # Voxels of exactly one value are background when they are this share of all, or more.
 BACKGROUND_SHARE = 0.1
 
@@ -122,13 +127,21 @@ def background_of(sample: np.ndarray) -> Optional[float]:
     return float(values[counts.argmax()])
 
 
-def robust_scale(array: np.ndarray) -> float:
-    """The intensity that becomes 1: a high percentile of the voxels of the head.
+def robust_scale(array: np.ndarray, brain: Optional[np.ndarray] = None) -> float:
+    """The intensity that becomes 1: a high percentile of the voxels of the brain, else of the head.
 
     Scale equivariant: ``robust_scale(a * x) == a * robust_scale(x)`` for a > 0.
 
-    :param array: non-negative, finite, not all zero.
+    :param array: finite, with positive voxels.
+    :param brain: bool of the same shape, see :mod:`brain`: what is bright outside of it does not count. None
+        where it is not known; so it is where there is nothing in it.
     """
+    if brain is not None:
+        inside = array[brain]
+        inside = inside[inside > 0]
+        if inside.size > LEAST_SHARE * np.count_nonzero(brain):
+            at = np.percentile(inside, [ROBUST_PERCENTILE, *(percentile for percentile, _ in LIMITS)])
+            return float(min(at[0], *(times * value for value, (_, times) in zip(at[1:], LIMITS))))
     positive = array[array > 0]
     near_maximum = float(np.percentile(positive, NEAR_MAXIMUM_PERCENTILE))
     head = positive[positive > HEAD_FRACTION * near_maximum]
@@ -157,13 +170,16 @@ def to_unit(array: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(array / np.float32(high - low), 0.0, 1.0).astype(np.float32, copy=False)
 
 
-def unit_range(array: np.ndarray, method: str = "robust", full_range: float = 1.0) -> Tuple[float, float]:
+def unit_range(
+    array: np.ndarray, method: str = "robust", full_range: float = 1.0, brain: Optional[np.ndarray] = None
+) -> Tuple[float, float]:
     """The intensities that :func:`normalize` maps to 0 and to 1.
 
+    :param brain: for "robust", see :func:`robust_scale`.
     :raises InputError: an unknown method.
     """
     if method == "robust":
-        return 0.0, robust_scale(array)
+        return 0.0, robust_scale(array, brain)
     if method == "minmax":
         low, high = float(array.min()), float(array.max())
         # Even all over the grid, as the inside of a large phantom can be: all of it is the largest value.
