@@ -13,7 +13,7 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume
 from ..paths import output_path
 from ..reading.reader import read_volume
 from ..workflow.demo_data import FDG, T1, fetch_pair
-from ..workflow.output_folder import VOLUMES, add_overwrite, claim
+from ..workflow.output_folder import VOLUMES, add_overwrite, claim, contents
 from ..workflow.progress import ProgressBars, count
 from ..workflow.provenance import provenance
 
@@ -119,3 +119,6 @@ def _summary(report: dict, out: Path) -> None:
     print(f"total         {report['seconds']['total']:.1f} s")
     print(f"look at       {(out / 'preview.png').resolve()}")
     print(f"open          {(out / 'scene.mrb').resolve()} in 3D Slicer")
+    print("written")
+    for line in contents(report, out):
+        print(f"  {line}")

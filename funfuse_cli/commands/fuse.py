@@ -21,8 +21,18 @@ from FunFuseSlicer.Logic.volumes.units import KINDS
 from ..installation import command
 from ..paths import input_path, output_path
 from ..reading.options import add_frame_option
-from ..reading.reader import FORMATS, Reading, is_flat, is_picture, read
-from ..workflow.output_folder import OUTPUTS, PICTURES, VOLUMES, add_overwrite, claim
+from ..reading.reader import FORMATS as READABLE
+from ..reading.reader import Reading, is_flat, is_picture, read
+from ..workflow.output_folder import (
+    FORMATS,
+    OUTPUTS,
+    PICTURES,
+    VOLUMES,
+    add_overwrite,
+    claim,
+    contents,
+    in_format,
+)
 from ..workflow.progress import ProgressBars, count
 from ..workflow.provenance import provenance
 
@@ -40,7 +50,8 @@ def main(arguments: List[str]) -> int:
         return 2
     options = parser().parse_args(arguments)
     writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
-    planned = claim(sorted(writes), options, options.mri, options.pet, options.mask, _own_weights(options))
+    inputs = (options.mri, options.pet, options.mask, _own_weights(options))
+    planned = claim(sorted(in_format(writes, options.format)), options, *inputs)
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
         report = _run(options, arguments, folder, monitor, started)
     _summary(report, Path(options.out))
@@ -53,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         prog="funfuse fuse",
         description="Register a PET to an MRI, fuse both, and write volumes, a scene for 3D Slicer, a "
         "preview and a report. For research use, not for diagnosis.",
-        epilog=f"MRI, PET and mask may be: {FORMATS}.",
+        epilog=f"MRI, PET and mask may be: {READABLE}.",
     )
     files = result.add_argument_group("files")
     files.add_argument("--mri", type=input_path, required=True, metavar="M", help="anatomical image (fixed)")
@@ -69,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
         default=tuple(OUTPUTS),
         metavar="NAME",
         help=f"write these beside the report: {', '.join(OUTPUTS)} (default: all)",
+    )
+    files.add_argument(
+        "--format",
+        choices=tuple(FORMATS),
+        default="nrrd",
+        help=f"of the volumes: {', '.join(f'{name} ({ending})' for name, ending in FORMATS.items())}; "
+        "default nrrd",
     )
     files.add_argument("--no-scene", action="store_true", help="no scene.mrb, which repeats all volumes")
     files.add_argument(
@@ -174,7 +192,20 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
     registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
     outputs = [name for name in options.outputs if not (options.no_scene and name == "scene")]
     source = provenance("fuse", arguments, paths)
-    request = Request(mri, pet, fusion, registration, inputs, mask, pictures, notes, started, source, outputs)
+    request = Request(
+        mri,
+        pet,
+        fusion,
+        registration,
+        inputs,
+        mask,
+        pictures,
+        notes,
+        started,
+        source,
+        outputs,
+        options.format,
+    )
     return run_request(request, folder, monitor)
 
 
@@ -246,3 +277,5 @@ def _summary(report: dict, out: Path) -> None:
     print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
     print(f"total         {report['seconds']['total']:.1f} s")
     print(f"results       {out.resolve()}")
+    for line in contents(report, out):
+        print(f"  {line}")

@@ -16,6 +16,9 @@ PICTURE_ROLES = VOLUME_ROLES[1:]
 VOLUMES = (REPORT, "preview.png", "scene.mrb", "pet_to_mri.tfm", *(f"{name}.nrrd" for name in VOLUME_ROLES))
 PICTURES = (REPORT, *(f"{name}.png" for name in PICTURE_ROLES))
 
+# How volumes are stored, and the ending that tells.
+FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz"}
+
 # What can be left out, and which files (without their ending) that is.
 OUTPUTS = {
     "registered": ("pet_registered", "pet_to_mri"),
@@ -36,6 +39,11 @@ def add_overwrite(parser) -> None:
     )
 
 
+def in_format(writes: Iterable[str], volumes: str) -> List[str]:
+    """The names of files with the ending that a format of :data:`FORMATS` gives volumes."""
+    return [name[: -len(".nrrd")] + FORMATS[volumes] if name.endswith(".nrrd") else name for name in writes]
+
+
 def claim(writes: Iterable[str], options: argparse.Namespace, *inputs, where: str = "--out") -> Claim:
     """What a command is going to do in its folder.
 
@@ -49,6 +57,27 @@ def write_report(folder: Path, facts: dict) -> dict:
     report = {**facts, "files": checksums(folder)}
     write_list(Path(folder) / REPORT, report)
     return report
+
+
+def contents(report: dict, folder: Path) -> List[str]:
+    """What a run wrote: a line for each file with its size; of a folder in it, one line for all of its files.
+
+    :param report: see :func:`write_report`; ``folder`` is where it is now.
+    """
+    sizes = {REPORT: [(Path(folder) / REPORT).stat().st_size]}
+    for name, facts in report["files"].items():
+        parent = name.rpartition("/")[0]
+        sizes.setdefault(f"{parent}/" if parent else name, []).append(facts["bytes"])
+    width = max(map(len, sizes))
+    return [
+        f"{name:{width}}  {megabytes(sum(bytes_))}" + (f", {len(bytes_)} files" if name.endswith("/") else "")
+        for name, bytes_ in sizes.items()
+    ]
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes for people, such as " 12.3 MB"."""
+    return f"{size / 1e6:6.1f} MB" if size >= 1e5 else f"{size / 1e3:6.1f} kB"
 
 
 def verify(folder) -> List[str]:

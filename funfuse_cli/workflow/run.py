@@ -19,7 +19,7 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume
 from ..extension import load_module
 from ..headless.boot import boot
 from ..headless.scene_files import save_mrb, save_node
-from .output_folder import OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
+from .output_folder import FORMATS, OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
 from .preview import write_preview
 
 
@@ -34,6 +34,7 @@ class Request:
     :param started: when the command started, by ``time.perf_counter()``.
     :param provenance: see :func:`provenance.provenance`.
     :param outputs: names of :data:`output_folder.OUTPUTS`: what to write beside the report.
+    :param volumes: a format of :data:`output_folder.FORMATS`.
     """
 
     mri: Volume
@@ -47,6 +48,7 @@ class Request:
     started: float = field(default_factory=time.perf_counter)
     provenance: Optional[dict] = None
     outputs: Sequence[str] = tuple(OUTPUTS)
+    volumes: str = "nrrd"
 
     def writes(self, name: str) -> bool:
         """Whether a file is wanted; its name without the ending."""
@@ -92,7 +94,7 @@ def _write_volumes(run, mri_node, request: Request, folder: Path, monitor: Monit
     steps = len(nodes) + 3
     for step, (role, node) in enumerate(nodes.items()):
         monitor.report("Writing", step / steps)
-        save_node(node, folder / f"{role}.nrrd")
+        save_node(node, folder / f"{role}{FORMATS[request.volumes]}")
     if run.nodes.transform is not None and request.writes("pet_to_mri"):
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
     monitor.report("Writing", (steps - 2) / steps)
