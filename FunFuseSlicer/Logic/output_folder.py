@@ -17,7 +17,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence
 
 from .errors import InputError, OutputError
 
@@ -343,6 +343,17 @@ def _move_all(work: Path, folder: Path, claim: Claim) -> None:
         _undo(work, folder)
         raise
     (work / JOURNAL).unlink()
+    _remove_empty(folder, going)
+
+
+def _remove_empty(folder: Path, names: Iterable[str]) -> None:
+    """Folders in it that held these files and nothing else, and whose files are gone."""
+    parents = {parent for name in names for parent in (folder / name).parents if folder in parent.parents}
+    for parent in sorted(parents, key=lambda path: -len(path.parts)):
+        try:
+            parent.rmdir()
+        except OSError:
+            pass
 
 
 def _lists(folder: Path) -> List[str]:

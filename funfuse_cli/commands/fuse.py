@@ -24,6 +24,7 @@ from ..reading.options import add_frame_option
 from ..reading.reader import FORMATS as READABLE
 from ..reading.reader import Reading, is_flat, is_picture, read
 from ..workflow.output_folder import (
+    DICOM,
     FORMATS,
     OUTPUTS,
     PICTURES,
@@ -50,7 +51,8 @@ def main(arguments: List[str]) -> int:
         return 2
     options = parser().parse_args(arguments)
     writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
-    inputs = (options.mri, options.pet, options.mask, _own_weights(options))
+    writes |= set(DICOM if options.dicom or options.dicom_mri else ())
+    inputs = (options.mri, options.pet, options.mask, options.dicom_mri, _own_weights(options))
     planned = claim(sorted(in_format(writes, options.format)), options, *inputs)
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
         report = _run(options, arguments, folder, monitor, started)
@@ -87,6 +89,17 @@ def parser() -> argparse.ArgumentParser:
         default="nrrd",
         help=f"of the volumes: {', '.join(f'{name} ({ending})' for name, ending in FORMATS.items())}; "
         "default nrrd",
+    )
+    files.add_argument(
+        "--dicom",
+        action="store_true",
+        help="also DICOM, into the study of an MRI that came from there, with its patient's name",
+    )
+    files.add_argument(
+        "--dicom-mri",
+        type=input_path,
+        metavar="DIR",
+        help="likewise, for an MRI in another format: folder of the DICOM series that it was converted from",
     )
     files.add_argument("--no-scene", action="store_true", help="no scene.mrb, which repeats all volumes")
     files.add_argument(
@@ -152,6 +165,7 @@ def parser() -> argparse.ArgumentParser:
 def _run(options, arguments: List[str], folder: Path, monitor, started: float) -> dict:
     from FunFuseSlicer.Logic.registration import RegistrationOptions
 
+    from ..workflow.dicom import study_of
     from ..workflow.run import Request, run_request
 
     fusion = _fusion_options(options)
@@ -175,13 +189,17 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
             f"{options.mri} has {_size(mri)} pixels and {options.pet} {_size(pet)}: "
             "give pictures of one size."
         )
+    if pictures and (options.dicom or options.dicom_mri):
+        raise InputError("Pictures have no place in a DICOM study: leave --dicom out.")
+    study = study_of(*readings[:2], options.dicom_mri) if options.dicom or options.dicom_mri else None
     notes = [note for reading in readings for note in reading.notes]
     notes += [f'"{pet.name}": no SUV, because {units.problem}'] if units.problem else []
     notes += _about_both(*readings[:2], registered=options.no_register)
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
         notes += [note] if note else []
-    paths = {role: path for role in ("mri", "pet", "mask") if (path := getattr(options, role)) is not None}
+    roles = ("mri", "pet", "mask", "dicom_mri")
+    paths = {role: path for role in roles if (path := getattr(options, role)) is not None}
     # Without folders: their names often are those of patients.
     inputs = {role: path.name for role, path in paths.items()}
     if options.frame is not None:
@@ -205,6 +223,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
         source,
         outputs,
         options.format,
+        study,
     )
     return run_request(request, folder, monitor)
 

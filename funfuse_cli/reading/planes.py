@@ -118,6 +118,7 @@ def stack(folder: Path, series: Sequence, notes: List[str]) -> Source:
         str(header.get("FrameOfReferenceUID") or "") or None,
         modality or None,
         units_of_headers([item.header for item in series]) if modality in ("PT", "NM") else Units(),
+        [item.path for item in series],
     )
 
 
@@ -231,13 +232,17 @@ def _made(item, index: int, facts, position, axes, spacing) -> Plane:
 
 
 def _rescale(facts) -> Tuple[float, float]:
-    """Slope and intercept: of this image, else those to real world values, else none."""
+    """Slope and intercept: of this image, else those to real world values, else none.
+
+    Objects that must say 1 and 0, such as secondary captures, have those to real world values beside them.
+    """
     maps = facts.get("RealWorldValueMappingSequence")
+    found = 1.0, 0.0
     for source, what in ((facts, "Rescale"), (maps[0] if maps else facts, "RealWorldValue")):
-        if source.get(f"{what}Slope") is not None:
+        if found == (1.0, 0.0) and source.get(f"{what}Slope") is not None:
             intercept = source.get(f"{what}Intercept")
-            return _number(source.get(f"{what}Slope")), _number(0 if intercept is None else intercept)
-    return 1.0, 0.0
+            found = _number(source.get(f"{what}Slope")), _number(0 if intercept is None else intercept)
+    return found
 
 
 def _nuclear_medicine(folder: Path, item, count: int) -> List[Plane]:

@@ -32,6 +32,7 @@ class Reading:
     :param frame_of_reference: DICOM UID, where known.
     :param modality: of DICOM, where known.
     :param units: what the values are, of a PET, and the way to SUV.
+    :param files: of a DICOM series, those that were read.
     """
 
     volume: Volume
@@ -39,6 +40,7 @@ class Reading:
     frame_of_reference: Optional[str] = None
     modality: Optional[str] = None
     units: Units = field(default_factory=Units)
+    files: Tuple[Path, ...] = ()
 
     def in_unit(self, kind: str) -> Volume:
         """The volume with its values as a kind of SUV.
@@ -78,7 +80,8 @@ def read(path, frame: FrameChoice = None, modalities: Tuple[str, ...] = ()) -> R
     name = _plain_name(path)
     notes = tuple(f'"{name}": {note}' for note in source.notes)
     volume = Volume(array, source.ijk_to_ras, name, source.units.name)
-    return Reading(volume, notes, source.frame_of_reference, source.modality, source.units)
+    place = source.frame_of_reference, source.modality
+    return Reading(volume, notes, *place, source.units, tuple(source.files))
 
 
 @contextmanager

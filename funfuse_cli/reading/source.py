@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -29,6 +30,7 @@ class Source:
     :param frame_of_reference: a DICOM UID; equal coordinates are the same place within one only.
     :param modality: of DICOM, such as "MR" or "PT".
     :param units: what the values are, of a PET.
+    :param files: of a DICOM series, those that were read.
     """
 
     frames: Sequence[np.ndarray]
@@ -39,6 +41,7 @@ class Source:
     frame_of_reference: Optional[str] = None
     modality: Optional[str] = None
     units: Units = field(default_factory=Units)
+    files: Sequence[Path] = ()
 
 
 def one_image(source: Source, path, choice: FrameChoice) -> np.ndarray:

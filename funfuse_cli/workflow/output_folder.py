@@ -2,11 +2,14 @@
 
 import argparse
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Iterable, List
 
+from FunFuseSlicer.Logic.dicom.write import FILES as DICOM_FILES
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.output_folder import REPORT, Claim, checksums, sha256_of, write_list
+
+from .progress import count
 
 # Roles of output nodes that become files of the same name: volumes, or pictures of a single slice.
 VOLUME_ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
@@ -15,6 +18,10 @@ PICTURE_ROLES = VOLUME_ROLES[1:]
 # What demo and fuse may write of a pair of volumes, and of one of pictures.
 VOLUMES = (REPORT, "preview.png", "scene.mrb", "pet_to_mri.tfm", *(f"{name}.nrrd" for name in VOLUME_ROLES))
 PICTURES = (REPORT, *(f"{name}.png" for name in PICTURE_ROLES))
+
+# What --dicom adds, in a folder of its own.
+DICOM_FOLDER = "dicom"
+DICOM = tuple(f"{DICOM_FOLDER}/{name}" for name in DICOM_FILES)
 
 # How volumes are stored, and the ending that tells.
 FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz"}
@@ -60,18 +67,20 @@ def write_report(folder: Path, facts: dict) -> dict:
 
 
 def contents(report: dict, folder: Path) -> List[str]:
-    """What a run wrote: a line for each file with its size; of a folder in it, one line for all of its files.
+    """What a run wrote: a line for each file with its size, and one for all numbered files of a folder.
 
     :param report: see :func:`write_report`; ``folder`` is where it is now.
     """
     sizes = {REPORT: [(Path(folder) / REPORT).stat().st_size]}
     for name, facts in report["files"].items():
-        parent = name.rpartition("/")[0]
-        sizes.setdefault(f"{parent}/" if parent else name, []).append(facts["bytes"])
+        path = PurePosixPath(name)
+        group = f"{path.parent}/" if path.stem.isdigit() else name
+        sizes.setdefault(group, []).append(facts["bytes"])
     width = max(map(len, sizes))
+    lines = [f"{name:{width}}  {megabytes(sum(parts))}" for name, parts in sizes.items()]
     return [
-        f"{name:{width}}  {megabytes(sum(bytes_))}" + (f", {len(bytes_)} files" if name.endswith("/") else "")
-        for name, bytes_ in sizes.items()
+        f"{line}, {count(len(parts), 'file')}" if name.endswith("/") else line
+        for line, (name, parts) in zip(lines, sizes.items())
     ]
 
 

@@ -19,7 +19,8 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume
 from ..extension import load_module
 from ..headless.boot import boot
 from ..headless.scene_files import save_mrb, save_node
-from .output_folder import FORMATS, OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
+from .dicom import Study
+from .output_folder import DICOM_FOLDER, FORMATS, OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
 from .preview import write_preview
 
 
@@ -35,6 +36,7 @@ class Request:
     :param provenance: see :func:`provenance.provenance`.
     :param outputs: names of :data:`output_folder.OUTPUTS`: what to write beside the report.
     :param volumes: a format of :data:`output_folder.FORMATS`.
+    :param study: write DICOM into this one, too.
     """
 
     mri: Volume
@@ -49,6 +51,7 @@ class Request:
     provenance: Optional[dict] = None
     outputs: Sequence[str] = tuple(OUTPUTS)
     volumes: str = "nrrd"
+    study: Optional[Study] = None
 
     def writes(self, name: str) -> bool:
         """Whether a file is wanted; its name without the ending."""
@@ -81,6 +84,8 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
         _write_pictures(run, request, folder)
     else:
         _write_volumes(run, mri_node, request, folder, monitor)
+    if request.study is not None:
+        _write_dicom(run, mri_node, pet_node, request.study, folder / DICOM_FOLDER, monitor)
     report = _report(request, run)
     if extra is not None:
         report.update(extra(run))
@@ -104,6 +109,13 @@ def _write_volumes(run, mri_node, request: Request, folder: Path, monitor: Monit
     if request.writes("scene"):
         save_mrb(folder / "scene.mrb")
     monitor.report("Writing", 1.0)
+
+
+def _write_dicom(run, mri_node, pet_node, study: Study, folder: Path, monitor: Monitor) -> None:
+    from FunFuseSlicer.Logic.scene.dicom_export import export_dicom
+
+    nodes = {role: node for role, node in vars(run.nodes).items() if node is not None}
+    export_dicom(mri_node, pet_node, nodes, *study, folder, monitor)
 
 
 def _made(run, request: Request, roles: Sequence[str]) -> Dict[str, object]:

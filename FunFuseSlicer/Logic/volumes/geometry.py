@@ -48,9 +48,9 @@ class Volume:
     def same_grid(self, other: "Volume") -> bool:
         """Whether both volumes have the same voxels in space, to a thousandth of a voxel."""
         tolerance = 1e-3 * float(self.spacing.min())
-        corners = _corners(self.dimensions)
+        outer = corners(self.dimensions)
         return self.array.shape == other.array.shape and np.allclose(
-            self.ijk_to_ras @ corners, other.ijk_to_ras @ corners, rtol=0, atol=tolerance
+            self.ijk_to_ras @ outer, other.ijk_to_ras @ outer, rtol=0, atol=tolerance
         )
 
     def with_array(self, array: np.ndarray, name: Optional[str] = None) -> "Volume":
@@ -83,7 +83,7 @@ def enough_memory(name: str) -> Iterator[None]:
         ) from error
 
 
-def _corners(dimensions: Tuple[int, int, int]) -> np.ndarray:
+def corners(dimensions: Tuple[int, int, int]) -> np.ndarray:
     """(4, 8) homogeneous indices of the corner voxels."""
     ranges = [(0, n - 1) for n in dimensions]
     grid = np.stack(np.meshgrid(*ranges, indexing="ij")).reshape(3, -1)

@@ -1,0 +1,48 @@
+"""Units of stored values: those of a PET's header as codes of UCUM (PS3.16 CID 84, PS3.3 C.8.9.1.1.3)."""
+
+from typing import Any
+
+from .elements import code
+
+_UCUM = {
+    "CNTS": ("{counts}", "Counts"),
+    "CPS": ("{counts}/s", "Counts per second"),
+    "BQML": ("Bq/ml", "Becquerels/milliliter"),
+    "PROPCNTS": ("{propcounts}", "Proportional to counts"),
+    "PROPCPS": ("{propcounts}/s", "Proportional to counts per second"),
+    "GML": ("g/ml{SUVbw}", "Standardized Uptake Value body weight"),
+    "CM2ML": ("cm2/ml{SUVbsa}", "Standardized Uptake Value body surface area"),
+    "CM2": ("cm2", "Centimeter**2"),
+    "PCNT": ("%", "Percent"),
+    "MGMINML": ("mg/min/ml", "Milligrams/minute/milliliter"),
+    "UMOLMINML": ("umol/min/ml", "Micromole/minute/milliliter"),
+    "MLMING": ("ml/min/g", "Milliliter/minute/gram"),
+    "MLG": ("ml/g", "Milliliter/gram"),
+    "1CM": ("/cm", "/Centimeter"),
+    "UMOLML": ("umol/ml", "Micromole/milliliter"),
+    "NONE": ("1", "no units"),
+}
+_SUV = {
+    "LBM": ("g/ml{SUVlbm}", "Standardized Uptake Value lean body mass (James)"),
+    "IBW": ("g/ml{SUVibw}", "Standardized Uptake Value ideal body weight"),
+}
+
+
+def unitless() -> Any:
+    """The code of a ratio."""
+    return code("1", "UCUM", "no units")
+
+
+def unknown() -> Any:
+    """The code of values that nobody told the unit of."""
+    return code("[arb'U]", "UCUM", "arbitrary unit")
+
+
+def units_of(header: Any) -> Any:
+    """The code of a PET's unit; of an unknown one that of an arbitrary unit.
+
+    :param header: a Dataset of PET Image Storage.
+    """
+    units, kind = str(header.get("Units") or "").upper(), str(header.get("SUVType") or "").upper()
+    told = _SUV[kind] if units == "GML" and kind in _SUV else _UCUM.get(units)
+    return unknown() if told is None else code(told[0], "UCUM", told[1])
