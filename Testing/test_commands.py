@@ -258,6 +258,26 @@ def test_modes_maps_and_masks(tmp_path, mode):
     assert not fused[mask.array == 0].any()
 
 
+def test_volumes_as_nifti(files, tmp_path, capsys):
+    """The same voxels in the same place, colors as RGB; what the run before wrote as NRRD goes."""
+    mri, pet = files
+    out = tmp_path / "out"
+    command = ["fuse", "--mri", str(mri), "--pet", str(pet), "--no-register", "--no-scene", "--out", str(out)]
+    assert main(command) == 0
+    before = {path.stem: sitk.ReadImage(str(path)) for path in out.glob("*.nrrd")}
+    assert main([*command, "--format", "nifti"]) == 0
+    assert verify(out) == [] and not list(out.glob("*.nrrd"))
+    assert len(before) == len(list(out.glob("*.nii.gz"))) == 5
+    for name, image in before.items():
+        found = sitk.ReadImage(str(out / f"{name}.nii.gz"))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(image))
+        assert np.allclose(found.GetOrigin(), image.GetOrigin(), atol=1e-4)
+        assert np.allclose(found.GetDirection(), image.GetDirection(), atol=1e-6)
+    listed = capsys.readouterr().out.rpartition("results ")[2].splitlines()[1:]
+    names = {path.name for path in out.iterdir()}
+    assert {line.split()[0] for line in listed} == names and all(line.endswith("B") for line in listed)
+
+
 def test_another_method_writes_the_fused_image_alone(files, tmp_path, capsys):
     """Also in the place of the network's results: what that wrote beside it goes."""
     mri, pet = files

@@ -92,6 +92,24 @@ def test_the_patient_and_the_folders_are_named_nowhere(no_network, tmp_path, cap
         assert [name for name, data in written.items() if word.encode() in data] == []
 
 
+def test_the_patient_is_named_in_dicom_alone(tmp_path):
+    """And there, where it has to be, nothing tells of the computer."""
+    mri, pet = head_phantom(SIZE, SPACING)
+    files, out = tmp_path / INPUT_FOLDER, tmp_path / OUTPUT_FOLDER / "out"
+    files.mkdir()
+    for volume, name, modality in ((mri, "T1", "MR"), (pet, "pet", "PT")):
+        dicom_series(volume, files / name, modality, patient=PATIENT)
+    arguments = ["--mri", str(files / "T1"), "--pet", str(files / "pet"), "--out", str(out), "--dicom"]
+    assert main(["fuse", *arguments, "--no-register", "--method", "average"]) == 0
+    dicom = {path for path in (out / "dicom").rglob("*") if path.is_file()}
+    others = {path for path in out.rglob("*") if path.is_file()} - dicom
+    assert dicom and all(PATIENT["PatientID"].encode() in path.read_bytes() for path in dicom)
+    for word in TELLTALES:
+        assert [path for path in others if word.encode() in path.read_bytes()] == []
+    for word in (INPUT_FOLDER, OUTPUT_FOLDER):
+        assert [path for path in dicom if word.encode() in path.read_bytes()] == []
+
+
 def test_the_series_that_is_read_does_name_the_patient(tmp_path):
     """Else the test before would prove nothing."""
     series = dicom_series(head_phantom(SIZE, SPACING)[1], tmp_path / "pet", patient=PATIENT)

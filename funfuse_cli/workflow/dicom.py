@@ -13,7 +13,7 @@ from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
 from ..reading.reader import Reading, read
 
 # An MRI that was converted, stripped of its skull or freed of a bias correlates with itself by much more.
-LEAST_CORRELATION = 0.5
+LEAST_CORRELATION = 0.7
 
 
 class Study(NamedTuple):

@@ -3,6 +3,7 @@
 pydicom is imported inside the functions, so that this module can be imported anywhere.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -125,7 +126,9 @@ def read_series(files: Sequence[object], name: str) -> Series:
     headers = []
     for path in files:
         try:
-            headers.append(pydicom.dcmread(str(path), stop_before_pixels=True, force=True))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is odd and does not matter here
+                headers.append(pydicom.dcmread(str(path), stop_before_pixels=True, force=True))
         except Exception as error:  # of a parser on bytes of any kind
             raise InputError(
                 f'{Path(str(path)).name} of "{name}" cannot be read ({error}): load the DICOM series again.'
