@@ -29,6 +29,7 @@ VOLUME_RESULTS = {
     "colored.nrrd",
     "scene.mrb",
     "preview.png",
+    "report.html",
     "report.json",
 }
 

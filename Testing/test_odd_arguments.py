@@ -221,11 +221,13 @@ def test_the_checksum_of_a_folder_depends_on_all_of_it(tmp_path):
 def test_outputs_that_are_not_wanted_are_not_written(files, tmp_path):
     out = tmp_path / "out"
     every = {"pet_registered.nrrd", "fused.nrrd", "colored.nrrd", "preview.png", "scene.mrb", "report.json"}
+    every |= {"report.html"}
     for more, names in (
         ((), every),
         (("--no-scene",), every - {"scene.mrb"}),
         (("--outputs", "fused", "preview"), {"fused.nrrd", "preview.png", "report.json"}),
         (("--outputs", "scene"), {"scene.mrb", "report.json"}),
+        (("--outputs", "page"), {"report.html", "report.json"}),
         (("--outputs", "registered", "scene", "--no-scene"), {"pet_registered.nrrd", "report.json"}),
     ):
         assert fuse(*files, out, *more) == 0

@@ -107,7 +107,8 @@ def _run_files(case: Case, folder: Path):
     after = _listing(out)
     if error is not None:
         return error, [], problems + ([] if after == before else ["the output folder was changed"])
-    expected = {f"{role}.nrrd" for role in VOLUME_ROLES} | {"scene.mrb", "preview.png", "report.json"}
+    expected = {*(f"{role}.nrrd" for role in VOLUME_ROLES), "scene.mrb", "preview.png"}
+    expected |= {"report.html", "report.json"}
     wrong = (set(after) - set(before) - {"pet_to_mri.tfm"}) ^ expected
     if wrong or code != 0:
         return None, [], problems + [f"files {sorted(wrong)}"]

@@ -16,7 +16,14 @@ VOLUME_ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
 PICTURE_ROLES = VOLUME_ROLES[1:]
 
 # What demo and fuse may write of a pair of volumes, and of one of pictures.
-VOLUMES = (REPORT, "preview.png", "scene.mrb", "pet_to_mri.tfm", *(f"{name}.nrrd" for name in VOLUME_ROLES))
+VOLUMES = (
+    REPORT,
+    "report.html",
+    "preview.png",
+    "scene.mrb",
+    "pet_to_mri.tfm",
+    *(f"{name}.nrrd" for name in VOLUME_ROLES),
+)
 PICTURES = (REPORT, *(f"{name}.png" for name in PICTURE_ROLES))
 
 # What --dicom adds, in a folder of its own.
@@ -32,6 +39,7 @@ OUTPUTS = {
     "fused": ("fused",),
     "parts": ("mri_part", "pet_part"),
     "colored": ("colored",),
+    "page": ("report",),
     "preview": ("preview",),
     "scene": ("scene",),
 }

@@ -21,6 +21,7 @@ from ..headless.boot import boot
 from ..headless.scene_files import save_mrb, save_node
 from .dicom import Study
 from .output_folder import DICOM_FOLDER, FORMATS, OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
+from .page import write_page
 from .preview import write_preview
 
 
@@ -79,29 +80,32 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     run = module.FunFuseSlicerLogic().process(
         mri_node, pet_node, request.options, request.registration, mask_node, monitor=monitor
     )
+    report = _report(request, run)
+    if extra is not None:
+        report.update(extra(run))
     writing = time.perf_counter()
     if request.pictures:
         _write_pictures(run, request, folder)
     else:
-        _write_volumes(run, mri_node, request, folder, monitor)
+        _write_volumes(run, mri_node, request, report, folder, monitor)
     if request.study is not None:
         _write_dicom(run, mri_node, pet_node, request.study, folder / DICOM_FOLDER, monitor)
-    report = _report(request, run)
-    if extra is not None:
-        report.update(extra(run))
     now = time.perf_counter()
     report["seconds"] = {"total": round(now - request.started, 2), "writing": round(now - writing, 2)}
     return write_report(folder, report)
 
 
-def _write_volumes(run, mri_node, request: Request, folder: Path, monitor: Monitor) -> None:
+def _write_volumes(run, mri_node, request: Request, report, folder: Path, monitor: Monitor) -> None:
     nodes = _made(run, request, VOLUME_ROLES)
-    steps = len(nodes) + 3
+    steps = len(nodes) + 4
     for step, (role, node) in enumerate(nodes.items()):
         monitor.report("Writing", step / steps)
         save_node(node, folder / f"{role}{FORMATS[request.volumes]}")
     if run.nodes.transform is not None and request.writes("pet_to_mri"):
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
+    monitor.report("Writing", (steps - 3) / steps)
+    if request.writes("report"):
+        write_page(run, report, folder / "report.html")
     monitor.report("Writing", (steps - 2) / steps)
     if request.writes("preview"):
         write_preview(run, mri_node, request.options, folder / "preview.png")

@@ -107,24 +107,30 @@ class LiveColors:
     def _prepare(self, look: Look):
         table = color_table(look.colormap)
         if self._source is None or self._mode != look.mode:
-            self._source, self._mode = self._make_source(look.mode), look.mode
+            gradients = self._gradients.get(self._nodes["colored"].GetID())
+            self._source, self._mode = source_of(self._nodes, look.mode, gradients), look.mode
         return self._nodes["colored"], self._source, table
 
-    def _make_source(self, mode: str) -> ColorSource:
-        colored = self._nodes["colored"]
-        parts = tuple(_voxels(self._nodes[role]) for role in PART_ROLES if role in self._nodes)
-        if mode in NEED_PARTS and not parts:
-            raise InputError("These results do not tell what came from each image: press Apply.")
-        if mode == "gradient":
-            gradients = self._gradients.get(colored.GetID())
-            if gradients is None:
-                raise InputError("The sensitivity mode needs a run in that mode: press Apply.")
-            return gradient_source(*gradients)
-        if mode == "uptake":
-            value = parts or (_voxels(self._nodes["fused"]),)
-            pet = self._nodes["pet_registered"]
-            return uptake_source(value, _voxels(pet), number_of(colored, "PETScale"))
-        return contribution_source(*parts, number_of(colored, "PETPartScale"))
+
+def source_of(nodes, mode: str, gradients=None) -> ColorSource:
+    """What the colors of a result are made of.
+
+    :param nodes: by role, see :func:`.outputs.find_results`.
+    :param gradients: equation (5)'s images, which are not in the scene.
+    :raises InputError: mode "gradient" without them, or a mode that needs the parts where there are none.
+    """
+    colored = nodes["colored"]
+    parts = tuple(_voxels(nodes[role]) for role in PART_ROLES if role in nodes)
+    if mode in NEED_PARTS and not parts:
+        raise InputError("These results do not tell what came from each image: press Apply.")
+    if mode == "gradient":
+        if gradients is None:
+            raise InputError("The sensitivity mode needs a run in that mode: press Apply.")
+        return gradient_source(*gradients)
+    if mode == "uptake":
+        value = parts or (_voxels(nodes["fused"]),)
+        return uptake_source(value, _voxels(nodes["pet_registered"]), number_of(colored, "PETScale"))
+    return contribution_source(*parts, number_of(colored, "PETPartScale"))
 
 
 def _in_turns(action: Callable[[int], None], count: int) -> Iterator[float]:

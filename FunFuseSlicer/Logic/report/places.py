@@ -1,0 +1,111 @@
+"""Places in a head that are worth a look: by them a picture shows what is special about a PET."""
+
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+from scipy import ndimage, optimize
+
+CENTER, HOTTEST, ASYMMETRY = "center", "hottest", "asymmetry"
+# What is large enough to count, not one voxel: full width at half maximum.
+SMOOTHING_MM = 6.0
+# Scalp, muscles and nose take up tracer, too: how deep in the head the brain begins, about.
+DEPTH_MM = 12.0
+# What is compared with its mirror image: uptake above this part of the highest.
+LEAST_UPTAKE = 0.25
+# Of both sides' mean; where less differs there is nothing to show.
+LEAST_ASYMMETRY = 0.15
+# Voxels that are enough for places, and for the plane between the halves.
+_FINE_MM, _COARSE_MM = 2.0, 4.0
+
+Index = Tuple[int, int, int]
+
+
+def places(
+    mri: np.ndarray, uptake: np.ndarray, spacing: float, brain: Optional[np.ndarray] = None
+) -> Dict[str, Index]:
+    """Where to look, by name, as voxels (i, j, k); a place that there is not is left out.
+
+    :param mri: (k, j, i) on a grid as of :func:`.patient_grid.patient_grid`, columns from right to left; not
+        negative. ``uptake`` likewise.
+    :param spacing: millimeters between voxels.
+    :param brain: (k, j, i) bool; None for what lies deep in the head.
+    """
+    step = max(1, int(round(_FINE_MM / spacing)))
+    part = (slice(None, None, step),) * 3
+    mri, uptake, spacing = mri[part], uptake[part], spacing * step
+    inside = _deep(mri, spacing) if brain is None else brain[part]
+    smooth = ndimage.gaussian_filter(uptake, SMOOTHING_MM / 2.355 / spacing)
+    whole = inside & _off_the_ends(mri.shape, spacing)
+    inside = next(region for region in (whole, inside, mri > 0, np.ones(mri.shape, bool)) if region.any())
+    found = {
+        CENTER: ndimage.center_of_mass(np.where(inside, uptake + 1e-6, 0.0)),
+        HOTTEST: np.unravel_index(int(np.argmax(np.where(inside, smooth, -1.0))), mri.shape),
+    }
+    different = _most_asymmetric(mri, smooth, inside, spacing)
+    if different is not None:
+        found[ASYMMETRY] = different
+    # From (k, j, i) to (i, j, k), and to the voxels of before.
+    return {name: tuple(step * int(round(float(n))) for n in point[::-1]) for name, point in found.items()}
+
+
+def _deep(mri: np.ndarray, spacing: float) -> np.ndarray:
+    """What lies inside the head by a centimeter; in a brain without its skull, that too."""
+    head = mri > 0.1 * np.percentile(mri[mri > 0], 99) if (mri > 0).any() else mri > 0
+    head = np.stack([ndimage.binary_fill_holes(plane) for plane in head])
+    # Beyond the image the head goes on.
+    depth = ndimage.distance_transform_edt(np.pad(head, 1, mode="edge"))
+    return depth[1:-1, 1:-1, 1:-1] * spacing > DEPTH_MM
+
+
+def _off_the_ends(shape, spacing: float) -> np.ndarray:
+    """All but the first and the last slices, where half of what would be smoothed is missing."""
+    k = np.arange(shape[0])
+    margin = SMOOTHING_MM / spacing
+    return ((k >= margin) & (k <= shape[0] - 1 - margin))[:, None, None] & np.ones(shape, bool)
+
+
+def _most_asymmetric(mri, smooth, inside, spacing: float):
+    """Where left and right differ the most, (k, j, i); None where they do not, or cannot be told apart."""
+    step = max(1, int(round(_COARSE_MM / spacing)))
+    if min(mri.shape) < 8 * step:
+        return None
+    part = (slice(None, None, step),) * 3
+    head, there, uptake = (np.ascontiguousarray(array[part]) for array in (mri, inside, smooth))
+    mirror = _mirror(ndimage.gaussian_filter(head.astype(np.float32), 1.0))
+    other = _mirrored(uptake, mirror)
+    both = there & (_mirrored(there.astype(np.float32), mirror) > 0.5)
+    if not both.any():
+        return None
+    mean = 0.5 * (uptake + other)
+    counts = both & (mean > LEAST_UPTAKE * np.percentile(uptake[both], 99.5))
+    difference = np.where(counts, np.abs(uptake - other), 0.0)
+    place = np.unravel_index(int(np.argmax(difference)), difference.shape)
+    return tuple(step * n for n in place) if difference[place] > LEAST_ASYMMETRY * mean[place] else None
+
+
+def _mirror(mri: np.ndarray) -> np.ndarray:
+    """The turn about S and about A (radians), and the shift (voxels), that make a head most symmetric."""
+    start = np.array([0.0, 0.0, ndimage.center_of_mass(mri)[2] - (mri.shape[2] - 1) / 2.0])
+    steps = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 1.5]])
+    return optimize.minimize(
+        lambda mirror: -_symmetry(mri, mirror),
+        start,
+        method="Nelder-Mead",
+        options={"initial_simplex": start + steps, "xatol": 0.01, "fatol": 1e-4, "maxfev": 120},
+    ).x
+
+
+def _symmetry(mri: np.ndarray, mirror: np.ndarray) -> float:
+    """Correlation of a head with its mirror image; 0 where one of them is even."""
+    images = np.stack([mri.ravel(), _mirrored(mri, mirror).ravel()]) - mri.mean()
+    norms = np.sqrt((images**2).sum(axis=1)).prod()
+    return float(images[0] @ images[1] / norms) if norms > 0 else 0.0
+
+
+def _mirrored(array: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    """An image (k, j, i) mirrored at a plane whose normal is the axis i, turned by yaw and roll."""
+    yaw, roll, shift = mirror
+    normal = np.array([np.sin(roll), np.sin(yaw) * np.cos(roll), np.cos(yaw) * np.cos(roll)])
+    middle = (np.array(array.shape) - 1) / 2.0 + np.array([0.0, 0.0, shift])
+    matrix = np.eye(3) - 2.0 * np.outer(normal, normal)
+    return ndimage.affine_transform(array, matrix, middle - matrix @ middle, order=1)
