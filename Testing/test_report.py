@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from FunFuseSlicer.Logic.color.colorize import jet_table
-from FunFuseSlicer.Logic.color.sources import ColorSource, contribution_source, gradient_source, uptake_source
+from FunFuseSlicer.Logic.color.sources import contribution_source, gradient_source, uptake_source
 from FunFuseSlicer.Logic.library import fuse
 from FunFuseSlicer.Logic.report import mosaics
-from FunFuseSlicer.Logic.report.page import LARGEST, Contents, page
+from FunFuseSlicer.Logic.report.contents import Contents, straightened
+from FunFuseSlicer.Logic.report.page import LARGEST, page
 from FunFuseSlicer.Logic.report.patient_grid import head_of, on_patient_grid, patient_grid
 from FunFuseSlicer.Logic.report.places import places
 from FunFuseSlicer.Logic.volumes.geometry import Volume
@@ -188,10 +189,16 @@ def contents_of(gradients: bool = False, parts: bool = True, **changes) -> Conte
         "balance": 0.5,
         "judgement": "good",
         "version": "1.2.3",
-        "facts": {"Registration": [("Result", "Plausible: it is."), ("Left out", "")]},
-        "notes": ["A note."],
     }
     return Contents(**{**values, **changes})
+
+
+FACTS, NOTES = {"Registration": [("Result", "Plausible: it is."), ("Left out", "")]}, ["A note."]
+
+
+def page_of(contents, facts=FACTS, notes=NOTES) -> str:
+    """The page of what lies on the MRI's grid."""
+    return page(straightened(contents), facts, notes)
 
 
 @pytest.fixture(scope="module")
@@ -201,22 +208,15 @@ def contents():
 
 
 @pytest.fixture(scope="module")
+def shown(contents):
+    """The same along the patient's axes, as the page has it."""
+    return straightened(contents)
+
+
+@pytest.fixture(scope="module")
 def text(contents):
     """The page of it."""
-    return page(contents)
-
-
-def on_grid(contents, array):
-    """An array of the MRI's grid on that of the page."""
-    uptake = np.clip(contents.pet / contents.pet_scale, 0, 1)
-    grid = patient_grid(contents.mri, head_of(contents.mri, uptake))
-    return on_patient_grid(array, contents.mri, grid)
-
-
-def source_on_grid(contents, mode) -> ColorSource:
-    source = contents.sources[mode]
-    value = tuple(on_grid(contents, array) for array in source.value)
-    return ColorSource(value, on_grid(contents, source.functional), source.scale)
+    return page_of(contents)
 
 
 class Parts(HTMLParser):
@@ -267,13 +267,13 @@ def test_only_what_the_policy_names_can_run_and_nothing_is_loaded(text):
 
 def test_names_are_no_part_of_the_page(contents):
     mri = contents.mri.with_array(contents.mri.array, name=NASTY)
-    facts = {NASTY: [(NASTY, NASTY)]}
-    changed = contents_of(mri=mri, pet_name=NASTY, pet_unit=NASTY, version=NASTY, facts=facts, notes=[NASTY])
-    evil, plain = Parts(page(changed)), Parts(page(contents_of()))
+    changed = contents_of(mri=mri, pet_name=NASTY, pet_unit=NASTY, version=NASTY)
+    text = page_of(changed, {NASTY: [(NASTY, NASTY)]}, [NASTY])
+    evil, plain = Parts(text), Parts(page_of(contents_of()))
     # But for the two rows and the item there is nothing more.
     count = {tag: sum(t == tag for t, _ in evil.tags) for tag in ("script", "img", "input", "meta")}
     assert count == {tag: sum(t == tag for t, _ in plain.tags) for tag in count}
-    assert data_of(page(changed))["pet"]["unit"] == NASTY
+    assert data_of(text)["pet"]["unit"] == NASTY
 
 
 def test_every_sentence_is_there(text):
@@ -284,7 +284,7 @@ def test_every_sentence_is_there(text):
     assert "$" not in markup, "a place that was not filled"
 
 
-def test_tiles_and_tables_give_the_programs_colors(contents, text):
+def test_tiles_and_tables_give_the_programs_colors(shown, text):
     """The page's arithmetic without a browser, on the bytes of its pictures."""
     data = data_of(text)
     images = {
@@ -302,20 +302,20 @@ def test_tiles_and_tables_give_the_programs_colors(contents, text):
             + levels[name] * (data["layers"][name]["high"] - data["layers"][name]["low"]) / 255
             for name in facts["value"]
         ]
-        source = source_on_grid(contents, mode)
+        source = shown.sources[mode]
         for omega in OMEGAS:
             for balance in BALANCES:
                 weights = (2 * (1 - balance), 2 * balance) if len(values) == 2 else (1,)
                 value = np.clip(sum(w * v for w, v in zip(weights, values)), 0, 1)
                 mixed = (1 - omega) + omega * chroma[levels[facts["hue"]]]
                 found = np.rint(255 * value[..., None] * mixed)
-                expected = source.colors(contents.table, omega, balance)
+                expected = source.colors(shown.table, omega, balance)
                 assert np.abs(found - expected).max() <= TOLERANCE
     assert levels["pet"].max() == 255 and "pet_over" in levels, "the highest uptake is beyond the color scale"
 
 
 def test_a_method_without_parts_has_no_balance():
-    data = data_of(page(contents_of(parts=False)))
+    data = data_of(page_of(contents_of(parts=False)))
     assert data["fused"] == ["fused"] and set(data["modes"]) == {"uptake"}
     assert data["modes"]["uptake"] == {
         "value": ["fused"],
@@ -331,7 +331,7 @@ def test_a_large_volume_stays_small_enough():
     value = (0.5 * mri.array / mri.array.max(), 0.5 * pet.array / pet.array.max())
     sources = {"contribution": contribution_source(*value)}
     contents = contents_of(mri=mri, pet=pet.array, fused=value, sources=sources)
-    assert LARGEST / 4 < len(page(contents).encode()) <= LARGEST
+    assert LARGEST / 4 < len(page_of(contents).encode()) <= LARGEST
 
 
 # --- In a browser -------------------------------------------------------------------------------------
@@ -358,16 +358,15 @@ def opened(browser, text, tmp_path):
     return browser
 
 
-def test_pixels_in_a_browser_are_the_programs(opened, contents):
-    k, j, i = on_grid(contents, contents.pet).shape
+def test_pixels_in_a_browser_are_the_programs(opened, shown):
+    k, j, i = shown.pet.shape
     index = [i // 2, j // 2, k // 2]
     opened.run(f"state.index = {index}; 1")
-    for mode in contents.sources:
-        source = source_on_grid(contents, mode)
+    for mode, source in shown.sources.items():
         for omega in OMEGAS:
             for balance in BALANCES:
                 opened.run(f"Object.assign(state, {{omega: {omega}, balance: {balance}, mode: '{mode}'}}); 1")
-                expected = source.colors(contents.table, omega, balance)
+                expected = source.colors(shown.table, omega, balance)
                 planes = {
                     "axial": expected[k // 2],
                     "sagittal": expected[::-1, :, i // 2],
@@ -423,15 +422,15 @@ def test_keys_wheel_and_buttons_move_all_planes(opened):
     assert opened.run("state.view") == "mri" and not opened.problems
 
 
-def test_values_under_the_crosshair_are_those_of_the_volumes(opened, contents):
+def test_values_under_the_crosshair_are_those_of_the_volumes(opened, shown):
     opened.run("document.querySelector('[data-place=hottest]').click(); 1")
     opened.drawn()
     i, j, k = opened.run("state.index")
-    pet, mri = (on_grid(contents, array)[k, j, i] for array in (contents.pet, contents.mri.array))
+    pet, mri = shown.pet[k, j, i], shown.mri.array[k, j, i]
     said = opened.run("document.getElementById('readout').textContent")
     found = re.search(r"MRI (≥ )?([\d.]+) .* PET ([\d.]+) Bq/ml", said)
-    assert float(found[3]) == pytest.approx(pet, abs=1 + contents.pet_scale / 255)
-    assert float(found[2]) == pytest.approx(min(mri, contents.mri_scale), abs=1 + contents.mri_scale / 255)
+    assert float(found[3]) == pytest.approx(pet, abs=1 + shown.pet_scale / 255)
+    assert float(found[2]) == pytest.approx(min(mri, shown.mri_scale), abs=1 + shown.mri_scale / 255)
     place = re.match(r"([RL]) ([\d.]+) +([AP]) ([\d.]+) +([SI]) ([\d.]+) mm", said)
     grid = opened.run("report.grid")
     x = grid["origin"][0] - grid["spacing"] * i

@@ -289,7 +289,8 @@ def _check_tiles(rows):
 
 
 @functools.cache
-def _font(size):
+def font(size):
+    """The letters of captions, of a height in pixels, for Pillow."""
     from PIL import ImageFont
 
     try:
@@ -304,7 +305,7 @@ def _font(size):
 
 
 def _text_size(text, font_size):
-    left, top, right, bottom = _font(font_size).getbbox(text)
+    left, top, right, bottom = font(font_size).getbbox(text)
     return right - left, bottom - top
 
 
@@ -315,4 +316,4 @@ def _draw_text(draw, text, middle, available, font_size, color):
     shown = text
     while len(shown) > 1 and _text_size(shown, size)[0] > available:
         shown = shown.rstrip("\u2026")[:-1] + "\u2026"
-    draw.text(middle, shown, font=_font(size), fill=color, anchor="mm")
+    draw.text(middle, shown, font=font(size), fill=color, anchor="mm")

@@ -1,65 +1,112 @@
-"""The picture of a result: three planes of the scene, drawn by Slicer's own slice views."""
+"""The picture of a result: planes where uptake is highest, and where left and right differ the most."""
 
 from pathlib import Path
+from typing import Callable, Dict, List
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from FunFuseSlicer.Logic.color.colorize import colorize
-from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, value_and_function
-from FunFuseSlicer.Logic.scene.color_maps import color_table
-from FunFuseSlicer.Logic.scene.inputs import volume_from_node
+from FunFuseSlicer.Logic.color.colorize import chroma_table, resampled_table
+from FunFuseSlicer.Logic.color.sources import ColorSource
+from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
+from FunFuseSlicer.Logic.report.contents import JUDGEMENTS, Contents
+from FunFuseSlicer.Logic.report.places import ASYMMETRY
+from FunFuseSlicer.Logic.scene.color_maps import LEAST_SHOWN
 
-from ..headless.rendering import compose, render_slice
+from ..headless.rendering import compose
+from .marks import BACK, color_bar, line_of_text, marked
 
 PLANES = ("Axial", "Sagittal", "Coronal")
-OMEGAS = (0.3, 0.6, 1.0)
 TILE = 300
+# Around the head, for the letters.
+FIELD_OF_VIEW = 1.16
+TICK, POINTER = 12, (124, 196, 255)
+RESEARCH = "For research use, not for diagnosis."
 
 
-def write_preview(run, mri_node, options: FusionOptions, path: Path) -> None:
-    """MRI, PET, fused and colored (three values of Ω) in three planes through the uptake's center."""
-    import slicer
+def write_preview(contents: Contents, path: Path) -> None:
+    """MRI, PET, fused and colored, a checkerboard and the edges of the MRI on the PET.
 
-    table = color_table(options.colormap)
-    columns = [("MRI", mri_node), ("PET", run.nodes.pet_registered), ("Fused", run.nodes.fused)]
-    value, functional = value_and_function(run.fusion, options.mode, options.balance)
-    temporary = []
-    for omega in OMEGAS:
-        colored = colorize(value, functional, table, omega)
-        temporary.append(_copy_with_voxels(run.nodes.colored, colored))
-        columns.append((f"Colored, Ω = {omega:g}", temporary[-1]))
-    center = _center_of_uptake(run.nodes.fused, run.fusion.uptake)
-    tiles = []
-    for plane, offset in zip(PLANES, (center[2], center[0], center[1])):
-        tiles.append(
-            [
-                render_slice(node, orientation=plane, offset_mm=offset, size=(TILE, TILE))
-                for _, node in columns
-            ]
-        )
-    for node in temporary:
-        slicer.mrmlScene.RemoveNode(node)
-    sheet = compose(tiles, row_labels=PLANES, column_labels=[title for title, _ in columns])
-    Image.fromarray(sheet).save(path)
+    :param contents: see :func:`report.contents.straightened`.
+    """
+    images = _images(contents)
+    rows = [(plane, plane, contents.start) for plane in PLANES]
+    if ASYMMETRY in contents.places:
+        rows.append(("Asymmetry", "Axial", contents.places[ASYMMETRY]))
+    tiles = [[_tile(contents, draw, plane, at) for draw in images.values()] for _, plane, at in rows]
+    sheet = compose(tiles, row_labels=[label for label, _, _ in rows], column_labels=list(images))
+    Image.fromarray(np.vstack([sheet, *_legend(contents, sheet.shape[1])])).save(path)
 
 
-def _copy_with_voxels(node, array: np.ndarray):
-    """A temporary colored node in the place of ``node``."""
-    import slicer
+def _images(contents: Contents) -> Dict[str, Callable]:
+    """By title, what gives the colors of a part of the volumes, uint8, for an index into them."""
+    colored, table = contents.sources[contents.mode], resampled_table(contents.table)
+    fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_scale)
+    uptake = fused.function()
+    pet = alignment.tinted(uptake, table)
+    pet[uptake < LEAST_SHOWN] = 0
+    mri = np.clip(contents.mri.array / contents.mri_scale, 0.0, 1.0)
+    spacing = contents.mri.spacing
+    edges = alignment.edge_map(mri, spacing)
+    board = alignment.checkerboard(alignment.gray_color(mri), pet, spacing)
+    return {
+        "MRI": lambda at: alignment.gray_color(mri[at]),
+        "PET": lambda at: pet[at],
+        "Fused": lambda at: alignment.gray_color(fused.brightness(contents.balance, at)),
+        f"Colored, Ω = {contents.omega:g}": lambda at: colored.colors(
+            contents.table, contents.omega, contents.balance, at
+        ),
+        "Checkerboard": lambda at: board[at],
+        "Edges of the MRI on the PET": lambda at: alignment.edges_over(edges[at], uptake[at]),
+    }
 
-    copy = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, node, "preview")
-    slicer.util.updateVolumeFromArray(copy, array)
-    return copy
+
+def _tile(contents: Contents, draw: Callable, plane: str, at) -> np.ndarray:
+    """One slice through a voxel (i, j, k), with its marks."""
+    i, j, k = at
+    index = {"Axial": k, "Sagittal": np.s_[::-1, :, i], "Coronal": np.s_[::-1, j]}[plane]
+    picture = Image.fromarray(np.ascontiguousarray(draw(index)))
+    scale = TILE / (FIELD_OF_VIEW * max(contents.mri.array.shape))
+    size = [max(1, round(scale * n)) for n in picture.size]
+    tile = Image.new("RGB", (TILE, TILE))
+    left, top = ((TILE - n) // 2 for n in size)
+    tile.paste(picture.resize(size, Image.BICUBIC), (left, top))
+    across, down = {"Axial": (i, j), "Sagittal": (j, -1 - k), "Coronal": (i, -1 - k)}[plane]
+    _point_at(tile, left + scale * (across + 0.5), top + scale * (down % picture.height + 0.5))
+    point = (contents.mri.ijk_to_ras @ [i, j, k, 1.0])[:3]
+    return marked(np.asarray(tile), plane, point, scale / float(contents.mri.spacing[0]))
 
 
-def _center_of_uptake(node, uptake: np.ndarray) -> np.ndarray:
-    """RAS position of the center of mass of the uptake: planes through it show the brain."""
-    volume = volume_from_node(node)
-    weights = uptake.astype(np.float64)
-    index = [
-        float(np.dot(weights.sum(axis=tuple({0, 1, 2} - {axis})), np.arange(weights.shape[axis])))
-        / float(weights.sum())
-        for axis in (2, 1, 0)
-    ]
-    return (volume.ijk_to_ras @ np.append(index, 1.0))[:3]
+def _point_at(tile: Image.Image, x: float, y: float) -> None:
+    """Short lines at the edges, towards the place that all planes go through."""
+    draw = ImageDraw.Draw(tile)
+    for line in ((x, 0, x, TICK), (x, TILE - TICK, x, TILE), (0, y, TICK, y), (TILE - TICK, y, TILE, y)):
+        draw.line(line, fill=POINTER, width=2)
+
+
+def _legend(contents: Contents, width: int) -> List[np.ndarray]:
+    """What the colors mean, and how far to believe the picture."""
+    margin, gap = 12, 40
+    bar = (width - 2 * margin - gap) // 2
+    title, highest, unit = contents.color_scale(contents.mode)
+    mixed = 1.0 - contents.omega + contents.omega * chroma_table(contents.table)
+    table = resampled_table(contents.table)
+    table[: int(np.ceil(LEAST_SHOWN * 255))] = 0.0
+    pet = color_bar(bar, table, f"PET: {contents.pet_title()}", contents.pet_scale, contents.pet_unit)
+    colored = color_bar(bar, mixed, f"Colored: {title}", highest, unit)
+    shared = (
+        "PET and colored pictures share this one color scale."
+        if contents.mode == "uptake"
+        else "PET and colored pictures share one color map, each with the scale below its bar."
+    )
+    judged = JUDGEMENTS.get(contents.judgement)
+    registration = f" Registration: {judged}." if judged else ""
+    rows = [[pet, np.full((len(pet), gap, 3), BACK, np.uint8), colored]]
+    rows.append([line_of_text(2 * bar + gap, f"{shared}{registration} {RESEARCH}")])
+    sheet = np.full((sum(len(row[0]) for row in rows) + margin, width, 3), BACK, np.uint8)
+    y = margin // 2
+    for row in rows:
+        line = np.hstack(row)
+        sheet[y : y + len(line), margin : margin + line.shape[1]] = line
+        y += len(line)
+    return [sheet]

@@ -13,6 +13,8 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.report.page import page
+from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
 from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
@@ -21,7 +23,7 @@ from ..headless.boot import boot
 from ..headless.scene_files import save_mrb, save_node
 from .dicom import Study
 from .output_folder import DICOM_FOLDER, FORMATS, OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
-from .page import write_page
+from .page import facts_of_report
 from .preview import write_preview
 
 
@@ -87,7 +89,7 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     if request.pictures:
         _write_pictures(run, request, folder)
     else:
-        _write_volumes(run, mri_node, request, report, folder, monitor)
+        _write_volumes(run, request, report, folder, monitor)
     if request.study is not None:
         _write_dicom(run, mri_node, pet_node, request.study, folder / DICOM_FOLDER, monitor)
     now = time.perf_counter()
@@ -95,20 +97,17 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     return write_report(folder, report)
 
 
-def _write_volumes(run, mri_node, request: Request, report, folder: Path, monitor: Monitor) -> None:
+def _write_volumes(run, request: Request, report: dict, folder: Path, monitor: Monitor) -> None:
     nodes = _made(run, request, VOLUME_ROLES)
-    steps = len(nodes) + 4
+    steps = len(nodes) + 3
     for step, (role, node) in enumerate(nodes.items()):
         monitor.report("Writing", step / steps)
         save_node(node, folder / f"{role}{FORMATS[request.volumes]}")
     if run.nodes.transform is not None and request.writes("pet_to_mri"):
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
-    monitor.report("Writing", (steps - 3) / steps)
-    if request.writes("report"):
-        write_page(run, report, folder / "report.html")
     monitor.report("Writing", (steps - 2) / steps)
-    if request.writes("preview"):
-        write_preview(run, mri_node, request.options, folder / "preview.png")
+    if request.writes("report") or request.writes("preview"):
+        _write_shown(run, request, report, folder)
     monitor.report("Writing", (steps - 1) / steps)
     if request.writes("scene"):
         save_mrb(folder / "scene.mrb")
@@ -120,6 +119,17 @@ def _write_dicom(run, mri_node, pet_node, study: Study, folder: Path, monitor: M
 
     nodes = {role: node for role, node in vars(run.nodes).items() if node is not None}
     export_dicom(mri_node, pet_node, nodes, *study, folder, monitor)
+
+
+def _write_shown(run, request: Request, report: dict, folder: Path) -> None:
+    """The page and the preview, which show the same."""
+    nodes = {role: node for role, node in vars(run.nodes).items() if node is not None}
+    contents = contents_of(nodes, run.fusion.gradients)
+    if request.writes("report"):
+        text = page(contents, {**facts_of(nodes), **facts_of_report(report)}, report["notes"])
+        (folder / "report.html").write_text(text, encoding="utf-8")
+    if request.writes("preview"):
+        write_preview(contents, folder / "preview.png")
 
 
 def _made(run, request: Request, roles: Sequence[str]) -> Dict[str, object]:

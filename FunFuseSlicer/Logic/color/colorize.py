@@ -35,9 +35,7 @@ def chroma_table(table: np.ndarray, ramp: bool = True) -> np.ndarray:
     :param ramp: fade the saturation to zero where the functional term vanishes.
     :return: (256, 3) float32; each row has maximum 1, black entries become white (they have no hue).
     """
-    table = np.asarray(table, dtype=float)
-    position = np.linspace(0.0, len(table) - 1, LEVELS)
-    table = np.stack([np.interp(position, np.arange(len(table)), column) for column in table.T], axis=1)
+    table = resampled_table(table)
     value = table.max(axis=1, keepdims=True)
     chroma = np.where(value > 0, table / np.maximum(value, 1e-12), 1.0)
     if ramp:
@@ -46,6 +44,13 @@ def chroma_table(table: np.ndarray, ramp: bool = True) -> np.ndarray:
         saturation = t * t * (3.0 - 2.0 * t)
         chroma = 1.0 - saturation * (1.0 - chroma)
     return chroma.astype(np.float32)
+
+
+def resampled_table(table: np.ndarray) -> np.ndarray:
+    """A color table (n, 3) of 256 colors, in between linear."""
+    table = np.asarray(table, dtype=float)
+    position = np.linspace(0.0, len(table) - 1, LEVELS)
+    return np.stack([np.interp(position, np.arange(len(table)), column) for column in table.T], axis=1)
 
 
 def balanced(mri_part: np.ndarray, pet_part: np.ndarray, balance: float) -> np.ndarray:

@@ -6,6 +6,7 @@
   was, after an error.
 - `views`, `alignment`, `legend`, `color_maps`: what is shown; `live_colors`, `live_fusion`: while a slider
   is moved, or the PET changes.
-- `evaluation`: tables and a plot of the metrics. `export`: files. `sample_data`: a pair to try it with.
+- `evaluation`: tables and a plot of the metrics. `export`: files. `report`: what the interactive page shows.
+- `sample_data`: a pair to try it with.
 - `brains_engine`: Slicer's own registration.
 """

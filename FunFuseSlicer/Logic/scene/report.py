@@ -1,24 +1,20 @@
-"""The page of a result in the scene, made of what its nodes hold and say: see :mod:`report.page`.
+"""What the page of a result shows and says, from its nodes in the scene: see :mod:`report.page`.
 
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-from typing import Dict, Mapping, Optional, Sequence
-
-import numpy as np
+from typing import Dict, Mapping
 
 from ..color.colorize import NEED_PARTS
 from ..color.sources import scale_of
 from ..fusion.fuser import method_labels
-from ..report.page import Contents, Facts, page
+from ..report.contents import Contents, Facts, straightened
 from ..volumes.preprocessing import clean
 from .attributes import MRI_REFERENCE, attribute, number_of
 from .color_maps import color_table
 from .inputs import volume_from_node
 from .live_colors import source_of
 from .outputs import PART_ROLES
-
-FILE_NAME = "report.html"
 
 # Attributes of the nodes that stand on the page, and what they are called there.
 SETTINGS = {
@@ -35,17 +31,11 @@ SETTINGS = {
 }
 
 
-def page_of(
-    nodes: Mapping[str, object],
-    gradients=None,
-    more: Optional[Dict[str, Facts]] = None,
-    notes: Sequence[str] = (),
-) -> str:
-    """The page of a whole result, HTML.
+def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
+    """What is shown of a whole result, on the patient's axes.
 
     :param nodes: by role, see :func:`.outputs.find_results`.
     :param gradients: equation (5)'s images of a run in that mode; they are not in the scene.
-    :param more: facts that the nodes do not tell; :param notes: sentences for the user.
     :raises InputError: the MRI has been removed, or a volume cannot be used.
     """
     colored = nodes["colored"]
@@ -55,30 +45,39 @@ def page_of(
     chosen = attribute(colored, "Mode")
     modes = [mode for mode in ("contribution", "uptake") if parts or mode not in NEED_PARTS]
     modes += ["gradient"] if gradients is not None else []
-    sources = {mode: source_of(nodes, mode, gradients) for mode in sorted(modes, key=lambda m: m != chosen)}
-    return page(
+    modes.sort(key=lambda mode: mode != chosen)
+    return straightened(
         Contents(
             mri=mri,
-            pet=np.asarray(pet.array, dtype=np.float32),
+            pet=pet.array,
             mri_scale=number_of(colored, "MRIScale") or scale_of(mri.array),
             pet_scale=number_of(colored, "PETScale") or scale_of(pet.array),
-            pet_unit=attribute(colored, "PETUnit"),
+            pet_unit=_unit_of(nodes["pet_registered"]),
             pet_name=attribute(colored, "PETName"),
             fused=[volume_from_node(nodes[role]).array for role in parts or ["fused"]],
-            sources=sources,
+            sources={mode: source_of(nodes, mode, gradients) for mode in modes},
             table=color_table(attribute(colored, "Colormap")),
             omega=float(attribute(colored, "Omega")),
             balance=float(attribute(colored, "Balance") or 0.5),
             judgement=_judgement(colored),
             version=attribute(colored, "Version"),
-            facts={"Registration": _registration(colored), "Settings": _settings(colored), **(more or {})},
-            notes=notes,
         )
     )
 
 
+def facts_of(nodes: Mapping[str, object]) -> Dict[str, Facts]:
+    """What the nodes of a result say about it, by heading."""
+    return {"Registration": _registration(nodes["colored"]), "Settings": _settings(nodes["colored"])}
+
+
+def _unit_of(node) -> str:
+    """Of a volume's voxels, as whoever loaded it says; "" where nobody did."""
+    entry = node.GetVoxelValueUnits()
+    return "" if entry is None else entry.GetCodeMeaning() or entry.GetCodeValue() or ""
+
+
 def _judgement(node) -> str:
-    """A word for the registration: a key of :data:`report.page.JUDGEMENTS`."""
+    """A word for the registration: a key of :data:`report.contents.JUDGEMENTS`."""
     method, said = attribute(node, "Registration"), attribute(node, "RegistrationSummary")
     if method == "none":
         return "none"

@@ -6,7 +6,7 @@ const report = JSON.parse(document.getElementById("report-data").textContent);
 const [columns, rows, slices] = report.grid.size;
 const layers = {};
 const state = {
-  index: report.places[report.start].slice(),
+  index: report.start.slice(),
   omega: report.omega, balance: report.balance, mode: report.mode,
   view: "colored", plane: "axial", crosshair: true, flickerShowsPet: false,
 };

@@ -1,0 +1,113 @@
+"""What is shown of a result, and all of it on the patient's own axes."""
+
+from dataclasses import dataclass, field, replace
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..color.sources import ColorSource
+from ..volumes.geometry import Volume
+from .patient_grid import head_of, on_patient_grid, patient_grid
+from .places import CENTER, HOTTEST, Index, places
+
+# How a registration was judged, in a word.
+JUDGEMENTS = {
+    "good": "plausible",
+    "doubtful": "doubtful",
+    "wrong": "not plausible",
+    "none": "none, taken as it is",
+}
+
+# Rows of a name and what there is to say.
+Facts = List[Tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A fused pair, and how it is to look.
+
+    :param mri: cleaned, see :func:`preprocessing.clean`; all arrays lie on its grid, (k, j, i).
+    :param pet: not negative, in its own unit.
+    :param mri_scale: the intensity shown white; ``pet_scale`` that at the end of the color map.
+    :param pet_unit: such as "Bq/ml"; "" where it is not known.
+    :param fused: the parts of MRI and PET, or the fused image alone.
+    :param sources: by mode, what the colors are made of; the first one is shown at the start.
+    :param table: (n, 3) color table in [0, 1].
+    :param judgement: of the registration, a key of :data:`JUDGEMENTS`; "" where none is known.
+    :param brain: (k, j, i) bool, where it is known.
+    :param places: see :func:`.places.places`; known once the volumes are :func:`straightened`.
+    """
+
+    mri: Volume
+    pet: np.ndarray
+    mri_scale: float
+    pet_scale: float
+    pet_unit: str
+    pet_name: str
+    fused: Sequence[np.ndarray]
+    sources: Dict[str, ColorSource]
+    table: np.ndarray
+    omega: float
+    balance: float
+    judgement: str
+    version: str
+    brain: Optional[np.ndarray] = None
+    places: Dict[str, Index] = field(default_factory=dict)
+
+    @property
+    def mode(self) -> str:
+        """What the colors show at the start."""
+        return next(iter(self.sources))
+
+    @property
+    def start(self) -> Index:
+        """The voxel (i, j, k) where all planes meet at the start."""
+        return self.places.get(HOTTEST) or self.places[CENTER]
+
+    def pet_title(self) -> str:
+        """What stands at the color scale of the PET."""
+        return f"{self.pet_name}, {self.pet_unit or 'unit not known'}"
+
+    def color_scale(self, mode: str) -> Tuple[str, float, str]:
+        """What stands at the color scale of a mode: a title, the number at its end, and the unit."""
+        if mode == "uptake":
+            return self.pet_title(), self.pet_scale, self.pet_unit
+        if mode == "contribution":
+            return f"{self.pet_name}, part in %", 100.0 * self.sources[mode].scale, "%"
+        return f"{self.pet_name}, sensitivity in %", 100.0, "%"
+
+
+def straightened(contents: Contents) -> Contents:
+    """The same on isotropic voxels along the patient's axes, cropped to the head, with places to look at.
+
+    An array that appears twice does so afterwards.
+    """
+    mri = contents.mri
+    uptake = np.clip(contents.pet / np.float32(contents.pet_scale), 0.0, 1.0)
+    grid = patient_grid(mri, head_of(mri, uptake))
+    known: Dict[tuple, np.ndarray] = {}
+
+    def on_grid(array: np.ndarray) -> np.ndarray:
+        # Two views of the same voxels are one.
+        place = array.__array_interface__["data"][0], array.shape
+        if place not in known:
+            known[place] = on_patient_grid(array, mri, grid)
+        return known[place]
+
+    sources = {
+        mode: ColorSource(tuple(map(on_grid, source.value)), on_grid(source.functional), source.scale)
+        for mode, source in contents.sources.items()
+    }
+    brain = contents.brain
+    if brain is not None:
+        brain = on_patient_grid(brain.astype(np.float32), mri, grid) > 0.5
+    mri_there, pet_there = on_grid(mri.array), on_grid(contents.pet)
+    return replace(
+        contents,
+        mri=grid.with_array(mri_there, mri.name),
+        pet=pet_there,
+        fused=[on_grid(array) for array in contents.fused],
+        sources=sources,
+        brain=brain,
+        places=places(mri_there, pet_there, float(grid.spacing[0]), brain),
+    )
