@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from funfuse_cli.studies.odd_inputs import heads
+from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import load_fuser
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, fuse_volumes
 from FunFuseSlicer.Logic.volumes.brain import estimate_brain
@@ -88,3 +89,39 @@ def test_a_tracer_of_the_striatum_alone_is_no_lesion(shared_data):
         assert robust_scale(np.maximum(pet, 0), brain) == pytest.approx(plain, rel=1e-5), path.name
         for percentile, times in LIMITS:
             assert plain < times * np.percentile(pet[brain & (pet > 0)], percentile)
+
+
+# --- The range that somebody chose --------------------------------------------------------------------
+
+
+def test_two_visits_with_one_range_have_equal_colors_for_equal_uptake(pair):
+    """The second visit has half the uptake, and a lesion that would set a scale of its own."""
+    mri, pet = pair
+    later = hot(pet.with_array(0.5 * pet.array), (30, -30, 30), 30, 3)
+    for low, high in ((0.0, 1500.0), (200.0, 900.0)):
+        found = {}
+        for name, each in (("first", pet), ("second", later)):
+            fusion = fuse_volumes(mri, each, load_fuser(FusionOptions()).runner)
+            hue = color_source(fusion, "uptake", (low, high)).function()
+            expected = np.clip((each.array - low) / (high - low), 0, 1)
+            np.testing.assert_allclose(hue, expected, atol=1e-5)
+            found[name] = hue
+        assert (found["first"] > found["second"]).mean() > 0.1
+    with pytest.raises(InputError, match="low and high, not 3 and 2"):
+        FusionOptions(uptake_range=(3, 2))
+
+
+def test_the_part_shows_the_colors_of_uptake_to_some_percent(pair):
+    """By the documented relation: part and uptake are proportional."""
+    mri, pet = pair
+    fusion = fuse_volumes(mri, pet, load_fuser(FusionOptions()).runner)
+    gray = estimate_brain(mri) & (pet.array > 400)
+    uptake, part = (
+        color_source(fusion, mode, (100.0, 1300.0)).function()[gray] for mode in ("uptake", "contribution")
+    )
+    assert np.abs(part - uptake).mean() < 0.15
+    # 0 and the robust maximum are what there is without a range.
+    plain, chosen = (
+        color_source(fusion, "contribution", ends).function() for ends in (None, (0.0, fusion.scales[1]))
+    )
+    np.testing.assert_allclose(plain, chosen, atol=1e-5)

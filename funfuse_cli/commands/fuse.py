@@ -133,6 +133,15 @@ def parser() -> argparse.ArgumentParser:
         choices=("contribution", "uptake", "gradient"),
         help="what gives the hue (default contribution; other methods than funfuse give uptake only)",
     )
+    look.add_argument(
+        "--range",
+        dest="uptake_range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="what the ends of the color map stand for, in the PET's unit, so that two visits have one scale "
+        "(default: 0 and what 0.5 %% of the brain exceeds)",
+    )
     look.add_argument("--colormap", metavar="NAME", help='"Jet" (default) or a color map of Slicer')
     look.add_argument(
         "--normalize",
@@ -240,8 +249,10 @@ def _fusion_options(options):
     """
     from FunFuseSlicer.Logic.fusion.pipeline import NETWORK_OPTIONS, FusionOptions
 
-    names = ("method", "omega", "mode", "colormap", *NETWORK_OPTIONS)
+    names = ("method", "omega", "mode", "colormap", "uptake_range", *NETWORK_OPTIONS)
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.uptake_range is not None:
+        given["uptake_range"] = tuple(options.uptake_range)
     fusion = FusionOptions(**given, normalization=options.normalize or "robust")
     useless = [f"--{'lambda' if name == 'lam' else name}" for name in given if name in NETWORK_OPTIONS]
     if useless and not fusion.uses_network:

@@ -11,6 +11,9 @@ from .colorize import balanced, colorize
 
 WHOLE: Index = (slice(None),)
 
+# What the two ends of a color map stand for.
+Range = Tuple[float, float]
+
 
 @dataclass(frozen=True)
 class ColorSource:
@@ -18,13 +21,15 @@ class ColorSource:
 
     :param value: what gives the brightness: C1 and C2, which the balance mixes, or one image alone.
     :param functional: what gives the hue, in any unit; negative counts as 0.
-    :param scale: the intensity of ``functional`` at the end of the color map, above 0. It is one for the
-        whole volume: slices scaled one by one would flicker.
+    :param scale: the intensity of ``functional`` at the end of the color map, above ``low``. It is one for
+        the whole volume: slices scaled one by one would flicker.
+    :param low: the intensity at its beginning.
     """
 
     value: Tuple[np.ndarray, ...]
     functional: np.ndarray
     scale: float
+    low: float = 0.0
 
     def brightness(self, balance: float, where: Index = WHOLE) -> np.ndarray:
         """V in [0, 1] of a part.
@@ -37,7 +42,10 @@ class ColorSource:
 
     def function(self, where: Index = WHOLE) -> np.ndarray:
         """The functional term in [0, 1] of a part."""
-        return np.clip(self.functional[where] * np.float32(1.0 / self.scale), 0.0, 1.0)
+        functional = self.functional[where]
+        if self.low:
+            functional = functional - np.float32(self.low)
+        return np.clip(functional * np.float32(1.0 / (self.scale - self.low)), 0.0, 1.0)
 
     def colors(self, table: np.ndarray, omega: float, balance: float, where: Index = WHOLE) -> np.ndarray:
         """uint8 RGB of a part, see :func:`color.colorize`."""
@@ -45,26 +53,38 @@ class ColorSource:
 
 
 def contribution_source(
-    mri_part: np.ndarray, pet_part: np.ndarray, scale: Optional[float] = None
+    mri_part: np.ndarray, pet_part: np.ndarray, scale: Optional[float] = None, low: float = 0.0
 ) -> ColorSource:
     """Mode "contribution": the hue is the PET's part."""
-    return ColorSource((mri_part, pet_part), pet_part, scale or scale_of(pet_part))
+    return ColorSource((mri_part, pet_part), pet_part, scale or scale_of(pet_part), low)
 
 
 def uptake_source(
-    value: Tuple[np.ndarray, ...], uptake: np.ndarray, scale: Optional[float] = None
+    value: Tuple[np.ndarray, ...], uptake: np.ndarray, scale: Optional[float] = None, low: float = 0.0
 ) -> ColorSource:
     """Mode "uptake": the hue is the registered PET.
 
     :param value: C1 and C2, or the fused image alone where there are no parts.
     """
-    return ColorSource(value, uptake, scale or scale_of(uptake))
+    return ColorSource(value, uptake, scale or scale_of(uptake), low)
 
 
 def gradient_source(mri_gradient: np.ndarray, pet_gradient: np.ndarray) -> ColorSource:
     """Mode "gradient", the paper's section 2.2: the value is ∇F_I1, the hue ∇F_I2."""
     value = np.clip(mri_gradient * np.float32(1.0 / scale_of(mri_gradient)), 0.0, 1.0)
     return ColorSource((value,), pet_gradient, scale_of(pet_gradient))
+
+
+def part_range(uptake: Range, part_scale: float, uptake_scale: float) -> Range:
+    """The range of the PET's part that shows the colors of a range of uptake.
+
+    Uptake and part are taken as proportional: the part's robust maximum stands for that of the uptake. A part
+    follows uptake closely, but not exactly, so that numbers of uptake at its colors are good to some percent.
+
+    :param uptake: (low, high) in the PET's unit; ``uptake_scale`` its robust maximum.
+    """
+    low, high = (value * part_scale / uptake_scale for value in uptake)
+    return low, high
 
 
 def scale_of(array: np.ndarray, brain: Optional[np.ndarray] = None) -> float:

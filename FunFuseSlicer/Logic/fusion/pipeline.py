@@ -8,7 +8,15 @@ from typing import Dict, Generator, Optional, Tuple
 import numpy as np
 
 from ..color.colorize import MODES, NEED_PARTS
-from ..color.sources import ColorSource, contribution_source, gradient_source, scale_of, uptake_source
+from ..color.sources import (
+    ColorSource,
+    Range,
+    contribution_source,
+    gradient_source,
+    part_range,
+    scale_of,
+    uptake_source,
+)
 from ..errors import InputError
 from ..monitor import Monitor
 from ..volumes.brain import estimate_brain
@@ -34,6 +42,8 @@ class FusionOptions:
         "gradient" (equation (5), with the value from the MRI's gradient); None for "contribution", or
         "uptake" for methods without parts.
     :param colormap: name of a color map.
+    :param uptake_range: what its two ends stand for, in the PET's unit; None for 0 and the robust maximum in
+        the brain. Not for the mode "gradient".
     :param device: see :func:`models.is_device`.
     :param normalization: see :func:`preprocessing.normalize`.
     :param model: name of the weights, or path of a file of them, see :func:`models.load_model`.
@@ -47,6 +57,7 @@ class FusionOptions:
     balance: float = 0.5
     mode: Optional[str] = None
     colormap: str = "Jet"
+    uptake_range: Optional[Range] = None
     device: str = "auto"
     normalization: str = "robust"
     model: str = DEFAULT_MODEL
@@ -58,6 +69,12 @@ class FusionOptions:
         for what, value in (("lambda", self.lam), ("omega", self.omega), ("balance", self.balance)):
             if not 0.0 <= value <= 1.0:
                 raise InputError(f"{what} must lie between 0 and 1, not {value}.")
+        if (
+            self.uptake_range is not None
+            and not -np.inf < self.uptake_range[0] < self.uptake_range[1] < np.inf
+        ):
+            low, high = self.uptake_range
+            raise InputError(f"The range of uptake must be two numbers, low and high, not {low} and {high}.")
         for what, choice, allowed in (
             ("method", self.method, tuple(method_labels())),
             ("mode", self.mode, MODES),
@@ -152,6 +169,10 @@ class UnitSlices:
     def volume(self) -> np.ndarray:
         """All of it, (k, j, i), float32."""
         return self._unit(lambda array: array)
+
+    def in_its_unit(self) -> np.ndarray:
+        """All of it as it came, but for the mask, (k, j, i)."""
+        return self.array if self.mask is None else np.where(self.mask > 0, self.array, 0)
 
     def _unit(self, part) -> np.ndarray:
         image = part(self.array)
@@ -263,9 +284,10 @@ def unit_slices(
     return UnitSlices(volume.array, mask, low, high, order)
 
 
-def color_source(fusion: Fusion, mode: str) -> ColorSource:
+def color_source(fusion: Fusion, mode: str, uptake_range: Optional[Range] = None) -> ColorSource:
     """What the colored volume of a run is made of.
 
+    :param uptake_range: see :class:`FusionOptions`.
     :raises InputError: mode "gradient" of a pair that was fused without gradients, or a mode that needs the
         parts of one that was fused without them.
     """
@@ -279,13 +301,21 @@ def color_source(fusion: Fusion, mode: str) -> ColorSource:
             raise InputError("The gradient mode needs a run in that mode: press Apply again.")
         return gradient_source(*fusion.gradients)
     if parts is None or mode == "uptake":
-        return uptake_source(parts or (fusion.fused,), fusion.uptake, 1.0)
-    return contribution_source(*parts, scale_of(parts[1], fusion.brain))
+        value = parts or (fusion.fused,)
+        if uptake_range is None:
+            return uptake_source(value, fusion.uptake, 1.0)
+        low, high = uptake_range
+        return uptake_source(value, fusion.uptake_slices.in_its_unit(), high, low)
+    scale = scale_of(parts[1], fusion.brain)
+    low, high = (0.0, scale) if uptake_range is None else part_range(uptake_range, scale, fusion.scales[1])
+    return contribution_source(*parts, high, low)
 
 
-def value_and_function(fusion: Fusion, mode: str, balance: float) -> Tuple[np.ndarray, np.ndarray]:
+def value_and_function(
+    fusion: Fusion, mode: str, balance: float, uptake_range: Optional[Range] = None
+) -> Tuple[np.ndarray, np.ndarray]:
     """What gives the brightness and what gives the hue, both in [0, 1], (k, j, i)."""
-    source = color_source(fusion, mode)
+    source = color_source(fusion, mode, uptake_range)
     return source.brightness(balance), source.function()
 
 
@@ -295,7 +325,7 @@ def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> n
     :param table: (n, 3) color table in [0, 1].
     """
     assert options.mode is not None  # chosen when the options were made
-    source = color_source(fusion, options.mode)
+    source = color_source(fusion, options.mode, options.uptake_range)
     result = np.empty((*fusion.fused.shape, 3), np.uint8)
 
     def paint(where: Index) -> None:

@@ -1,6 +1,6 @@
 """What FunFuse writes into the nodes that it makes, so that a saved scene explains itself."""
 
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -23,6 +23,17 @@ def number_of(node, name: str) -> Optional[float]:
         return float(attribute(node, name) or 0) or None
     except ValueError:
         return None
+
+
+def range_of(node, name: str) -> Optional[Tuple[float, float]]:
+    """Two numbers that were written into an output node by :func:`range_text`; None when there are none."""
+    numbers = attribute(node, name).split()
+    return (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else None
+
+
+def range_text(ends: Optional[Tuple[float, float]]) -> str:
+    """A range as an attribute; "" for none."""
+    return "" if ends is None else f"{ends[0]!r} {ends[1]!r}"
 
 
 def write_attributes(node, facts: Dict[str, str]) -> None:

@@ -7,7 +7,7 @@ is in every view of the colored volume, whatever else lies there.
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-from typing import Dict
+from typing import Dict, Optional, Tuple
 
 from ..color.sources import scale_of
 from . import views
@@ -17,11 +17,18 @@ from .inputs import unit_of
 SCALE_ROLE = "legend_scale"
 
 
-def show_legends(nodes: Dict[str, object], mode: str, pet_name: str, visible: bool) -> None:
+def show_legends(
+    nodes: Dict[str, object],
+    mode: str,
+    pet_name: str,
+    visible: bool,
+    uptake_range: Optional[Tuple[float, float]] = None,
+) -> None:
     """Show or hide them; they are made when they are first shown.
 
     :param nodes: results by role, see :func:`.outputs.find_results`.
-    :param mode: what the color of the colored volume shows, see :class:`.live_colors.Look`.
+    :param mode: what the color of the colored volume shows, like ``uptake_range`` see
+        :class:`.live_colors.Look`.
     """
     import slicer
 
@@ -30,10 +37,10 @@ def show_legends(nodes: Dict[str, object], mode: str, pet_name: str, visible: bo
     titles = {pet_display: _with_unit(pet_name, nodes["pet_registered"])}
     scale = _scale_display(nodes["colored"], make=visible)
     if scale is not None:
-        titles[scale], highest = _title_and_highest(nodes, mode, pet_name)
+        titles[scale], ends = _title_and_ends(nodes, mode, pet_name, uptake_range)
         modifying = scale.StartModify()
         scale.SetAndObserveColorNodeID(pet_display.GetColorNodeID())
-        scale.SetWindowLevelMinMax(0.0, highest)
+        scale.SetWindowLevelMinMax(*ends)
         scale.EndModify(modifying)
     for display, title in titles.items():
         legend = logic.GetColorLegendDisplayNode(display)
@@ -49,21 +56,23 @@ def show_legends(nodes: Dict[str, object], mode: str, pet_name: str, visible: bo
     views.announce_layers()
 
 
-def _title_and_highest(nodes, mode: str, pet_name: str):
-    """What the legend of the colored volume says, and the value at the end of the color map."""
+def _title_and_ends(nodes, mode: str, pet_name: str, uptake_range):
+    """What the legend of the colored volume says, and the values at the ends of the color map."""
     import slicer
     from slicer.i18n import tr as _
 
     colored = nodes["colored"]
+    if uptake_range is not None and mode != "gradient":
+        title = _with_unit(pet_name, nodes["pet_registered"])
+        return (title if mode == "uptake" else _("{pet}, by its part").format(pet=title)), uptake_range
     if mode == "contribution" and "pet_part" in nodes:
         scale = number_of(colored, "PETPartScale") or scale_of(slicer.util.arrayFromVolume(nodes["pet_part"]))
-        return _("{pet}, part in %").format(pet=pet_name), 100.0 * scale
+        return _("{pet}, part in %").format(pet=pet_name), (0.0, 100.0 * scale)
     if mode == "uptake":
         pet = nodes["pet_registered"]
-        return _with_unit(pet_name, pet), number_of(colored, "PETScale") or scale_of(
-            slicer.util.arrayFromVolume(pet)
-        )
-    return _("{pet}, sensitivity in %").format(pet=pet_name), 100.0
+        scale = number_of(colored, "PETScale") or scale_of(slicer.util.arrayFromVolume(pet))
+        return _with_unit(pet_name, pet), (0.0, scale)
+    return _("{pet}, sensitivity in %").format(pet=pet_name), (0.0, 100.0)
 
 
 def _with_unit(name: str, node) -> str:

@@ -11,11 +11,19 @@ import numpy as np
 
 from ..color.colorize import NEED_PARTS
 from ..color.ends import ColorEnds, ends_or_none, write_part
-from ..color.sources import ColorSource, contribution_source, gradient_source, uptake_source
+from ..color.sources import (
+    ColorSource,
+    Range,
+    contribution_source,
+    gradient_source,
+    part_range,
+    scale_of,
+    uptake_source,
+)
 from ..errors import InputError
 from ..volumes.slabs import shown_voxels
 from . import views
-from .attributes import ATTRIBUTE, number_of
+from .attributes import ATTRIBUTE, number_of, range_text
 from .color_maps import color_table
 from .inputs import ijk_to_world
 from .outputs import PART_ROLES
@@ -32,13 +40,14 @@ class Look:
     balance: float
     mode: str
     colormap: str
+    uptake_range: Optional[Range] = None
 
 
 class LiveColors:
     """Repaints one colored volume node in place."""
 
     def __init__(self):
-        self._nodes, self._source, self._mode = None, None, None
+        self._nodes, self._source, self._source_for = None, None, None
         self._ends, self._ends_of = None, None
         self._gradients = {}
 
@@ -106,16 +115,18 @@ class LiveColors:
 
     def _prepare(self, look: Look):
         table = color_table(look.colormap)
-        if self._source is None or self._mode != look.mode:
+        if self._source is None or self._source_for != (look.mode, look.uptake_range):
             gradients = self._gradients.get(self._nodes["colored"].GetID())
-            self._source, self._mode = source_of(self._nodes, look.mode, gradients), look.mode
+            self._source = source_of(self._nodes, look.mode, look.uptake_range, gradients)
+            self._source_for = look.mode, look.uptake_range
         return self._nodes["colored"], self._source, table
 
 
-def source_of(nodes, mode: str, gradients=None) -> ColorSource:
+def source_of(nodes, mode: str, uptake_range: Optional[Range] = None, gradients=None) -> ColorSource:
     """What the colors of a result are made of.
 
     :param nodes: by role, see :func:`.outputs.find_results`.
+    :param uptake_range: see :class:`fusion.pipeline.FusionOptions`.
     :param gradients: equation (5)'s images, which are not in the scene.
     :raises InputError: mode "gradient" without them, or a mode that needs the parts where there are none.
     """
@@ -127,10 +138,16 @@ def source_of(nodes, mode: str, gradients=None) -> ColorSource:
         if gradients is None:
             raise InputError("The sensitivity mode needs a run in that mode: press Apply.")
         return gradient_source(*gradients)
+    pet = _voxels(nodes["pet_registered"])
     if mode == "uptake":
-        value = parts or (_voxels(nodes["fused"]),)
-        return uptake_source(value, _voxels(nodes["pet_registered"]), number_of(colored, "PETScale"))
-    return contribution_source(*parts, number_of(colored, "PETPartScale"))
+        low, high = uptake_range or (0.0, number_of(colored, "PETScale"))
+        return uptake_source(parts or (_voxels(nodes["fused"]),), pet, high, low)
+    scale = number_of(colored, "PETPartScale")
+    if uptake_range is None:
+        return contribution_source(*parts, scale)
+    uptake_scale = number_of(colored, "PETScale") or scale_of(pet)
+    low, high = part_range(uptake_range, scale or scale_of(parts[1]), uptake_scale)
+    return contribution_source(*parts, high, low)
 
 
 def _in_turns(action: Callable[[int], None], count: int) -> Iterator[float]:
@@ -145,7 +162,7 @@ def _in_turns(action: Callable[[int], None], count: int) -> Iterator[float]:
 
 def _of(look: Look, table: np.ndarray):
     """What the ends of Ω depend on; a color map can be edited under its name."""
-    return look.balance, look.mode, table.tobytes()
+    return look.balance, look.mode, look.uptake_range, table.tobytes()
 
 
 def _voxels(node) -> np.ndarray:
@@ -166,6 +183,7 @@ def _describe(node, look: Look) -> None:
         ("Balance", look.balance),
         ("Mode", look.mode),
         ("Colormap", look.colormap),
+        ("UptakeRange", range_text(look.uptake_range)),
     ):
         # A run does not write what means nothing for its method.
         if node.GetAttribute(ATTRIBUTE.format(name)) is not None:

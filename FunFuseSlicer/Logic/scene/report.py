@@ -10,7 +10,7 @@ from ..color.sources import scale_of
 from ..fusion.fuser import method_labels
 from ..report.contents import Contents, Facts, straightened
 from ..volumes.preprocessing import clean
-from .attributes import MRI_REFERENCE, attribute, number_of
+from .attributes import MRI_REFERENCE, attribute, number_of, range_of
 from .color_maps import color_table
 from .inputs import volume_from_node
 from .live_colors import source_of
@@ -55,7 +55,9 @@ def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
             pet_unit=_unit_of(nodes["pet_registered"]),
             pet_name=attribute(colored, "PETName"),
             fused=[volume_from_node(nodes[role]).array for role in parts or ["fused"]],
-            sources={mode: source_of(nodes, mode, gradients) for mode in modes},
+            sources={
+                mode: source_of(nodes, mode, range_of(colored, "UptakeRange"), gradients) for mode in modes
+            },
             table=color_table(attribute(colored, "Colormap")),
             omega=float(attribute(colored, "Omega")),
             balance=float(attribute(colored, "Balance") or 0.5),

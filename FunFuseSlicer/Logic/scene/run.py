@@ -24,7 +24,7 @@ from . import (
     brains_engine,  # noqa: F401 (joins the engines)
     views,
 )
-from .attributes import matrix_text
+from .attributes import matrix_text, range_text
 from .beside import beside
 from .color_maps import color_table
 from .inputs import volume_from_node
@@ -185,6 +185,7 @@ def _provenance(mri, pet, options, fuser, registration, fusion, part_scale) -> D
     facts = {"MRIName": mri.name, "PETName": pet.name, "Version": VERSION}
     chosen = {**options.facts(), **fuser.facts()}
     facts.update({_camel(name): str(value) for name, value in chosen.items()})
+    facts["UptakeRange"] = range_text(options.uptake_range)
     if part_scale is not None:
         facts["PETPartScale"] = repr(part_scale)
     facts.update(
@@ -224,4 +225,6 @@ def _summary(result: Optional[RegistrationResult]) -> str:
 
 
 def _camel(name: str) -> str:
-    return {"lam": "Lambda", "model_sha256": "ModelSHA256"}.get(name, name.capitalize())
+    return {"lam": "Lambda", "model_sha256": "ModelSHA256", "uptake_range": "UptakeRange"}.get(
+        name, name.capitalize()
+    )
