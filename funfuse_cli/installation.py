@@ -9,7 +9,8 @@ from FunFuseSlicer.Logic.errors import InputError
 # Package by the name of its import -> the extra of pyproject.toml that brings it.
 EXTRAS = {
     "torch": "torch",
-    "joblib": "train",
+    "joblib": "bids",
+    "submitit": "slurm",
     "sklearn": "train",
     "threadpoolctl": "train",
     "pandas": "studies",
@@ -19,7 +20,8 @@ EXTRAS = {
     "shiboken6": "test",
     "xdist": "test",
 }
-
+# Extra -> what the launcher has to install for it, if not the tools.
+LISTS = {"torch": "torch", "bids": "fuse", "slurm": "fuse"}
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,7 +52,7 @@ def remedy(error: BaseException) -> Optional[str]:
         return None
     extra = EXTRAS[package]
     how = (
-        command(f"install {'torch' if extra == 'torch' else 'tools'}")
+        command(f"install {LISTS.get(extra, 'tools')}")
         if by_launcher()
         else f'pip install "funfuse-slicer[{extra}]"'
     )

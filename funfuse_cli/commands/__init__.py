@@ -3,6 +3,7 @@
 COMMANDS = {
     "demo": ("funfuse_cli.commands.demo", "fuse a real MRI-PET pair and write a scene for Slicer"),
     "fuse": ("funfuse_cli.commands.fuse", "fuse your own MRI and PET"),
+    "bids": ("funfuse_cli.commands.bids", "fuse a whole cohort, from BIDS or a table of pairs"),
     "evaluate": ("funfuse_cli.commands.evaluate", "measure fused images, or compare methods"),
     "train": ("funfuse_cli.commands.train", "train the fusion network on your own pairs"),
     "learn": ("funfuse_cli.commands.learn", "learn what comparison methods need"),

@@ -171,6 +171,14 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def check(arguments: List[str]) -> None:
+    """Whether arguments can be used that are not about files; a wrong one ends the process, as in a run.
+
+    :raises InputError: see :func:`_fusion_options`.
+    """
+    _fusion_options(parser().parse_args(["--mri=MRI", "--pet=PET", "--out=OUT", *arguments]))
+
+
 def _run(options, arguments: List[str], folder: Path, monitor, started: float) -> dict:
     from FunFuseSlicer.Logic.registration import RegistrationOptions
 

@@ -1,0 +1,333 @@
+"""One participant: from its images to a folder of derivatives, once.
+
+All that is in the folder is the same whenever it is made; when that was, and how long it took, is in the log
+beside it, a line when the work begins and one when it ends.
+"""
+
+import contextlib
+import datetime
+import io
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from FunFuseSlicer.Logic.errors import FunFuseError, InputError, RegistrationError
+from FunFuseSlicer.Logic.metrics.slices import evaluate_volumes, means
+from FunFuseSlicer.Logic.output_folder import REPORT, Claim, all_or_nothing, sha256_of
+from FunFuseSlicer.Logic.registration.interface import OutOfTime
+from FunFuseSlicer.Logic.registration.plausibility import decompose, stretches
+from FunFuseSlicer.Logic.version import VERSION
+from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, volume_from_sitk
+
+from ..benchmarks.timing import peak_resident_mb
+from ..reading.reader import read_volume
+from ..workflow.output_folder import verify, write_report
+from .alignment import write_alignment
+from .derivatives import FIGURES, LOGS, alignment_name, write_images
+from .participants import Image, Participant
+
+# What becomes of a participant, and of an image: it is done (before, or now); nothing can be done with it,
+# which its folder says and which is not tried again; or it failed, and is tried again.
+DONE, REFUSED, FAILED, BEFORE = "done", "refused", "failed", "done before"
+
+# Of the report of a run, what is the same whenever it runs.
+KEPT = ("registration", "fusion", "completeness", "reading", "notes", "version")
+CHANGING = ("seconds", "device")
+
+# How many slices the metrics are means of, about, and those that the record keeps.
+EVALUATED = 8
+METRICS = ("Q_G", "Q_FMI", "Q_SSIM", "Q_VIFF", "b_P", "rank_fused")
+
+# The command fuse, which this room, below the commands, is given: arguments -> exit code.
+Fuse = Callable[[List[str]], int]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How all participants are treated.
+
+    :param output: the data set of derivatives.
+    :param root: of the images: paths are told from there.
+    :param anatomy: the suffix of the MRI.
+    :param arguments: for ``fuse``, of every image.
+    :param overwrite: replace files in the folder of a participant that were changed since, too.
+    """
+
+    output: str
+    root: str
+    anatomy: str = "T1w"
+    arguments: Tuple[str, ...] = ()
+    overwrite: bool = False
+
+    def folder(self, participant: Participant) -> Path:
+        """Where its results are."""
+        return Path(self.output) / participant.name
+
+    def log(self, participant: Participant) -> Path:
+        """Where it stands when it was worked on."""
+        return Path(self.output) / LOGS / f"{participant.name}.jsonl"
+
+    def short(self, text: str) -> str:
+        """A sentence with paths as they are in the data set."""
+        return text.replace(f"{Path(self.root)}{os.sep}", "")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a participant.
+
+    :param images: of the images, with ``outcome`` and, unless it is done, ``sentence``.
+    :param sentence: why it failed as a whole.
+    """
+
+    label: str
+    kind: str
+    images: Tuple[dict, ...] = ()
+    sentence: str = ""
+
+    def complaints(self) -> List[str]:
+        """A sentence for each thing that has no result."""
+        if self.kind == FAILED:
+            return [f"sub-{self.label}: {self.sentence}"]
+        return [
+            f"{image['name']}: {image['sentence']}" for image in self.images if image["outcome"] == REFUSED
+        ]
+
+
+def request(participant: Participant, settings: Settings) -> dict:
+    """All that a result depends on; equal requests have equal results."""
+    images = []
+    for image in participant.images:
+        files = {
+            role: {"path": settings.short(path), "sha256": _checksum(path)}
+            for role, path in image.files().items()
+        }
+        images.append({**asdict(image), **dict.fromkeys(("mri", "pet", "mask", "transform")), **files})
+    weights = [_checksum(argument) for argument in settings.arguments if os.path.isfile(argument)]
+    arguments = [os.path.basename(a) if os.path.isfile(a) else a for a in settings.arguments]
+    asked = {
+        "version": VERSION,
+        "anatomy": settings.anatomy,
+        "arguments": arguments,
+        "weights": weights,
+        "images": images,
+    }
+    return json.loads(json.dumps(asked))  # as it is read again
+
+
+def finished(participant: Participant, settings: Settings) -> Optional[Outcome]:
+    """What became of a participant, if its folder has what would be made now, whole; else None."""
+    folder = settings.folder(participant)
+    report = read_report(folder)
+    if report is None or report.get("request") != request(participant, settings):
+        return None
+    try:
+        if verify(folder):
+            return None
+    except InputError:
+        return None
+    return Outcome(participant.label, BEFORE, tuple(report["images"]))
+
+
+def read_report(folder: Path) -> Optional[dict]:
+    """The report of a participant; None where there is none."""
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        return report if isinstance(report.get("images"), list) else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def process(participant: Participant, settings: Settings, fuse: Fuse) -> Outcome:
+    """Make the folder of a participant, wholly or not at all, unless it is there.
+
+    Never raises but to be stopped.
+    """
+    done = finished(participant, settings)
+    if done is not None:
+        return done
+    began = time.perf_counter()
+    try:
+        claim = Claim([REPORT], _inputs(participant), settings.overwrite, "OUTPUT_DIR")
+        with all_or_nothing(settings.folder(participant), claim) as new:
+            note(participant, settings, "began")
+            asked = request(participant, settings)
+            made = [_image(image, new, settings, fuse) for image in participant.images]
+            images = tuple(record for record, _ in made)
+            write_report(new, {"participant": participant.name, "request": asked, "images": list(images)})
+        outcome = Outcome(participant.label, DONE, images)
+    except Exception as error:
+        outcome = Outcome(participant.label, FAILED, (), settings.short(_told(error)))
+        made = []
+    note(
+        participant,
+        settings,
+        "ended",
+        outcome=outcome.kind,
+        sentence=outcome.sentence,
+        seconds=round(time.perf_counter() - began, 2),
+        peak_mb=peak_resident_mb(),
+        images=[changing for _, changing in made],
+    )
+    return outcome
+
+
+def lost(participant: Participant, settings: Settings, sentence: str) -> Outcome:
+    """The outcome of a participant whose process came to an end without a word; the log gets its last."""
+    note(participant, settings, "ended", outcome=FAILED, sentence=sentence, images=[])
+    return Outcome(participant.label, FAILED, (), sentence)
+
+
+def note(participant: Participant, settings: Settings, event: str, **facts: object) -> None:
+    """Add a line to the log of a participant."""
+    path = settings.log(participant)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+    line = json.dumps({"event": event, "date": date, "process": os.getpid(), **facts}, ensure_ascii=False)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def log_of(participant: Participant, settings: Settings) -> List[dict]:
+    """The lines of the log of a participant; one that was cut short is left out."""
+    lines = []
+    with contextlib.suppress(OSError):
+        for line in settings.log(participant).read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(line))
+    return lines
+
+
+def _inputs(participant: Participant) -> Sequence[str]:
+    return [path for image in participant.images for path in image.files().values()]
+
+
+def _checksum(path: str) -> Optional[str]:
+    """Of a file, or of the files in a folder; None where there is none."""
+    try:
+        if os.path.isdir(path):
+            return ",".join(sha256_of(file) for file in sorted(Path(path).iterdir()) if file.is_file())
+        return sha256_of(Path(path))
+    except OSError:
+        return None
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, FunFuseError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory: take fewer processes (--n-procs)."
+    return f"Something unexpected happened ({type(error).__name__}: {' '.join(str(error).split())})."
+
+
+def _image(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dict, dict]:
+    """One image; ``new`` gets its files.
+
+    :return: its record, and what is for the log.
+    :raises FunFuseError: for what may go better at another time.
+    """
+    files = {role: settings.short(path) for role, path in image.files().items()}
+    record = {"name": image.name, "session": image.session, "tracer": image.tracer, "files": files}
+    if image.mri is None:
+        return {**record, "outcome": REFUSED, "sentence": image.notes[-1]}, {}
+    with tempfile.TemporaryDirectory(dir=new) as work:
+        pet = _beside_its_facts(image, Path(work))
+        result = Path(work) / "result"
+        roles = {**image.files(), "pet": pet, "out": str(result)}
+        given = [f"--{role}={path}" for role, path in roles.items()]
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                fuse([*given, *settings.arguments])
+        except OutOfTime:
+            raise
+        except (InputError, RegistrationError) as error:
+            sentence = settings.short(str(error).replace(f"{Path(work)}{os.sep}", ""))
+            return {**record, "outcome": REFUSED, "sentence": sentence}, {}
+        report = json.loads((result / REPORT).read_text(encoding="utf-8"))
+        kept = {key: _unchanging(report[key]) for key in KEPT if key in report}
+        facts = {
+            "Sources": [_uri(path) for path in files.values()],
+            "SpatialReference": _uri(files["mri"]),
+            "SourceSHA256": {role: _checksum(path) for role, path in image.files().items()},
+            "Parameters": {**kept["fusion"], "arguments": list(settings.arguments)},
+            "Version": VERSION,
+        }
+        mri = read_volume(image.mri)
+        pet, fused = (
+            volume_from_sitk(sitk.ReadImage(str(path)), role) if path.is_file() else None
+            for role in ("pet_registered", "fused")
+            for path in [result / f"{role}.nrrd"]
+        )
+        figures = {}
+        if pet is not None:
+            figures = _figures(kept["registration"], mri, pet, fused)
+            write_alignment(mri, pet, new / FIGURES / alignment_name(image.name))
+        write_images(image, result, new, settings.anatomy, facts)
+    notes = [*image.notes, *kept.pop("notes")]
+    record.update(outcome=DONE, figures=figures, **kept, notes=notes)
+    return record, {"name": image.name, **{key: report.get(key) for key in ("seconds", "provenance")}}
+
+
+def _uri(path: str) -> str:
+    """As side cars name a source: from the top of the data set."""
+    return f"bids:raw:{Path(path).as_posix()}"
+
+
+def _beside_its_facts(image: Image, work: Path) -> str:
+    """The PET; where it inherits the lengths of its frames, under its name beside all of its facts."""
+    path = Path(image.pet)
+    own = path.with_name(f"{path.name.partition('.')[0]}.json")
+    if "FrameDuration" not in image.facts or own.is_file():
+        return image.pet
+    link = work / path.name
+    try:
+        link.symlink_to(path.resolve())
+    except OSError:  # Windows without the right to do so
+        shutil.copyfile(path, link)
+    (work / own.name).write_text(json.dumps(image.facts), encoding="utf-8")
+    return str(link)
+
+
+def _unchanging(facts):
+    """Without what differs from run to run, or from computer to computer."""
+    if isinstance(facts, dict):
+        return {key: _unchanging(value) for key, value in facts.items() if key not in CHANGING}
+    return facts
+
+
+def _figures(registration: dict, mri: Volume, pet: Volume, fused: Optional[Volume]) -> Dict[str, float]:
+    """What tells a bad registration from the others, in numbers; without those that are not defined.
+
+    :param pet: on the grid of the MRI, as ``fused``.
+    """
+    matrix = np.array(registration["matrix"])
+    center = mri.ijk_to_ras @ np.append((np.array(mri.dimensions) - 1.0) / 2.0, 1.0)
+    parts = decompose(matrix, (np.linalg.inv(matrix) @ center)[:3])
+    sizes = stretches(matrix)
+    figures = {
+        "mi_before": registration.get("similarity_before"),
+        "mi_after": registration.get("similarity_after"),
+        "overlap": registration.get("overlap"),
+        "rotation_deg": parts.angle,
+        "shift_mm": float(np.linalg.norm(parts.translation)),
+        "scale_min": float(sizes[-1]),
+        "scale_max": float(sizes[0]),
+    }
+    if fused is not None:
+        with contextlib.suppress(InputError):  # a volume too small for the metrics
+            slices = axial_order(mri.ijk_to_ras)[0][0]
+            rows = evaluate_volumes(mri, pet, fused, every=max(1, mri.array.shape[slices] // EVALUATED))
+            figures.update({name: value for name, value in means(rows).items() if name in METRICS})
+    return {
+        name: float(f"{value:.6g}")
+        for name, value in figures.items()
+        if value is not None and np.isfinite(value)
+    }
