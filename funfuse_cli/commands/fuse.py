@@ -23,6 +23,7 @@ from ..paths import input_path, output_path
 from ..reading.options import add_frame_option
 from ..reading.reader import FORMATS as READABLE
 from ..reading.reader import Reading, is_flat, is_picture, read
+from ..reading.transform import read_transform
 from ..workflow.output_folder import (
     DICOM,
     FORMATS,
@@ -52,7 +53,7 @@ def main(arguments: List[str]) -> int:
     options = parser().parse_args(arguments)
     writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
     writes |= set(DICOM if options.dicom or options.dicom_mri else ())
-    inputs = (options.mri, options.pet, options.mask, options.dicom_mri, _own_weights(options))
+    inputs = (options.mri, options.pet, options.mask, options.transform, options.dicom_mri, _own_weights(options))
     planned = claim(sorted(in_format(writes, options.format)), options, *inputs)
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
         report = _run(options, arguments, folder, monitor, started)
@@ -111,6 +112,13 @@ def parser() -> argparse.ArgumentParser:
         choices=KINDS,
         help="turn the PET into SUV (by weight), SUL (by lean mass) or SUVbsa (by body surface), by its "
         "DICOM headers or JSON side car (default: its own unit)",
+    )
+    files.add_argument(
+        "--transform",
+        type=input_path,
+        metavar="FILE",
+        help="where the PET lies on the MRI, instead of registering: an affine transform of ITK (.tfm, .txt, "
+        ".h5), as earlier runs wrote it",
     )
     files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
     files.add_argument(
@@ -215,7 +223,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
         notes += [note] if note else []
-    roles = ("mri", "pet", "mask", "dicom_mri")
+    roles = ("mri", "pet", "mask", "transform", "dicom_mri")
     paths = {role: path for role in roles if (path := getattr(options, role)) is not None}
     # Without folders: their names often are those of patients.
     inputs = {role: path.name for role, path in paths.items()}
@@ -227,6 +235,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
     registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
     outputs = [name for name in options.outputs if not (options.no_scene and name == "scene")]
     source = provenance("fuse", arguments, paths)
+    matrix = None if options.transform is None else read_transform(options.transform)
     request = Request(
         mri,
         pet,
@@ -241,6 +250,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
         outputs,
         options.format,
         study,
+        matrix,
     )
     return run_request(request, folder, monitor)
 

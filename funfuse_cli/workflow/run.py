@@ -40,6 +40,7 @@ class Request:
     :param outputs: names of :data:`output_folder.OUTPUTS`: what to write beside the report.
     :param volumes: a format of :data:`output_folder.FORMATS`.
     :param study: write DICOM into this one, too.
+    :param matrix: 4×4 in RAS, PET to MRI, which is checked and used instead of registering.
     """
 
     mri: Volume
@@ -55,6 +56,7 @@ class Request:
     outputs: Sequence[str] = tuple(OUTPUTS)
     volumes: str = "nrrd"
     study: Optional[Study] = None
+    matrix: Optional[np.ndarray] = None
 
     def writes(self, name: str) -> bool:
         """Whether a file is wanted; its name without the ending."""
@@ -80,7 +82,13 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     pet_node = add_volume_node(request.pet)
     mask_node = add_volume_node(request.mask) if request.mask is not None else None
     run = module.FunFuseSlicerLogic().process(
-        mri_node, pet_node, request.options, request.registration, mask_node, monitor=monitor
+        mri_node,
+        pet_node,
+        request.options,
+        request.registration,
+        mask_node,
+        monitor=monitor,
+        matrix=request.matrix,
     )
     report = _report(request, run)
     if extra is not None:
@@ -182,6 +190,7 @@ def _registration_report(result) -> dict:
         "similarity_before": result.similarity_before,
         "similarity_after": result.similarity_after,
         "verdict": result.verdict,
+        "overlap": result.overlap,
         "description": result.description,
         "notes": list(result.notes),
     }
