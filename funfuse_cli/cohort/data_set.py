@@ -6,7 +6,7 @@ Brain Imaging Data Structure 1.10, "Common principles" and "Positron Emission To
 import json
 import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from FunFuseSlicer.Logic.errors import InputError
 
@@ -45,7 +45,7 @@ def read_data_set(root: Path, choice: Choice) -> List[Participant]:
             "a table of pairs with --pairs."
         )
     found = [
-        Participant(label, tuple(filter(choice.takes, _images(folders[label], root, choice.anatomy))))
+        Participant(label, tuple(filter(choice.takes, _images(folders[label], root, choice.anatomies))))
         for label in choice.labels_among(list(folders), root)
     ]
     if not any(participant.images for participant in found):
@@ -68,14 +68,17 @@ def _is_participant(path: Path) -> bool:
     return re.fullmatch(r"sub-[A-Za-z0-9+]+", path.name) is not None and path.is_dir()
 
 
-def _images(folder: Path, root: Path, anatomy: str) -> List[Image]:
-    scans, anatomies = (_files(folder, *kind) for kind in (("pet", "pet"), ("anat", anatomy)))
+def _images(folder: Path, root: Path, suffixes: Sequence[str]) -> List[Image]:
+    scans = _files(folder, "pet", "pet")
+    kinds = ((suffix, _files(folder, "anat", suffix)) for suffix in suffixes)
+    anatomy, anatomies = next((kind for kind in kinds if kind[1]), (suffixes[0], []))
     found = []
     for path, entities in scans:
         facts, notes = side_cars(path, root)
         mri, note = _anatomy(entities, anatomies)
         if mri is None:
-            notes.append(f"There is no {anatomy} image of {folder.name}: add one, or choose another --anat.")
+            wanted = " or ".join(suffixes)
+            notes.append(f"There is no {wanted} image of {folder.name}: add one, or choose another --anat.")
         name = path.name.rpartition("_")[0]
         found.append(
             Image(
@@ -84,6 +87,7 @@ def _images(folder: Path, root: Path, anatomy: str) -> List[Image]:
                 session=entities.get("ses", ""),
                 tracer=entities.get("trc", ""),
                 mri=mri and str(mri),
+                anatomy=anatomy,
                 facts=facts,
                 notes=(*notes, *note),
             )

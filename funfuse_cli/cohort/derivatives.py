@@ -29,7 +29,7 @@ OURS = {
 }
 BIDS_VERSION = "1.10.0"
 # What no name of BIDS is for.
-IGNORED = (f"{LOGS}/", f"{FIGURES}/", "report.json", "*.html", "group.csv", "funfuse-files.json", "*_xfm.txt")
+IGNORED = (LOGS, FIGURES, "report.json", "*.html", "group.csv", "funfuse-files.json", "*_xfm.txt")
 
 # Volumes of a run: their description in a name, and in words.
 VOLUMES = {
@@ -46,7 +46,7 @@ def alignment_name(name: str) -> str:
     return f"{name}_desc-coreg_pet.png"
 
 
-def write_images(image: Image, made: Path, folder: Path, anatomy: str, facts: dict) -> None:
+def write_images(image: Image, made: Path, folder: Path, facts: dict) -> None:
     """Bring the files of a run, ``made`` by ``fuse``, into the folder of a participant, under their names.
 
     :param facts: what the side cars say besides: sources, how it was made.
@@ -57,16 +57,16 @@ def write_images(image: Image, made: Path, folder: Path, anatomy: str, facts: di
     for role, (label, words) in VOLUMES.items():
         if not (made / f"{role}.nrrd").is_file():
             continue
-        target = place / f"{image.name}_space-{anatomy}_desc-{label}_pet.nii.gz"
+        target = place / f"{image.name}_space-{image.anatomy}_desc-{label}_pet.nii.gz"
         _to_nifti(made / f"{role}.nrrd", target)
         own = {"Description": words, "Units": units if role == "pet_registered" else "arbitrary"}
+        own["SkullStripped"] = False
         write_json(
             target.with_name(target.name.replace(".nii.gz", ".json")),
             {**own, **facts, "SHA256": sha256_of(target)},
         )
     if (made / "pet_to_mri.tfm").is_file():
-        target = place / f"{image.name}_from-pet_to-{anatomy}_mode-image_xfm.txt"
-        shutil.move(made / "pet_to_mri.tfm", target)
+        shutil.move(made / "pet_to_mri.tfm", place / image.transform_name)
     for name, target in (
         ("preview.png", folder / FIGURES / f"{image.name}_desc-fused_pet.png"),
         ("report.html", folder / f"{image.name}_report.html"),

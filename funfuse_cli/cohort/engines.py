@@ -190,8 +190,8 @@ class Cluster:
             self._threads = int(parameters.get("cpus_per_task", 1))
             if cluster == "slurm":
                 self._executor.update_parameters(slurm_array_parallelism=at_once)
-        except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
-            raise InputError(f"--slurm: {error}.") from error
+        except (RuntimeError, ValueError, TypeError, AssertionError, NameError) as error:
+            raise InputError(f"--slurm: {str(error).partition(chr(10))[0]}") from error
         self._chunk = array_size() if cluster == "slurm" else at_once
 
     def run(self, work: Work, tasks: Sequence[object]) -> Results:

@@ -37,7 +37,8 @@ def read_pairs(table: Path, choice: Choice) -> List[Participant]:
         parts = (f"sub-{label}", session and f"ses-{session}", tracer and f"trc-{tracer}")
         files = {role: str(table.parent.absolute() / line[role]) for role in OPTIONAL[:2] if line[role]}
         mri, pet = (str(table.parent.absolute() / line[role]) for role in NEEDED[1:])
-        image = Image(pet, "_".join(filter(None, parts)), session, tracer, mri, **files)
+        name = "_".join(filter(None, parts))
+        image = Image(pet, name, session, tracer, mri, choice.anatomies[0], **files)
         if choice.takes(image):
             participants.setdefault(label, []).append(image)
     found = [Participant(label, tuple(_numbered(images))) for label, images in participants.items()]

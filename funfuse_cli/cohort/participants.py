@@ -1,7 +1,8 @@
 """What a cohort consists of: participants with their PET images, and the MRI that goes with each."""
 
-from dataclasses import dataclass, field
-from typing import Dict, Iterator, Optional, Sequence, Tuple
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from FunFuseSlicer.Logic.errors import InputError
 
@@ -15,7 +16,7 @@ class Image:
 
     :param name: how the names of its results begin: "sub-01_ses-2_trc-FDG".
     :param session: and tracer: labels, "" for none.
-    :param mri: None when there is none that fits.
+    :param mri: None when there is none that fits; ``anatomy`` is its suffix in BIDS, such as "T1w".
     :param facts: what its side cars say, the inherited ones too.
     :param notes: sentences on how they were chosen.
     """
@@ -25,10 +26,16 @@ class Image:
     session: str = ""
     tracer: str = ""
     mri: Optional[str] = None
+    anatomy: str = "T1w"
     mask: Optional[str] = None
     transform: Optional[str] = None
     facts: Dict[str, object] = field(default_factory=dict)
     notes: Tuple[str, ...] = ()
+
+    @property
+    def transform_name(self) -> str:
+        """How the file is named that tells where it lies on the MRI."""
+        return f"{self.name}_from-pet_to-{self.anatomy}_mode-image_xfm.txt"
 
     def files(self) -> Dict[str, str]:
         """Role -> path of all that is read."""
@@ -56,13 +63,13 @@ class Participant:
 class Choice:
     """What of a cohort is asked for; empty means all.
 
-    :param anatomy: the suffix of the MRI in BIDS: "T1w", "T2w" or "FLAIR".
+    :param anatomies: suffixes of an MRI in BIDS, the one to prefer first.
     """
 
     labels: Sequence[str] = ()
     sessions: Sequence[str] = ()
     tracers: Sequence[str] = ()
-    anatomy: str = "T1w"
+    anatomies: Sequence[str] = ("T1w",)
 
     def takes(self, image: Image) -> bool:
         """Whether session and tracer of an image are asked for."""
@@ -81,6 +88,27 @@ class Choice:
                 f"{where} has no participant {_some(sorted(wanted - set(there)))}; there are {_some(there)}."
             )
         return (label for label in there if label in wanted)
+
+
+def with_transforms(participants: Iterable[Participant], folder: Path) -> List[Participant]:
+    """The participants with those transforms that are in a folder under the names of their results.
+
+    :raises InputError: none of the files is for any of them.
+    """
+    found, used = [], 0
+    for participant in participants:
+        images = []
+        for image in participant.images:
+            path = folder / image.transform_name
+            used += path.is_file()
+            images.append(replace(image, transform=str(path)) if path.is_file() else image)
+        found.append(replace(participant, images=tuple(images)))
+    if not used:
+        raise InputError(
+            f"{folder} has no transform of these participants: their names are like those of the results, "
+            "sub-…_from-pet_to-T1w_mode-image_xfm.txt."
+        )
+    return found
 
 
 def _some(names: Sequence[str]) -> str:

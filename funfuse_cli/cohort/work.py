@@ -56,14 +56,12 @@ class Settings:
 
     :param output: the data set of derivatives.
     :param root: of the images: paths are told from there.
-    :param anatomy: the suffix of the MRI.
     :param arguments: for ``fuse``, of every image.
     :param overwrite: replace files in the folder of a participant that were changed since, too.
     """
 
     output: str
     root: str
-    anatomy: str = "T1w"
     arguments: Tuple[str, ...] = ()
     overwrite: bool = False
 
@@ -115,7 +113,6 @@ def request(participant: Participant, settings: Settings) -> dict:
     arguments = [os.path.basename(a) if os.path.isfile(a) else a for a in settings.arguments]
     asked = {
         "version": VERSION,
-        "anatomy": settings.anatomy,
         "arguments": arguments,
         "weights": weights,
         "images": images,
@@ -270,7 +267,7 @@ def _image(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dic
         if pet is not None:
             figures = _figures(kept["registration"], mri, pet, fused)
             write_alignment(mri, pet, new / FIGURES / alignment_name(image.name))
-        write_images(image, result, new, settings.anatomy, facts)
+        write_images(image, result, new, facts)
     notes = [*image.notes, *kept.pop("notes")]
     record.update(outcome=DONE, figures=figures, **kept, notes=notes)
     return record, {"name": image.name, **{key: report.get(key) for key in ("seconds", "provenance")}}

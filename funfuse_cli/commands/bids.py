@@ -34,18 +34,18 @@ def main(arguments: List[str]) -> int:
     data_set, output, level = _places(its, options)
     from ..cohort import data_set as bids
     from ..cohort.pairs_table import read_pairs
-    from ..cohort.participants import Choice
+    from ..cohort.participants import Choice, with_transforms
     from ..cohort.work import Settings
 
     choice = Choice(options.participant_label, options.session_label, options.tracer, options.anat)
     source = options.pairs or data_set
     participants = (read_pairs if options.pairs else bids.read_data_set)(source.absolute(), choice)
+    if options.transforms is not None:
+        participants = with_transforms(participants, options.transforms.absolute())
     root = source.absolute().parent if options.pairs else source.absolute()
     if output.absolute() == root:
         raise InputError(f"{output} holds the images: give another folder for the results.")
-    settings = Settings(
-        str(output.absolute()), str(root), options.anat, _for_fuse(options, of_fuse), options.overwrite
-    )
+    settings = Settings(str(output.absolute()), str(root), _for_fuse(options, of_fuse), options.overwrite)
     if level == "group":
         return _group(participants, settings)
     return _participants(participants, settings, options, None if options.pairs else root)
@@ -84,7 +84,19 @@ def _parsers() -> Tuple[argparse.ArgumentParser, Dict[str, argparse.Action]]:
         "--tracer", nargs="+", default=(), metavar="TRC", help="these tracers alone (default: all)"
     )
     which.add_argument(
-        "--anat", choices=ANATOMIES, default=ANATOMIES[0], help=f"which MRI to take (default {ANATOMIES[0]})"
+        "--anat",
+        nargs="+",
+        choices=ANATOMIES,
+        default=ANATOMIES[:1],
+        metavar="SUFFIX",
+        help=f"the MRI to take, of {', '.join(ANATOMIES)}, the one to prefer first (default {ANATOMIES[0]})",
+    )
+    which.add_argument(
+        "--transforms",
+        type=input_path,
+        metavar="DIR",
+        help="transforms that were corrected by hand, under the names of the results "
+        "(sub-…_from-pet_to-T1w_mode-image_xfm.txt): used instead of registering",
     )
     how = result.add_argument_group("how the work is done")
     how.add_argument(
@@ -165,7 +177,7 @@ def _participants(participants, settings, options: argparse.Namespace, data_set:
     if options.dry_run:
         for one in chosen:
             for image in one.images:
-                with_what = settings.short(image.mri) if image.mri else f"no {settings.anatomy}"
+                with_what = settings.short(image.mri) if image.mri else "no MRI"
                 print(f"  {image.name}: {settings.short(image.pet)} on {with_what}")
         return 0
     outcomes = list(before)
