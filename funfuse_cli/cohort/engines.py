@@ -104,7 +104,7 @@ class Local:
     def _round(self, work: Work, tasks: Sequence[object], processes: int):
         """All tasks, until a process is lost; returns those that are left, and whether one was."""
         left, broken = [*tasks], False
-        threads = threads_each(processes, cores())
+        threads = threads_each(self._processes, cores())
         with _threads(threads):
             executor = ProcessPoolExecutor(
                 processes,
