@@ -32,5 +32,6 @@ STUDIES = {
     "registration": ("funfuse_cli.studies.registration", "known displacements; writes docs/registration.md"),
     "tracers": ("funfuse_cli.studies.tracers", "the PET part on maps of many tracers; for docs/tracers.md"),
     "robustness": ("funfuse_cli.studies.robustness", "odd inputs and many runs; writes docs/robustness.md"),
+    "cohort": ("funfuse_cli.studies.cohort", "a cohort, killed again and again; for docs/cohorts.md"),
     "speed": ("funfuse_cli.studies.speed", "times and memory of the command benchmark, for docs/speed.md"),
 }
