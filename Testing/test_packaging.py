@@ -138,7 +138,6 @@ def test_the_tests_have_all_extras_and_a_missing_package_is_named_with_its_own(s
     assert set(requirements(settings, *extras)) == set(requirements(settings, "test"))
     names = {"sklearn": "scikit-learn", "PySide6": "pyside6-essentials", "xdist": "pytest-xdist"}
     come_along = {
-        "joblib": "scikit-learn",
         "threadpoolctl": "scikit-learn",
         "shiboken6": "pyside6-essentials",
     }

@@ -34,7 +34,7 @@ class Build:
         return f"{self.what} ({sizes}, {self.minutes} min)"
 
 
-_FUSE = Build("what demo, fuse, evaluate and uptake need", ("requirements.lock",), 320, 1460, 1)
+_FUSE = Build("what demo, fuse, bids, evaluate and uptake need", ("requirements.lock",), 320, 1460, 1)
 _CPU = Build("PyTorch for the CPU", ("requirements-torch.lock", "requirements-torch-cpu.lock"), 200, 880, 2)
 _CUDA_LISTS = ("requirements-torch.lock", "requirements-torch-cuda.lock")
 _CUDA = (
@@ -43,7 +43,7 @@ _CUDA = (
     # The package index has no CUDA for other systems.
     else Build("PyTorch", _CUDA_LISTS, _CPU.download, _CPU.disk, _CPU.minutes)
 )
-_TOOLS = Build("what tests and studies need", ("requirements-tools.lock",), 155, 530, 2)
+_TOOLS = Build("what tests and studies need", ("requirements-tools.lock",), 200, 650, 2)
 
 # Part -> its builds. Of PyTorch the first that can be had is taken.
 PARTS: Dict[str, Tuple[Build, ...]] = {"fuse": (_FUSE,), "torch": (_CPU, _CUDA), "tools": (_TOOLS,)}

@@ -65,7 +65,7 @@ class Study:
     """The data set, and what was found out with it; all in a folder of its own."""
 
     def __init__(self, work: Path, volumes: Path, number: int):
-        self.work, self.number = work, number
+        self.work, self.volumes, self.number = work, volumes.absolute(), number
         self.broken, self.planted, self.transforms = make(work / "data", volumes, number)
         self.broken_rows: List[dict] = []
         self.first_rows: List[dict] = []
@@ -86,6 +86,8 @@ class Study:
         table = self.group(whole)
         images = [line for lines in logs(whole).values() for line in lines if line["event"] == "ended"]
         shares = {processes: self.share(processes) for processes in (1, 2)}
+        alone = [contents(self.work / f"by {processes}") for processes in shares]
+        full = self.full_size()
         facts = {
             "participants": self.number,
             "broken": len(self.broken),
@@ -95,6 +97,7 @@ class Study:
             "interrupted": sum(len(lines) for lines in logs(killed).values()) - 2 * len(done),
             "done_twice": len(done) - len(set(done)),
             "same_bytes": made == again,
+            "same_by_one_and_two": alone[0] == alone[1],
             "files": len(made),
             "megabytes": round(sum(map(len, made.values())) / 1e6, 1),
             "planted": self.planted,
@@ -107,6 +110,8 @@ class Study:
             "one_process": round(shares[1], 1),
             "two_processes": round(shares[2], 1),
             "speedup": round(shares[1] / shares[2], 2),
+            "full_seconds": full["seconds"],
+            "full_memory_mb": full["peak_mb"],
             **machine(),
         }
         return facts, starts
@@ -154,6 +159,26 @@ class Study:
         at = command.index("--transforms")
         subprocess.run([*command[:at], *command[at + 2 :]], cwd=checkout(), check=True, capture_output=True)
         return time.monotonic() - began
+
+    def full_size(self) -> dict:
+        """The last line of the log of a patient whose images are as they were taken, with all outputs."""
+        patient, out = self.volumes / "patient_fdg", self.work / "full"
+        table = self.work / "pairs.csv"
+        table.write_text(
+            f"id,mri,pet\n1,{patient / 'T1.nii.gz'},{patient / 'FDG.nii.gz'}\n", encoding="utf-8"
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "funfuse_cli",
+            "bids",
+            str(out),
+            "participant",
+            "--pairs",
+            str(table),
+        ]
+        subprocess.run([*command, "--n-procs", "1"], cwd=checkout(), check=True, capture_output=True)
+        return logs(out)["sub-1"][-1]
 
     def group(self, out: Path) -> pd.DataFrame:
         """The table of the group; also fills the rows about what is broken, and about the first ones."""

@@ -55,6 +55,7 @@ class _Lines:
     def __init__(self, total: int, what: str, unit: str, done: int):
         self._total, self._what, self._unit, self._done = total, what, unit, done
         self._note, self._said = "", time.monotonic()
+        self._began, self._before = self._said, done
 
     def update(self, amount: float = 1) -> None:
         self._done += amount
@@ -73,6 +74,9 @@ class _Lines:
         how_far = f"{100 * self._done / max(self._total, 1):.0f}%"
         if self._unit:
             how_far += f", {self._done:.0f}/{self._total} {self._unit}s"
+        if self._done > self._before:
+            each = (self._said - self._began) / (self._done - self._before)
+            how_far += f", {each * (self._total - self._done) / 60:.0f} min left"
         print(
             f"{self._what} {how_far}" + (f", {self._note}" if self._note else ""), file=sys.stderr, flush=True
         )
