@@ -57,6 +57,8 @@ def steps(panel):
         yield names[index], lambda index=index: setattr(panel.ui.alignmentComboBox, "currentIndex", index)
     yield "four panes", lambda: setattr(panel.ui.fourPanesButton, "checked", True)
     yield "back", lambda: setattr(panel.ui.fourPanesButton, "checked", False)
+    yield "Apply again", panel.onApplyButton
+    yield "Evaluate", panel.results.onEvaluateButton
 
 
 def main(mri, pet):
