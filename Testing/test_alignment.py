@@ -99,6 +99,25 @@ def test_color_of_values():
     assert (np.diff(table.sum(axis=1)) > 0).all()
 
 
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_part_of_a_picture_is_as_in_the_whole(data):
+    image, _, spacing = ball((12, 20, 18))
+    image += np.random.default_rng(0).uniform(0, 0.3, image.shape).astype(np.float32)
+    block = []
+    for size in image.shape:
+        start = data.draw(st.integers(0, size - 1))
+        block.append(slice(start, data.draw(st.integers(start + 1, size))))
+    block = tuple(block)
+    whole = alignment.edge_map(image, spacing)
+    assert 0.01 < whole.mean() < 0.5
+    assert np.array_equal(alignment.Edges(image, spacing).within(block), whole[block])
+    board = alignment.checkerboard(image, -image, spacing, 7.0)
+    start = [part.start for part in block]
+    part = alignment.checkerboard(image[block], -image[block], spacing, 7.0, start)
+    assert np.array_equal(part, board[block])
+
+
 # --- in the views ----------------------------------------------------------------------------------
 
 
@@ -187,6 +206,64 @@ def test_each_check_shows_and_gives_everything_back(slicer, nodes):
     assert state(slicer) == before
     view.close()
     assert state(slicer) == before
+
+
+@pytest.mark.parametrize("kind", ["edges", "checkerboard"])
+def test_the_slices_that_are_shown_come_first(slicer, nodes, kind):
+    """They are there when the picture comes into the views; the rest can be cancelled, and takes it away."""
+    from FunFuseSlicer.Logic.errors import Cancelled
+    from FunFuseSlicer.Logic.monitor import Monitor
+    from FunFuseSlicer.Logic.scene import views
+    from FunFuseSlicer.Logic.scene.alignment import NAME, AlignmentView
+
+    mri, pet = nodes
+    arrange(slicer, mri, pet)
+    before, seen, fractions = state(slicer), [], []
+
+    def look(_stage, fraction):
+        fractions.append(fraction)
+        background = slicer.mrmlScene.GetNodeByID(composites(slicer)[0].GetBackgroundVolumeID())
+        if background.GetName().startswith(NAME) and not seen:
+            seen.append(slicer.util.arrayFromVolume(background).copy())
+
+    view = AlignmentView(mri, pet, Monitor(look))
+    getattr(view, f"show_{kind}")()
+    whole = slicer.util.arrayFromVolume(shown(slicer)).copy()
+    logics = [logic for logic in views.slice_logics() if logic.GetSliceNode().IsMappedInLayout()]
+    assert len(logics) == 3
+    for logic in logics:
+        where = views.shown_voxels_of(logic, mri)
+        assert whole[where].any() and np.array_equal(seen[0][where], whole[where])
+    assert max(filter(None, fractions)) > 0
+    view.close()
+
+    def cancel_the_rest(stage, fraction):
+        look(stage, fraction)
+        if seen:
+            monitor.cancel()
+
+    seen.clear()
+    monitor = Monitor(cancel_the_rest)
+    with pytest.raises(Cancelled):
+        getattr(AlignmentView(mri, pet, monitor), f"show_{kind}")()
+    assert seen and state(slicer) == before
+
+
+def test_views_across_the_voxels_show_the_picture_when_it_is_whole(slicer, nodes):
+    from FunFuseSlicer.Logic.scene import views
+    from FunFuseSlicer.Logic.scene.alignment import AlignmentView
+
+    mri, pet = nodes
+    view = AlignmentView(mri, pet)
+    view.show_edges()
+    whole = slicer.util.arrayFromVolume(shown(slicer)).copy()
+    view.close()
+    for logic in views.slice_logics():
+        logic.GetSliceNode().GetSliceToRAS().SetElement(0, 1, 0.2)
+        logic.GetSliceNode().UpdateMatrices()
+    view.show_edges()
+    assert np.array_equal(slicer.util.arrayFromVolume(shown(slicer)), whole)
+    view.close()
 
 
 def test_a_pet_under_a_transform_is_checked_where_it_lies(slicer, nodes):

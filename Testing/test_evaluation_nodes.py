@@ -15,7 +15,7 @@ from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.scene import evaluation
 from FunFuseSlicer.Logic.scene.attributes import MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE
 from FunFuseSlicer.Logic.scene.inputs import add_volume_node
-from FunFuseSlicer.Logic.scene.outputs import find_outputs, push_outputs
+from FunFuseSlicer.Logic.scene.outputs import find_outputs, images_of, push_outputs
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
 from FunFuseSlicer.Logic.volumes.preprocessing import normalize
 from Testing.conftest import head_phantom
@@ -54,7 +54,7 @@ def outputs(slicer):
         "colored": np.zeros((*mri.array.shape, 3), np.uint8),
     }
     facts = {"MRIName": "T1", "PETName": "FDG", "Lambda": "0.3", "ModelSHA256": "ab" * 32}
-    push_outputs(mri_node, pet_node, arrays, None, DISPLAY, facts, "Jet")
+    push_outputs(mri_node, pet_node, images_of(arrays), None, DISPLAY, facts, "Jet")
     return mri_node, find_outputs(mri_node, pet_node)
 
 

@@ -149,7 +149,7 @@ def push(mri, pet, seed: int, matrix, colormap: str, roles=outputs.VOLUME_ROLES)
     return outputs.push_outputs(
         mri,
         pet,
-        arrays,
+        outputs.images_of(arrays),
         matrix,
         display,
         {"Omega": str(seed), f"Only{seed}": "x"},
@@ -231,7 +231,7 @@ def _refuse(_nodes):
 
 def _arguments_of(slicer, nodes):
     arrays = {role: slicer.util.arrayFromVolume(getattr(nodes, role)) // 2 for role in outputs.VOLUME_ROLES}
-    return arrays, None, {role: (0.0, 1.0) for role in arrays}, {}
+    return outputs.images_of(arrays), None, {role: (0.0, 1.0) for role in arrays}, {}
 
 
 # --- A run without a panel ----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ class AlignmentSection(Section):
     def __init__(self, ui, session, work):
         super().__init__(ui, session)
         self._work = work
-        self._view, self._shows_pet = None, False
+        self._view, self._shows_pet, self._drawing = None, False, False
         self._flicker_timer = self.timer(self.flicker, self.FLICKER)
         ui.alignmentComboBox.addItems([choice.label() for choice in AlignmentView])
         ui.alignmentComboBox.connect("currentIndexChanged(int)", self.onAlignmentChanged)
@@ -63,7 +63,7 @@ class AlignmentSection(Section):
 
     def _compare(self, view: AlignmentView) -> None:
         """Draw what takes a while; it can be cancelled."""
-        said = self.session.outcome
+        said, failed = self.session.outcome, _("The alignment cannot be shown: {reason}")
 
         def job(monitor) -> str:
             drawn = self._new_view(monitor)
@@ -74,8 +74,12 @@ class AlignmentSection(Section):
             self._view = drawn
             return said
 
-        failed = _("The alignment cannot be shown: {reason}")
-        self._work.do(job, lambda error: failed.format(reason=reason_of(error)))
+        self._drawing = True
+        try:
+            self._work.do(job, lambda error: failed.format(reason=reason_of(error)))
+        finally:
+            self._drawing = False
+
         if not self.active and self.session.choices is not None:
             self.end()
 
@@ -84,6 +88,9 @@ class AlignmentSection(Section):
         return alignment.AlignmentView(session.choices.mri, session.nodes.get("pet_registered"), monitor)
 
     def _close(self) -> None:
+        if self._drawing:
+            # The user went on before it was done.
+            self._work.cancel()
         if self._view is not None:
             self._view.close()
             self._view = None

@@ -4,22 +4,28 @@ What is shown is a temporary volume on the MRI's grid, or the layers themselves.
 to where it was with :meth:`AlignmentView.close`.
 """
 
-from typing import Callable, Optional
+from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
+from ..errors import InputError
 from ..monitor import Monitor
 from ..registration import alignment_pictures as alignment
 from ..volumes import preprocessing
-from ..volumes.geometry import resample
+from ..volumes.geometry import Volume, resample
+from ..volumes.slabs import Index, slabs
 from . import views
 from .attributes import ROLE_ATTRIBUTE
 from .beside import beside
 from .inputs import volume_from_node
-from .outputs import fill, remove_volume
+from .outputs import fill, image_of, remove_volume, voxels_of
 
+STAGE = "Comparing"
 NAME = "FunFuse alignment check (temporary)"
 ROLE = "alignment_check"
+
+# RGB of a part, (k, j, i, 3) uint8.
+Paint = Callable[[alignment.Block], np.ndarray]
 
 
 class AlignmentView:
@@ -42,10 +48,11 @@ class AlignmentView:
         :raises InputError: a volume that cannot be used.
         """
 
-        def edges(mri, pet, spacing):
-            return alignment.edges_over(alignment.edge_map(mri, spacing), pet)
+        def edges(mri: Volume, pet: Volume) -> Paint:
+            found = alignment.Edges(mri.array, mri.spacing)
+            return lambda block: alignment.edges_over(found.within(block), pet.array[block])
 
-        self._show(self._picture(edges))
+        self._show(edges)
 
     def show_checkerboard(self, tile_mm: float = alignment.TILE_MM) -> None:
         """The gray MRI and the PET in colors in alternating cubes; likewise.
@@ -53,11 +60,16 @@ class AlignmentView:
         :raises InputError: a volume or a size that cannot be used.
         """
 
-        def board(mri, pet, spacing):
-            color = alignment.tinted(pet, alignment.hot_table())
-            return alignment.checkerboard(alignment.gray_color(mri), color, spacing, tile_mm)
+        def board(mri: Volume, pet: Volume) -> Paint:
+            def paint(block: alignment.Block) -> np.ndarray:
+                gray = alignment.gray_color(mri.array[block])
+                color = alignment.tinted(pet.array[block], alignment.hot_table())
+                start = [part.start for part in block]
+                return alignment.checkerboard(gray, color, mri.spacing, tile_mm, start)
 
-        self._show(self._picture(board))
+            return paint
+
+        self._show(board)
 
     def show_flicker(self, show_pet: bool) -> None:
         """MRI behind, PET in front, one of them to be seen: let a timer alternate ``show_pet``."""
@@ -77,22 +89,54 @@ class AlignmentView:
         views.restore_layers(self._before)
         self._remove_node()
 
-    def _picture(self, draw: Callable[..., np.ndarray]) -> np.ndarray:
-        """RGB of both volumes in [0, 1] on the grid of the MRI, and its spacing along i, j, k."""
-        volumes = volume_from_node(self._mri), volume_from_node(self._pet)
-        return beside(lambda _: draw(*self._arrays(*volumes)), self._monitor, "Comparing")
+    def _show(self, draw: Callable[[Volume, Volume], Paint]) -> None:
+        """Put a picture into all views: what they show first, then the rest.
 
-    @staticmethod
-    def _arrays(mri, pet):
-        mri, _ = preprocessing.clean(mri, mri=True)
-        pet, _ = preprocessing.clean(pet)
-        on_grid = pet.array if pet.same_grid(mri) else resample(pet, mri).array
-        remedy = "register them, or check the choice of volumes."
-        preprocessing.check_overlap(on_grid, mri, pet.name, remedy)
-        return preprocessing.normalize(mri.array), preprocessing.normalize(on_grid), mri.spacing
+        After a cancel, or another error, the views have their layers back.
 
-    def _show(self, color: np.ndarray) -> None:
-        """Put an RGB array, (k, j, i, 3) uint8, into all views."""
+        :param draw: given both volumes in [0, 1] on the grid of the MRI.
+        """
+        try:
+            self._draw(draw)
+        except BaseException:
+            self.close()
+            raise
+
+    def _draw(self, draw: Callable[[Volume, Volume], Paint]) -> None:
+        import slicer
+
+        volumes, monitor = (volume_from_node(self._mri), volume_from_node(self._pet)), self._monitor
+        shape = volumes[0].array.shape
+
+        def begin(_monitor: Monitor):
+            return draw(*_in_unit(*volumes)), image_of(np.zeros((*shape, 3), np.uint8))
+
+        paint, image = beside(begin, monitor, STAGE)
+        picture = voxels_of(image)
+        first = self._shown_blocks(shape)
+        beside(lambda told: _paint(picture, paint, first, told), monitor, STAGE)
+        node = self._node_with(image)
+        if first:
+            self._lay_over(node)
+        beside(lambda told: _paint(picture, paint, _blocks(shape), told), monitor, STAGE)
+        if node.GetScene() is None:
+            raise InputError("The picture of the alignment was removed from the scene meanwhile.")
+        slicer.util.arrayFromVolumeModified(node)
+        self._lay_over(node)
+
+    def _shown_blocks(self, shape) -> List[alignment.Block]:
+        """What the views on screen will show; nothing where they are not along the MRI's voxels."""
+        blocks = []
+        for logic in views.slice_logics():
+            if logic.GetSliceNode().IsMappedInLayout():
+                where = views.shown_voxels_of(logic, self._mri)
+                if not all(isinstance(part, slice) for part in where):
+                    return []
+                blocks.append(_with_ends(where, shape))
+        return blocks
+
+    def _node_with(self, image):
+        """The node of the picture, which is temporary."""
         import slicer
 
         node = self._node
@@ -103,12 +147,15 @@ class AlignmentView:
             node.SetSaveWithScene(False)
             node.SetAttribute(ROLE_ATTRIBUTE, ROLE)
             self._node = slicer.mrmlScene.AddNode(node)
-        fill(node, color, self._mri)
+        fill(node, image, self._mri)
         node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB)
         display = node.GetDisplayNode()
         display.SetSaveWithScene(False)
-        display.AutoWindowLevelOff()
         display.SetWindowLevel(255.0, 127.5)
+        return node
+
+    def _lay_over(self, node) -> None:
+        """In all views, also those that were opened meanwhile."""
         for logic in views.slice_logics():
             self._remember(logic)
             layers = views.layers_of(logic)
@@ -122,3 +169,41 @@ class AlignmentView:
         node, self._node = self._node, None
         if node is not None and node.GetScene() is not None:
             remove_volume(node)
+
+
+def _in_unit(mri: Volume, pet: Volume) -> Tuple[Volume, Volume]:
+    """Both in [0, 1], on the grid of the MRI."""
+    mri, _ = preprocessing.clean(mri, mri=True)
+    pet, _ = preprocessing.clean(pet)
+    on_grid = pet.array if pet.same_grid(mri) else resample(pet, mri).array
+    remedy = "register them, or check the choice of volumes."
+    preprocessing.check_overlap(on_grid, mri, pet.name, remedy)
+    # Of a sample, which differs from the scale of a run by less than one sees.
+    first, second = (
+        mri.with_array(preprocessing.to_unit(array, 0.0, preprocessing.robust_scale(_sample(array))))
+        for array in (mri.array, on_grid)
+    )
+    return first, second
+
+
+def _sample(array: np.ndarray) -> np.ndarray:
+    some = preprocessing.sampled(array)
+    return some if some.any() else array
+
+
+def _blocks(shape) -> List[alignment.Block]:
+    """All of a volume, slab by slab."""
+    return [_with_ends(where, shape) for where in slabs(shape)]
+
+
+def _with_ends(where: Index, shape) -> alignment.Block:
+    every = [*where, *[slice(None)] * (3 - len(where))]
+    first, second, third = (slice(*part.indices(n)[:2]) for part, n in zip(every, shape))
+    return first, second, third
+
+
+def _paint(picture: np.ndarray, paint: Paint, blocks: List[alignment.Block], monitor: Monitor) -> None:
+    for done, block in enumerate(blocks):
+        monitor.report(STAGE, done / len(blocks))
+        if picture[block].size:
+            picture[block] = paint(block)

@@ -21,11 +21,9 @@ from ..color.sources import (
     uptake_source,
 )
 from ..errors import InputError
-from ..volumes.slabs import shown_voxels
 from . import views
 from .attributes import ATTRIBUTE, number_of, range_text
 from .color_maps import color_table
-from .inputs import ijk_to_world
 from .outputs import PART_ROLES
 
 # How long an event loop may have to wait while the whole volume is painted, in seconds.
@@ -71,7 +69,7 @@ class LiveColors:
         array, shown = _voxels(colored), views.shown_logics(colored)
         ends = self._ends if self._ends_of == _of(look, table) else None
         for logic in shown:
-            where = shown_voxels(array.shape[:3], _plane(logic.GetSliceNode(), colored))
+            where = views.shown_voxels_of(logic, colored)
             if ends is not None and ends.complete:
                 values = ends.colors(where, look.omega)
             else:
@@ -188,13 +186,3 @@ def _describe(node, look: Look) -> None:
         # A run does not write what means nothing for its method.
         if node.GetAttribute(ATTRIBUTE.format(name)) is not None:
             node.SetAttribute(ATTRIBUTE.format(name), str(value))
-
-
-def _plane(slice_node, volume) -> np.ndarray:
-    """The plane of a view in the voxel indices of a volume, for :func:`slabs.shown_voxels`."""
-    import slicer
-
-    slice_to_ras = slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())
-    normal, point = np.cross(slice_to_ras[:3, 0], slice_to_ras[:3, 1]), slice_to_ras[:3, 3]
-    # A plane is a row vector: it moves with the inverse of what points move with.
-    return np.array([*normal, -normal @ point]) @ ijk_to_world(volume)

@@ -97,7 +97,7 @@ def remove_volume(node) -> None:
 def push_outputs(
     mri_node,
     pet_node,
-    arrays: Dict[str, np.ndarray],
+    images: Dict[str, object],
     matrix: Optional[np.ndarray],
     display: Dict[str, Tuple[float, float]],
     provenance: Dict[str, str],
@@ -108,8 +108,8 @@ def push_outputs(
 
     After an error, whichever, the scene is as it was: half a set of results would look like a whole one.
 
-    :param arrays: by role, (k, j, i) or (k, j, i, 3) uint8, on the grid of the MRI node. Nodes of the run
-        before in other roles are removed.
+    :param images: by role, see :func:`images_of`, on the grid of the MRI node. Nodes of the run before in
+        other roles are removed.
     :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
     :param display: by role, the intensities shown black and white.
     :param provenance: attributes that every node gets.
@@ -120,7 +120,7 @@ def push_outputs(
 
     old = find_outputs(mri_node, pet_node)
     with taken_back_after_an_error(old.values()):
-        nodes = _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap)
+        nodes = _push(old, mri_node, pet_node, images, matrix, display, provenance, colormap)
         if show is not None:
             show(nodes)
     # Last, since they, and what is under the transform, could not be put back.
@@ -132,13 +132,18 @@ def push_outputs(
     return nodes
 
 
-def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap) -> OutputNodes:
+def images_of(arrays: Dict[str, np.ndarray]) -> Dict[str, object]:
+    """Copies of arrays by role, (k, j, i) or (k, j, i, 3) uint8, as vtkImageData: no part of a scene yet."""
+    return {role: image_of(array) for role, array in arrays.items()}
+
+
+def _push(old, mri_node, pet_node, images, matrix, display, provenance, colormap) -> OutputNodes:
     nodes = {}
-    for role, array in arrays.items():
-        color = array.ndim == 4
+    for role, image in images.items():
+        color = image.GetNumberOfScalarComponents() > 1
         kind = "vtkMRMLVectorVolumeNode" if color else "vtkMRMLScalarVolumeNode"
         node = nodes[role] = old.get(role) or _new_node(kind, role, mri_node, pet_node)
-        fill(node, array, mri_node)
+        fill(node, image, mri_node)
         _describe(node, role, mri_node, pet_node, provenance)
         if color:
             display_as_color(node)
@@ -149,9 +154,9 @@ def _push(old, mri_node, pet_node, arrays, matrix, display, provenance, colormap
     use_color_map([nodes[role] for role in ("pet_registered", "pet_part") if role in nodes], colormap)
     nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
     transform_id = None if nodes["transform"] is None else nodes["transform"].GetID()
-    for role in arrays:
+    for role in images:
         nodes[role].SetNodeReferenceID(TRANSFORM_REFERENCE, transform_id)
-    place_beside(mri_node, [nodes[role] for role in arrays])
+    place_beside(mri_node, [nodes[role] for role in images])
     return OutputNodes(**nodes)
 
 
@@ -162,10 +167,11 @@ def _new_node(kind: str, role: str, mri_node, pet_node):
     return slicer.mrmlScene.AddNewNodeByClass(kind, slicer.mrmlScene.GenerateUniqueName(name))
 
 
-def fill(node, array: np.ndarray, mri_node) -> None:
+def fill(node, image, mri_node) -> None:
     """Voxels and place: the MRI's own grid, under the MRI's own parent transform.
 
-    The voxels are a new object: those of before stay as they are, with whoever has them still.
+    :param image: see :func:`image_of`. A new object: the voxels of before stay as they are, with whoever has
+        them still.
     """
     import vtk
 
@@ -173,20 +179,31 @@ def fill(node, array: np.ndarray, mri_node) -> None:
     mri_node.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveTransformNodeID(mri_node.GetTransformNodeID())
-    node.SetAndObserveImageData(_image(array))
+    # Before the voxels: Slicer would look for levels in them, which takes as long as all the rest.
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().AutoWindowLevelOff()
+    node.SetAndObserveImageData(image)
 
 
-def _image(array: np.ndarray):
+def image_of(array: np.ndarray):
     """A copy of (k, j, i) or (k, j, i, components) as vtkImageData."""
     import vtk
-    from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
+    from vtk.util.numpy_support import get_vtk_array_type
 
     image = vtk.vtkImageData()
     image.SetDimensions(array.shape[2::-1])
     image.AllocateScalars(get_vtk_array_type(array.dtype), array.shape[3] if array.ndim == 4 else 1)
-    vtk_to_numpy(image.GetPointData().GetScalars()).reshape(array.shape)[:] = array
+    voxels_of(image)[:] = array
     return image
+
+
+def voxels_of(image) -> np.ndarray:
+    """The voxels of vtkImageData themselves, (k, j, i) or (k, j, i, components)."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    shape, components = image.GetDimensions()[::-1], image.GetNumberOfScalarComponents()
+    scalars = vtk_to_numpy(image.GetPointData().GetScalars())
+    return scalars.reshape(shape if components == 1 else (*shape, components))
 
 
 def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -> None:

@@ -28,7 +28,7 @@ from .attributes import matrix_text, range_text
 from .beside import beside
 from .color_maps import color_table
 from .inputs import volume_from_node
-from .outputs import OutputNodes, on_grid, push_outputs
+from .outputs import OutputNodes, images_of, on_grid, push_outputs
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     ranges = (mri_raw.array.dtype, pet_raw.array.dtype)
     mri, pet, reading_notes = beside(lambda _: _read(mri_raw, pet_raw), monitor, "Preparing")
     monitor.report("Preparing", 0.5)
-    fuser = load_fuser(options)
+    fuser = beside(lambda _: load_fuser(options), monitor, "Preparing")
     table = color_table(options.colormap)
     monitor.report("Preparing", 1.0)
 
@@ -106,7 +106,7 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     mask = None
     if mask_node is not None:
         mask_raw = volume_from_node(mask_node)
-        mask = resample(mask_raw, mri, nearest=True).array
+        mask = beside(lambda _: resample(mask_raw, mri, nearest=True).array, monitor, "Resampling")
         preprocessing.check_mask(mask, mask_raw, mri)
     fusion = beside(
         lambda told: fuse_volumes(mri, pet_on_grid, fuser.runner, options, ranges, mask, told),
@@ -114,9 +114,9 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         "Fusing",
     )
     monitor.report("Coloring", 0.0)
-    colored, display, part_scale = beside(
+    images, display, part_scale = beside(
         lambda _: (
-            color_volume(fusion, options, table),
+            _images(pet_on_grid, fusion, color_volume(fusion, options, table)),
             _display(scale_of(pet_on_grid.array, fusion.brain)),
             None if fusion.pet_part is None else scale_of(fusion.pet_part, fusion.brain),
         ),
@@ -127,17 +127,10 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     for node in (mri_node, pet_node):
         if not slicer.mrmlScene.IsNodePresent(node):
             raise InputError("The MRI or the PET was removed from the scene meanwhile: nothing was made.")
-    arrays = {
-        "pet_registered": pet_on_grid.array,
-        "fused": fusion.fused,
-        "mri_part": fusion.mri_part,
-        "pet_part": fusion.pet_part,
-        "colored": colored,
-    }
     nodes = push_outputs(
         mri_node,
         pet_node,
-        {role: array for role, array in arrays.items() if array is not None},
+        images,
         matrix,
         display,
         _provenance(mri, pet, options, fuser, result, fusion, part_scale),
@@ -165,6 +158,18 @@ def _registered(mri: Volume, pet: Volume, options, monitor: Monitor) -> Registra
     if options.engine == BRAINS:
         return register(mri, pet, options, monitor, beside)
     return beside(lambda told: register(mri, pet, options, told), monitor, "Registering")
+
+
+def _images(pet_on_grid: Volume, fusion, colored: np.ndarray) -> Dict[str, object]:
+    """All that there is to be put into the scene, by role."""
+    arrays = {
+        "pet_registered": pet_on_grid.array,
+        "fused": fusion.fused,
+        "mri_part": fusion.mri_part,
+        "pet_part": fusion.pet_part,
+        "colored": colored,
+    }
+    return images_of({role: array for role, array in arrays.items() if array is not None})
 
 
 def _display(uptake: float) -> Dict[str, Tuple[float, float]]:

@@ -6,7 +6,11 @@ Everything goes through the nodes and the slice logics, so that it works without
 from contextlib import contextmanager
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
+import numpy as np
+
+from ..volumes.slabs import Index, shown_voxels
 from .attributes import ATTRIBUTE
+from .inputs import ijk_to_world
 
 # Any number that no other layout uses.
 FOUR_PANES = 48151
@@ -70,6 +74,17 @@ def shown_logics(*volumes) -> List[object]:
         for logic in slice_logics()
         if logic.GetSliceNode().IsMappedInLayout() and ids & set(layers_of(logic)[:3])
     ]
+
+
+def shown_voxels_of(logic, volume) -> Index:
+    """The voxels of a volume that a view shows or would show, see :func:`..volumes.slabs.shown_voxels`."""
+    import slicer
+
+    slice_to_ras = slicer.util.arrayFromVTKMatrix(logic.GetSliceNode().GetSliceToRAS())
+    normal, point = np.cross(slice_to_ras[:3, 0], slice_to_ras[:3, 1]), slice_to_ras[:3, 3]
+    # A plane is a row vector: it moves with the inverse of what points move with.
+    plane = np.array([*normal, -normal @ point]) @ ijk_to_world(volume)
+    return shown_voxels(volume.GetImageData().GetDimensions()[::-1], plane)
 
 
 def layers_of(logic) -> Layers:
