@@ -1,5 +1,6 @@
 """Work beside the event loop: what it gives, says, raises, and that the loop goes on."""
 
+import gc
 import threading
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.scene.beside import beside
+from FunFuseSlicer.Logic.scene.beside import Task, beside
 
 
 def test_the_result_and_all_reports_come_out(slicer):
@@ -63,6 +64,44 @@ def test_a_cancel_ends_the_work_first(slicer):
     with pytest.raises(Cancelled):
         beside(work, monitor, "Waiting")
     assert over
+
+
+def test_garbage_waits_for_the_work(slicer):
+    """In another thread it would take widgets with it."""
+    assert gc.isenabled()
+    inner = Task(lambda: beside(lambda _: gc.isenabled(), Monitor(), "Waiting"))
+    assert beside(lambda _: gc.isenabled(), Monitor(), "Waiting") is False
+    assert drive(inner.turns()) is False
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        beside(lambda _: None, Monitor(), "Waiting")
+        assert not gc.isenabled(), "as it was"
+    finally:
+        gc.enable()
+
+
+def drive(steps):
+    """What steps return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def test_turns_go_by_until_the_work_has_ended(slicer):
+    end = threading.Event()
+    steps = Task(lambda: end.wait(10)).turns()
+    assert [next(steps) for _ in range(3)] == [0.0] * 3
+    end.set()
+    assert drive(steps) is True
+
+    def fail():
+        raise InputError("Do this.")
+
+    with pytest.raises(InputError, match="Do this"):
+        drive(Task(fail).turns())
 
 
 def test_what_was_at_work_in_a_gap_is_named(slicer, qt_started):

@@ -407,6 +407,76 @@ def test_a_live_lambda_is_what_apply_gives(panel):
     assert_same(found, panel.session.nodes)
 
 
+HEAVY = {
+    "run": ("preprocessing.clean", "load_fuser", "on_grid", "fuse_volumes", "color_volume", "images_of"),
+    "live_fusion": ("clean", "on_grid", "prepare", "load_fuser", "display_levels", "scale_of"),
+}
+
+
+@pytest.mark.parametrize("room", HEAVY)
+def test_what_takes_long_leaves_the_window_alone(panel, monkeypatch, room):
+    """Neither Apply nor a live λ does it in the thread of the window."""
+    import importlib
+    import threading
+
+    panel.onApplyButton()
+    module, where = importlib.import_module(f"FunFuseSlicer.Logic.scene.{room}"), {}
+
+    def noting(name, function):
+        def noted(*arguments, **named):
+            where[name] = threading.current_thread()
+            return function(*arguments, **named)
+
+        return noted
+
+    for name in HEAVY[room]:
+        holder = module.preprocessing if name.startswith("preprocessing.") else module
+        plain = name.rpartition(".")[2]
+        monkeypatch.setattr(holder, plain, noting(name, getattr(holder, plain)))
+    if room == "run":
+        panel.onApplyButton()
+    else:
+        panel.session.choices.lam = 0.3
+        panel.live.finish()
+    assert set(where) == set(HEAVY[room]) and threading.main_thread() not in where.values()
+
+
+def test_a_live_lambda_waits_for_a_job_and_goes_on(panel, slicer):
+    """λ, and at once a check of the alignment."""
+    panel.onApplyButton()
+    panel.session.choices.lam = 0.3
+    panel.ui.alignmentComboBox.currentIndex = 3
+    assert panel.alignment.active
+    settled(panel, slicer)
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.Lambda") == "0.3"
+
+
+def test_a_run_that_is_cancelled_leaves_a_live_lambda_to_follow(panel, slicer):
+    panel.onApplyButton()
+    panel.session.choices.lam = 0.3
+    process = panel.logic.process
+
+    def cancelled(*arguments):
+        panel.onApplyButton()
+        return process(*arguments)
+
+    panel.logic.process = cancelled
+    panel.onApplyButton()
+    assert "Cancelled" in panel.ui.statusLabel.text
+    settled(panel, slicer)
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.Lambda") == "0.3"
+
+
+def settled(panel, slicer):
+    """The event loop has done what was due."""
+    import time
+
+    end = time.monotonic() + 60
+    while panel.live.active and time.monotonic() < end:
+        slicer.app.processEvents()
+    assert not panel.live.active
+
+
 def test_the_papers_network_waits_for_apply(panel):
     from FunFuseSlicer.Logic.panel.choices import ModelChoice
 
@@ -654,6 +724,23 @@ def test_checking_the_alignment_leaves_the_views_as_they_were(panel, slicer, ind
     assert not panel.alignment.active and panel.ui.alignmentComboBox.currentIndex == 0
     assert views.all_layers() == layers
     assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")} == before
+
+
+def test_leaving_the_module_while_a_check_is_drawn_ends_it(panel, slicer):
+    from FunFuseSlicer.Logic.scene import views
+
+    panel.onApplyButton()
+    layers, report = views.all_layers(), panel.work.on_progress
+
+    def leave(stage, fraction):
+        if stage == "Comparing" and fraction:
+            panel.exit()
+        report(stage, fraction)
+
+    panel.work.on_progress = leave
+    panel.ui.alignmentComboBox.currentIndex = 3
+    assert not panel.alignment.active and panel.ui.alignmentComboBox.currentIndex == 0
+    assert views.all_layers() == layers and panel.session.run.free
 
 
 # Other fusion methods

@@ -53,8 +53,8 @@ def main(arguments: List[str]) -> int:
     options = parser().parse_args(arguments)
     writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
     writes |= set(DICOM if options.dicom or options.dicom_mri else ())
-    inputs = (options.mri, options.pet, options.mask, options.transform, options.dicom_mri, _own_weights(options))
-    planned = claim(sorted(in_format(writes, options.format)), options, *inputs)
+    inputs = (options.mri, options.pet, options.mask, options.transform, options.dicom_mri)
+    planned = claim(sorted(in_format(writes, options.format)), options, *inputs, _own_weights(options))
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
         report = _run(options, arguments, folder, monitor, started)
     _summary(report, Path(options.out))

@@ -1,7 +1,7 @@
 """The display of the results: their colors, which follow the sliders, the legend, and the four panes."""
 
 import time
-from typing import Callable
+from typing import Callable, Optional
 
 import slicer
 import vtk
@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ..color.colorize import NEED_PARTS
 from ..errors import FunFuseError
+from ..monitor import Monitor
 from ..scene import views
 from ..scene.color_maps import use_color_map
 from ..scene.legend import show_legends
@@ -123,16 +124,20 @@ class DisplaySection(Section):
                 return
         self._step_timer.start()
 
-    def finish_painting(self) -> None:
-        """Bring the colored volume up to date at once, if it still is there."""
+    def finish_painting(self, monitor: Optional[Monitor] = None) -> None:
+        """Bring the colored volume up to date now, if it still is there; told to the monitor.
+
+        :raises Cancelled: through the monitor; the painting goes on by itself.
+        """
+        monitor = monitor or Monitor()
         if not self.session.results_are_there():
             self.settle_timer.stop()
             self.painting = None
         if self.settle_timer.active:
             self.settle_timer.stop()
             self.paint_all()
-        for _fraction in self.painting or ():
-            pass
+        for fraction in self.painting or ():
+            monitor.report("Coloring", fraction)
         self.painting = None
 
     # Legend and panes

@@ -2,12 +2,14 @@
 
 import logging
 import time
+from typing import Optional
 
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import FunFuseError
+from ..errors import Cancelled, FunFuseError
 from ..fusion.fuser import IN_NUMPY, NETWORK
+from ..monitor import Monitor
 from ..scene.attributes import attribute
 from ..scene.live_fusion import LiveFusion
 from .choices import LIVE_MODELS, Mode
@@ -60,6 +62,11 @@ class LiveSection(Section):
         else:
             self._fusion.forget()
 
+    def update(self) -> None:
+        """Go on with what had to wait until a job was done."""
+        if self._steps is not None and self.session.ready:
+            self._timer.start()
+
     def follow(self, another_pet: bool = False) -> bool:
         """Something else was chosen, or the PET changed: begin, if possible.
 
@@ -73,6 +80,17 @@ class LiveSection(Section):
         self._steps = self._fusion.steps(self._options())
         self._timer.start()
         return True
+
+    def catch_up(self) -> None:
+        """The job is done, or was cancelled, for which the results did not follow."""
+        if not self.active and self.possible() and self._behind():
+            self.follow()
+
+    def _behind(self) -> bool:
+        """Whether model or λ of the results are not those that are chosen."""
+        fused, chosen = self.session.nodes["fused"], self.session.choices
+        now = attribute(fused, "Model"), float(attribute(fused, "Lambda") or -1)
+        return now[0] != chosen.model.value or abs(now[1] - chosen.lam) >= 1e-6
 
     def step(self) -> None:
         """As much as fits between two frames of the screen."""
@@ -94,11 +112,20 @@ class LiveSection(Section):
             return
         self._timer.start()
 
-    def finish(self) -> None:
-        """Do at once what is left to do, also while something else runs."""
-        if self._steps is not None:
-            for _fraction in self._steps:
-                pass
+    def finish(self, monitor: Optional[Monitor] = None) -> None:
+        """Do what is left to do, also while something else runs; told to the monitor."""
+        monitor, steps = monitor or Monitor(), self._steps
+        if steps is None:
+            return
+        try:
+            for fraction in steps:
+                monitor.report("Fusing", fraction)
+        except Cancelled:
+            raise  # to go on later
+        except Exception:
+            self._steps = None
+            raise
+        if self._steps is steps:
             self._steps = None
             self._paint()
 
@@ -121,9 +148,7 @@ class LiveSection(Section):
             return ""
         if self._failed or self.possible() or not session.uses_network:
             return self._failed
-        fused = session.nodes["fused"]
-        now = attribute(fused, "Model"), float(attribute(fused, "Lambda") or -1)
-        if now[0] == chosen.model.value and abs(now[1] - chosen.lam) < 1e-6:
+        if not self._behind():
             return ""
         return _("Press Apply for {model}, λ = {lam}.").format(
             model=chosen.model.value, lam=f"{chosen.lam:g}"

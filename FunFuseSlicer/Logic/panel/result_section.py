@@ -1,5 +1,6 @@
 """The results: what they are, how good they are, and where they go."""
 
+from importlib import import_module
 from typing import List
 
 import qt
@@ -9,6 +10,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from ..fusion.fuser import NETWORK, method_problem
 from ..scene.attributes import ATTRIBUTE, attribute
+from ..scene.beside import beside
 from ..scene.export import export_outputs
 from ..scene.rollback import taken_back_after_an_error
 from .enabling import enable
@@ -75,9 +77,9 @@ class ResultSection(Section):
         self._work.do(self._evaluate, lambda error: said.format(reason=reason_of(error)))
 
     def _evaluate(self, monitor) -> str:
-        from ..scene import evaluation
-
-        self._settle()
+        # The metrics take a moment to load.
+        evaluation = beside(lambda _: import_module("..scene.evaluation", __package__), monitor, "Preparing")
+        self._settle(monitor)
         mri, nodes = self.session.choices.mri, self.session.nodes
         rows = evaluation.evaluate_nodes(mri, nodes, monitor=monitor)
         for node in (mri, *nodes.values()):

@@ -20,7 +20,7 @@ class RunSection(Section):
     """The button Apply, which is Cancel while something runs, the rigid result, and automatic runs.
 
     :param work, inputs, registration, fusion, live: sections.
-    :param settle: called before a run: ends what is temporary.
+    :param settle: called with the monitor before a run: ends what is temporary.
     :param show_result: called with the :class:`scene.run.Run` after it.
     """
 
@@ -73,7 +73,7 @@ class RunSection(Section):
         mri, pet, mask = self.session.choices.mri, self.session.choices.pet, self.session.choices.mask
 
         def job(monitor) -> str:
-            self._settle()
+            self._settle(monitor)
             result = self.session.logic.process(
                 mri,
                 pet,

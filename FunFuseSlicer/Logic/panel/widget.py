@@ -129,11 +129,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             section.stop()
         self._disconnectParameters()
 
-    def _settle(self):
+    def _settle(self, monitor=None):
         """End what is temporary, and bring the colors up to date."""
         self.exit()
         self.live.end()
-        self.display.finish_painting()
+        self.display.finish_painting(monitor)
 
     # The parameter node, which holds all choices
 
@@ -221,12 +221,13 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.display.paint_shown():
             self.display.settle_timer.start()
 
-    def _catchUpLive(self):
+    def _catchUpLive(self, monitor=None):
         """Results as they are chosen, for whoever reads them."""
-        self.live.finish()
-        self.display.finish_painting()
+        self.live.finish(monitor)
+        self.display.finish_painting(monitor)
 
     def _catchUp(self, before: Seen):
         """Do what was put off while something ran."""
         self._follow(self.session.seen.changes(before))
+        self.live.catch_up()
         self.runs.catch_up()

@@ -6,19 +6,34 @@ another λ only the network runs, for another PET it is laid on the MRI once mor
 """
 
 from dataclasses import replace
-from typing import Dict, Iterator, Optional
+from typing import Dict, Generator, NamedTuple, Optional
 
 import numpy as np
 
 from ..color.sources import scale_of
 from ..errors import InputError
+from ..fusion.engine import Runner
 from ..fusion.fuser import load_fuser
 from ..fusion.pipeline import FusionOptions, Prepared, fuse_prepared, prepare, unit_slices
 from ..volumes.geometry import Volume, resample
 from ..volumes.preprocessing import clean
 from .attributes import ATTRIBUTE
+from .beside import Task
 from .inputs import volume_from_node
 from .outputs import PART_ROLES, on_grid
+
+
+class _Pair(NamedTuple):
+    """What is known of the inputs.
+
+    :param fixed: the MRI, cleaned; ``dtype`` what it was stored as.
+    :param white: of the registered PET, what is shown white.
+    """
+
+    fixed: Volume
+    dtype: np.dtype
+    prepared: Prepared
+    white: float
 
 
 class LiveFusion:
@@ -35,36 +50,42 @@ class LiveFusion:
 
     def forget(self) -> None:
         """Whatever is known of the inputs' voxels is out of date."""
-        self._fixed: Optional[Volume] = None
-        self._pair: Optional[Prepared] = None
+        self._pair: Optional[_Pair] = None
         self.forget_pet()
         self._fuser = self._fuser_of = None
 
     def forget_pet(self) -> None:
         """The PET's voxels changed, or where it lies."""
+        self._reading: Optional[Task[_Pair]] = None
         self._pet_is_read = self._pet_is_written = False
 
-    def steps(self, options: FusionOptions) -> Iterator[float]:
+    def steps(self, options: FusionOptions) -> Generator[float, None, None]:
         """Fuse in small steps, and put the results into the nodes at the end; yields the fraction done.
+
+        What takes long goes on beside them, also when they end before.
 
         :raises FunFuseError: as a run would; the results stay as they are.
         """
-        pair = self._prepared(options)
+        pair = yield from self._prepared(options)
+        runner = yield from self._runner(options)
         yield 0.1
-        fusion = yield from fuse_prepared(pair, self._runner(options))
+        fusion = yield from fuse_prepared(pair.prepared, runner)
+        part_scale = yield from Task(lambda: scale_of(fusion.pet_part, fusion.brain)).turns()
         images = {"fused": fusion.fused, "mri_part": fusion.mri_part, "pet_part": fusion.pet_part}
         # Also after steps for this PET that were not driven to their end.
         if not self._pet_is_written:
-            images["pet_registered"] = pair.pet.array
+            images["pet_registered"] = pair.prepared.pet.array
         self._write(images)
-        self._pet_is_written = True
+        if not self._pet_is_written:
+            self._nodes["pet_registered"].GetDisplayNode().SetWindowLevelMinMax(0.0, pair.white)
+            self._pet_is_written = True
         facts = {
             "Lambda": str(options.lam),
             "Model": options.model,
             "ModelSHA256": self._fuser.model_sha256,
             "Device": options.device,
             "UsedDevice": fusion.slices.device,
-            "PETPartScale": repr(scale_of(fusion.pet_part, fusion.brain)),
+            "PETPartScale": repr(part_scale),
             "MRIScale": repr(fusion.scales[0]),
             "PETScale": repr(fusion.scales[1]),
             "Metrics": "",
@@ -78,27 +99,45 @@ class LiveFusion:
                 _modified(self._nodes[role])
         yield 1.0
 
-    def _prepared(self, options: FusionOptions) -> Prepared:
+    def _prepared(self, options: FusionOptions) -> Generator[float, None, _Pair]:
         """MRI and PET on one grid, ready to be fused."""
-        if self._fixed is None:
-            raw = volume_from_node(self._mri)
-            self._fixed, self._range = clean(raw, mri=True)[0], raw.array.dtype
-        if not self._pet_is_read:
-            raw = volume_from_node(self._pet)
-            pet = on_grid(clean(raw)[0], self._fixed, self._matrix())
-            if self._pair is None:
-                mask = None
-                if self._mask is not None:
-                    mask = resample(volume_from_node(self._mask), self._fixed, nearest=True).array
-                ranges = (self._range, raw.array.dtype)
-                self._pair = prepare(self._fixed, pet, options.normalization, ranges, mask)
-            else:
-                mask, order = self._pair.mask, self._pair.order
-                brain = self._pair.brain
-                slices = unit_slices(pet, raw.array.dtype, mask, order, options.normalization, brain)
-                self._pair = replace(self._pair, pet=slices)
-            self._pet_is_read = True
+        while not self._pet_is_read:
+            reading = self._reading = self._reading or self._start_reading(options)
+            try:
+                pair = yield from reading.turns()
+            except Exception:
+                self._reading = None
+                raise
+            # The PET may have changed meanwhile.
+            if self._reading is reading:
+                self._pair, self._reading, self._pet_is_read = pair, None, True
+        assert self._pair is not None
         return self._pair
+
+    def _start_reading(self, options: FusionOptions) -> "Task[_Pair]":
+        """Begin with what is out of date."""
+        known, matrix = self._pair, self._matrix()
+        raw = volume_from_node(self._mri) if known is None else None
+        pet_raw = volume_from_node(self._pet)
+        mask_raw = None if self._mask is None else volume_from_node(self._mask)
+
+        def read() -> _Pair:
+            if known is not None:
+                fixed, dtype = known.fixed, known.dtype
+            else:
+                fixed, dtype = clean(raw, mri=True)[0], raw.array.dtype
+            pet = on_grid(clean(pet_raw)[0], fixed, matrix)
+            if known is not None:
+                mask, order = known.prepared.mask, known.prepared.order
+                brain = known.prepared.brain
+                slices = unit_slices(pet, pet_raw.array.dtype, mask, order, options.normalization, brain)
+                prepared = replace(known.prepared, pet=slices)
+            else:
+                mask = None if mask_raw is None else resample(mask_raw, fixed, nearest=True).array
+                prepared = prepare(fixed, pet, options.normalization, (dtype, pet_raw.array.dtype), mask)
+            return _Pair(fixed, dtype, prepared, scale_of(pet.array, prepared.brain))
+
+        return Task(read)
 
     def _matrix(self) -> Optional[np.ndarray]:
         import slicer
@@ -110,10 +149,11 @@ class LiveFusion:
             raise InputError(f'"{transform.GetName()}" is not linear any more: press Apply.')
         return slicer.util.arrayFromTransformMatrix(transform)
 
-    def _runner(self, options: FusionOptions):
+    def _runner(self, options: FusionOptions) -> Generator[float, None, Runner]:
         asked = options.model, options.lam, options.device
         if self._fuser_of != asked:
-            self._fuser, self._fuser_of = load_fuser(options), asked
+            self._fuser = yield from Task(lambda: load_fuser(options)).turns()
+            self._fuser_of = asked
         return self._fuser.runner
 
     def _write(self, images: Dict[str, np.ndarray]) -> None:
@@ -124,9 +164,6 @@ class LiveFusion:
             raise InputError("The volumes have another size than the results: press Apply.")
         for role, image in images.items():
             arrays[role][:] = image
-        if "pet_registered" in images:
-            white = scale_of(images["pet_registered"], self._pair.brain)
-            self._nodes["pet_registered"].GetDisplayNode().SetWindowLevelMinMax(0.0, white)
 
 
 def _modified(node) -> None:

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
+import numpy as np
+
 from ..color.sources import scale_of
 from ..errors import DeviceError, InputError
 from ..fusion.engine import is_out_of_memory
