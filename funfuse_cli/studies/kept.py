@@ -6,7 +6,7 @@ from typing import Sequence
 import pandas as pd
 
 # What would be read as numbers.
-TEXTS = {"patient": str}
+TEXTS = {"patient": str, "subject": str}
 
 
 def with_kept(rows: pd.DataFrame, path: Path, column: str, names: Sequence[str], before=()) -> pd.DataFrame:

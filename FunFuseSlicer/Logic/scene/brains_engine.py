@@ -118,8 +118,12 @@ class _Session:
 
         When none does, the one that explains most, so that it can be shown.
         """
-        similarity = beside(lambda _: Similarity(*self._judge), self._monitor, _STAGE_NAME)
-        before = similarity(np.eye(4))
+
+        def compare(_monitor: Monitor) -> Tuple[Similarity, float]:
+            similarity = Similarity(*self._judge)
+            return similarity, similarity(np.eye(4))
+
+        similarity, before = beside(compare, self._monitor, _STAGE_NAME)
         best: Optional[np.ndarray] = None
         best_value, first_error = -np.inf, None
         for mode in INITIALIZATIONS:
@@ -128,8 +132,15 @@ class _Session:
             except BrainsError as error:
                 first_error = first_error or error
                 continue
-            value = similarity(matrix)
-            if value >= _NEARLY * before and not objections(matrix, head_overlap(*self._judge, matrix)):
+            value, plausible = beside(
+                lambda _, found=matrix: (
+                    similarity(found),
+                    not objections(found, head_overlap(*self._judge, found)),
+                ),
+                self._monitor,
+                _STAGE_NAME,
+            )
+            if value >= _NEARLY * before and plausible:
                 return matrix
             if value > best_value:
                 best, best_value = matrix, value
@@ -226,11 +237,14 @@ class _Session:
     def _add_volume(self, volume: Volume, shift: np.ndarray):
         import slicer
 
+        white = np.float32(_WHITE)
         clean = beside(
-            lambda _: _orthogonal(volume.with_array(scale_intensity(volume))), self._monitor, _STAGE_NAME
+            lambda _: _orthogonal(volume.with_array(white * scale_intensity(volume))),
+            self._monitor,
+            _STAGE_NAME,
         )
         node = self._add("vtkMRMLScalarVolumeNode", f"FunFuse registration {volume.name}")
-        slicer.util.updateVolumeFromArray(node, clean.array * np.float32(_WHITE))
+        slicer.util.updateVolumeFromArray(node, clean.array)
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(shift @ clean.ijk_to_ras))
         return node
 
