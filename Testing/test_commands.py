@@ -199,10 +199,10 @@ def test_preview_shows_three_planes_on_black(files, tmp_path):
     )
     picture = np.asarray(Image.open(tmp_path / "o" / "preview.png")).astype(int)
     assert picture.shape[0] > 900 and picture.shape[1] > 1800 and picture.shape[2] == 3
-    # The captions of the rows take the left; then MRI, PET, fused, and three strengths of color.
-    tiles = np.array_split((picture.max(axis=-1) - picture.min(axis=-1))[30:, 90:], 6, axis=1)
-    color = [tile[:, 40:-40].mean() for tile in tiles]
-    assert max(color[0], color[2]) < 0.1 < 5 < min(color[1], *color[3:])
+    # The captions of the rows take the left; then MRI, PET, fused, colored, checkerboard and edges.
+    tiles = np.array_split((picture.max(axis=-1) - picture.min(axis=-1))[30:900, 90:], 6, axis=1)
+    color = [tile[20:-20, 40:-40].mean() for tile in tiles]
+    assert max(color[0], color[2]) < 1 < 5 < min(color[1], *color[3:]), "only the marks have a color"
     assert (picture.sum(axis=-1) == 0).mean() > 0.2
 
 

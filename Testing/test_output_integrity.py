@@ -221,6 +221,7 @@ def test_fuse_lists_what_it_writes(images, tmp_path):
     [
         ("funfuse_cli.workflow.run", "save_node"),
         ("funfuse_cli.workflow.run", "write_preview"),
+        ("funfuse_cli.workflow.run", "page"),
         ("funfuse_cli.workflow.run", "save_mrb"),
         ("funfuse_cli.workflow.run", "write_report"),
     ],

@@ -1009,7 +1009,10 @@ def test_results_are_exported_whole_or_not_at_all(panel, slicer, tmp_path):
     panel.onApplyButton()
     files = export_outputs(panel.session.nodes, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*(path.name for path in files), LIST}
-    assert len(files) == 5 and all(re.fullmatch(r"[\w +]+\.nrrd", path.name) for path in files)
+    assert all(re.fullmatch(r"[\w +]+\.(nrrd|html)", path.name) for path in files)
+    (shown,) = (path for path in files if path.suffix == ".html")
+    assert len(files) == 6 and shown.stem == panel.session.nodes["colored"].GetName()
+    assert "Content-Security-Policy" in shown.read_text(encoding="utf-8")
     with pytest.raises(OutputError, match="another folder"):
         export_outputs(panel.session.nodes, files[0])
 

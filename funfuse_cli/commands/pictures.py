@@ -5,20 +5,21 @@ The panel is the real one, pressed as a user presses it; the views are rendered 
 
 import argparse
 from pathlib import Path
-from typing import List
+from typing import Callable, List
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from FunFuseSlicer.Logic.errors import FunFuseError
 from FunFuseSlicer.Logic.output_folder import all_or_nothing
 
 from ..headless.boot import boot
-from ..headless.rendering import compose, render_slice
+from ..headless.rendering import compose, font, render_slice
 from ..paths import input_path, output_path
 from ..reading.reader import read_volume
+from ..workflow.marks import marked
 from ..workflow.output_folder import add_overwrite, claim
+from ..workflow.preview import PLANES, with_legend
 
 PICTURES = ("panel-before", "panel", "four-panes", "window", "overlay", "alignment")
 PANEL_WIDTH, TILE, MARGIN, DARK = 440, 400, 8, 24
@@ -39,6 +40,7 @@ def _make(options, folder: Path) -> None:
     slicer = boot()
     from FunFuseSlicer.Logic.panel.choices import AlignmentView
     from FunFuseSlicer.Logic.scene.inputs import add_volume_node
+    from FunFuseSlicer.Logic.scene.report import contents_of
 
     from ..extension import open_panel
     from ..headless.module import close_widget
@@ -54,22 +56,22 @@ def _make(options, folder: Path) -> None:
     panel.onApplyButton()
     if "colored" not in panel.session.nodes:
         raise FunFuseError(panel.ui.statusLabel.text)
-    place = _center_of_head(mri)
+    view = _view(mri)
     panel.ui.fourPanesButton.checked = True
     grab(widget, folder / "panel.png", width=PANEL_WIDTH)
-    panes = _panes(place)
-    Image.fromarray(compose(panes)).save(folder / "four-panes.png")
-    Image.fromarray(_beside(folder / "panel.png", compose(panes))).save(folder / "window.png")
+    contents = contents_of(panel.session.nodes)
+    panes = with_legend(compose(_panes(view)), contents)
+    Image.fromarray(panes).save(folder / "four-panes.png")
+    Image.fromarray(_beside(folder / "panel.png", panes)).save(folder / "window.png")
     panel.ui.fourPanesButton.checked = False
     colored = panel.session.nodes["colored"]
-    planes = ("Axial", "Sagittal", "Coronal")
-    tiles = [render_slice(mri, colored, 1.0, plane, place, (TILE, TILE)) for plane in planes]
-    Image.fromarray(compose([tiles])).save(folder / "overlay.png")
+    tiles = [view(plane, mri, colored) for plane in PLANES]
+    Image.fromarray(with_legend(compose([tiles]), contents)).save(folder / "overlay.png")
     checks = []
-    for view in (AlignmentView.CHECKERBOARD, AlignmentView.EDGES):
-        panel.ui.alignmentComboBox.currentIndex = list(AlignmentView).index(view)
+    for check in (AlignmentView.CHECKERBOARD, AlignmentView.EDGES):
+        panel.ui.alignmentComboBox.currentIndex = list(AlignmentView).index(check)
         shown = slicer.util.getFirstNodeByName("FunFuse alignment check")
-        checks.append([render_slice(shown, None, 1.0, plane, place, (TILE, TILE)) for plane in planes])
+        checks.append([view(plane, shown) for plane in PLANES])
     panel.ui.alignmentComboBox.currentIndex = 0
     labels = ["Checkerboard", "Edges"]
     Image.fromarray(compose(checks, row_labels=labels)).save(folder / "alignment.png")
@@ -77,7 +79,21 @@ def _make(options, folder: Path) -> None:
     slicer.mrmlScene.Clear(False)
 
 
-def _panes(place) -> List[List[np.ndarray]]:
+def _view(mri) -> Callable[..., np.ndarray]:
+    """Draws a plane of one volume or two through the middle of the head, all planes in one scale."""
+    place, box = _center_of_head(mri), np.zeros(6)
+    mri.GetRASBounds(box)
+    field_of_view = float((box[1::2] - box[::2]).max())
+
+    def draw(plane: str, background, foreground=None) -> np.ndarray:
+        size, extent = (TILE, TILE), (field_of_view, field_of_view)
+        tile = render_slice(background, foreground, 1.0, plane, place, size, extent)
+        return marked(tile, plane, place, TILE / field_of_view)
+
+    return draw
+
+
+def _panes(view: Callable[..., np.ndarray]) -> List[List[np.ndarray]]:
     """What the four panes show, two by two."""
     import slicer
 
@@ -87,8 +103,7 @@ def _panes(place) -> List[List[np.ndarray]]:
     tiles = []
     for name in views.PANES:
         layers = [slicer.mrmlScene.GetNodeByID(node_id) if node_id else None for node_id in shown[name][:2]]
-        tile = render_slice(layers[0], layers[1], 1.0, "Axial", place, (TILE, TILE))
-        tiles.append(_annotated(tile, layers))
+        tiles.append(_annotated(view("Axial", *layers), layers))
     return [tiles[:2], tiles[2:]]
 
 
@@ -96,10 +111,9 @@ def _annotated(tile: np.ndarray, layers) -> np.ndarray:
     """The names of the layers in the corner, as Slicer writes them."""
     picture = Image.fromarray(tile)
     lines = [f"{layer}: {node.GetName()}" for layer, node in zip("BF", layers) if node is not None]
-    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
     text = "\n".join(reversed(lines))
     draw = ImageDraw.Draw(picture)
-    draw.multiline_text((6, TILE - 6), text, fill=(200, 200, 200), font=font, anchor="ld")
+    draw.multiline_text((6, TILE - 6), text, fill=(200, 200, 200), font=font(12), anchor="ld")
     return np.asarray(picture)
 
 

@@ -1,7 +1,7 @@
 """The picture of a result: planes where uptake is highest, and where left and right differ the most."""
 
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -20,7 +20,9 @@ PLANES = ("Axial", "Sagittal", "Coronal")
 TILE = 300
 # Around the head, for the letters.
 FIELD_OF_VIEW = 1.16
-TICK, POINTER = 12, (124, 196, 255)
+TICK, POINTER = 6, (124, 196, 255)
+SHARED = "PET and colored pictures share this one color scale."
+SHARED_MAP = "PET and colored pictures share one color map, each with the scale below its bar."
 RESEARCH = "For research use, not for diagnosis."
 
 
@@ -35,7 +37,7 @@ def write_preview(contents: Contents, path: Path) -> None:
         rows.append(("Asymmetry", "Axial", contents.places[ASYMMETRY]))
     tiles = [[_tile(contents, draw, plane, at) for draw in images.values()] for _, plane, at in rows]
     sheet = compose(tiles, row_labels=[label for label, _, _ in rows], column_labels=list(images))
-    Image.fromarray(np.vstack([sheet, *_legend(contents, sheet.shape[1])])).save(path)
+    Image.fromarray(with_legend(sheet, contents)).save(path)
 
 
 def _images(contents: Contents) -> Dict[str, Callable]:
@@ -84,9 +86,9 @@ def _point_at(tile: Image.Image, x: float, y: float) -> None:
         draw.line(line, fill=POINTER, width=2)
 
 
-def _legend(contents: Contents, width: int) -> List[np.ndarray]:
-    """What the colors mean, and how far to believe the picture."""
-    margin, gap = 12, 40
+def with_legend(sheet: np.ndarray, contents: Contents) -> np.ndarray:
+    """Pictures, and below them what the colors mean and how far to believe all of it."""
+    margin, gap, width = 12, 40, sheet.shape[1]
     bar = (width - 2 * margin - gap) // 2
     title, highest, unit = contents.color_scale(contents.mode)
     mixed = 1.0 - contents.omega + contents.omega * chroma_table(contents.table)
@@ -94,19 +96,16 @@ def _legend(contents: Contents, width: int) -> List[np.ndarray]:
     table[: int(np.ceil(LEAST_SHOWN * 255))] = 0.0
     pet = color_bar(bar, table, f"PET: {contents.pet_title()}", contents.pet_scale, contents.pet_unit)
     colored = color_bar(bar, mixed, f"Colored: {title}", highest, unit)
-    shared = (
-        "PET and colored pictures share this one color scale."
-        if contents.mode == "uptake"
-        else "PET and colored pictures share one color map, each with the scale below its bar."
-    )
-    judged = JUDGEMENTS.get(contents.judgement)
-    registration = f" Registration: {judged}." if judged else ""
-    rows = [[pet, np.full((len(pet), gap, 3), BACK, np.uint8), colored]]
-    rows.append([line_of_text(2 * bar + gap, f"{shared}{registration} {RESEARCH}")])
-    sheet = np.full((sum(len(row[0]) for row in rows) + margin, width, 3), BACK, np.uint8)
+    lines = [SHARED if contents.mode == "uptake" else SHARED_MAP]
+    if contents.judgement in JUDGEMENTS:
+        lines[0] += f" Registration: {JUDGEMENTS[contents.judgement]}."
+    # Beside the sentence before where there is room.
+    lines = [f"{lines[0]} {RESEARCH}"] if width > 1000 else [*lines, RESEARCH]
+    rows = [np.hstack([pet, np.full((len(pet), gap, 3), BACK, np.uint8), colored])]
+    rows += [line_of_text(2 * bar + gap, line) for line in lines]
+    below = np.full((sum(map(len, rows)) + margin, width, 3), BACK, np.uint8)
     y = margin // 2
     for row in rows:
-        line = np.hstack(row)
-        sheet[y : y + len(line), margin : margin + line.shape[1]] = line
-        y += len(line)
-    return [sheet]
+        below[y : y + len(row), margin : margin + row.shape[1]] = row
+        y += len(row)
+    return np.vstack([sheet, below])

@@ -10,10 +10,12 @@ CENTER, HOTTEST, ASYMMETRY = "center", "hottest", "asymmetry"
 SMOOTHING_MM = 6.0
 # Scalp, muscles and nose take up tracer, too: how deep in the head the brain begins, about.
 DEPTH_MM = 12.0
-# What is compared with its mirror image: uptake above this part of the highest.
+# What is compared with its mirror image: where both have more than this part of the highest uptake.
 LEAST_UPTAKE = 0.25
 # Of both sides' mean; where less differs there is nothing to show.
 LEAST_ASYMMETRY = 0.15
+# Next to the plane between the halves a small error of that plane makes large differences.
+MIDLINE_MM = 15.0
 # Voxels that are enough for places, and for the plane between the halves.
 _FINE_MM, _COARSE_MM = 2.0, 4.0
 
@@ -73,11 +75,13 @@ def _most_asymmetric(mri, smooth, inside, spacing: float):
     head, there, uptake = (np.ascontiguousarray(array[part]) for array in (mri, inside, smooth))
     mirror = _mirror(ndimage.gaussian_filter(head.astype(np.float32), 1.0))
     other = _mirrored(uptake, mirror)
-    both = there & (_mirrored(there.astype(np.float32), mirror) > 0.5)
+    aside = _distance(uptake.shape, mirror) * spacing * step > MIDLINE_MM
+    both = aside & there & (_mirrored(there.astype(np.float32), mirror) > 0.5)
     if not both.any():
         return None
     mean = 0.5 * (uptake + other)
-    counts = both & (mean > LEAST_UPTAKE * np.percentile(uptake[both], 99.5))
+    # At the edge of the brain one side may be beside it.
+    counts = both & (np.minimum(uptake, other) > LEAST_UPTAKE * np.percentile(uptake[both], 99.5))
     difference = np.where(counts, np.abs(uptake - other), 0.0)
     place = np.unravel_index(int(np.argmax(difference)), difference.shape)
     return tuple(step * n for n in place) if difference[place] > LEAST_ASYMMETRY * mean[place] else None
@@ -103,9 +107,20 @@ def _symmetry(mri: np.ndarray, mirror: np.ndarray) -> float:
 
 
 def _mirrored(array: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """An image (k, j, i) mirrored at a plane whose normal is the axis i, turned by yaw and roll."""
+    """An image (k, j, i) in the mirror."""
+    normal, point = _plane(array.shape, mirror)
+    matrix = np.eye(3) - 2.0 * np.outer(normal, normal)
+    return ndimage.affine_transform(array, matrix, point - matrix @ point, order=1)
+
+
+def _distance(shape, mirror: np.ndarray) -> np.ndarray:
+    """Of every voxel from the mirror, in voxels."""
+    normal, point = _plane(shape, mirror)
+    return np.abs(np.tensordot(normal, np.indices(shape) - point[:, None, None, None], 1))
+
+
+def _plane(shape, mirror: np.ndarray):
+    """The normal of the mirror, which is the axis i, turned by yaw and roll, and a point on it; (k, j, i)."""
     yaw, roll, shift = mirror
     normal = np.array([np.sin(roll), np.sin(yaw) * np.cos(roll), np.cos(yaw) * np.cos(roll)])
-    middle = (np.array(array.shape) - 1) / 2.0 + np.array([0.0, 0.0, shift])
-    matrix = np.eye(3) - 2.0 * np.outer(normal, normal)
-    return ndimage.affine_transform(array, matrix, middle - matrix @ middle, order=1)
+    return normal, (np.array(shape) - 1) / 2.0 + np.array([0.0, 0.0, shift])

@@ -6,6 +6,8 @@ from typing import Dict, List, Sequence
 
 from ..errors import OutputError
 from ..output_folder import Claim, all_or_nothing
+from ..report.page import page
+from .report import contents_of, facts_of
 
 
 def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = ()) -> List[Path]:
@@ -25,12 +27,19 @@ def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = 
     roles = {node: role for role, node in nodes.items()}
     names = _file_names([*nodes.values(), *tables], roles)
     without_storage = [node for node in nodes.values() if node.GetStorageNode() is None]
+    pages = {}
+    if "colored" in nodes:
+        # Named after what it shows first.
+        name = re.sub(r"(\.nii)?\.\w+$", ".html", names[nodes["colored"]])
+        pages[name] = page(contents_of(nodes), facts_of(nodes))
     try:
-        with all_or_nothing(folder, Claim(list(names.values()))) as work:
+        with all_or_nothing(folder, Claim([*names.values(), *pages])) as work:
             for node in nodes.values():
                 _save(node, work / names[node], folder / names[node])
             for table in tables:
                 export_csv(table, work / names[table])
+            for name, text in pages.items():
+                (work / name).write_text(text, encoding="utf-8")
     except (OSError, OutputError) as error:
         for node in without_storage:
             if node.GetStorageNode() is not None:
@@ -40,7 +49,7 @@ def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = 
         raise OutputError(f"{folder} cannot be written ({error}). Choose another folder.") from error
     for node in nodes.values():
         node.GetStorageNode().SetFileName(str(folder / names[node]))
-    return [folder / name for name in names.values()]
+    return [folder / name for name in (*pages, *names.values())]
 
 
 def _save(node, path: Path, target: Path) -> None:
