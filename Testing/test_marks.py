@@ -47,7 +47,7 @@ def test_letters_are_at_all_four_edges_and_differ_between_planes():
 
 def test_a_color_bar_goes_from_low_to_high():
     ramp = np.linspace(0, 1, 256)[:, None] * [1.0, 0.5, 0.0]
-    bar = color_bar(300, ramp, "FDG", 1234.5, "Bq/ml")[26]
+    bar = color_bar(300, ramp, "FDG", (0.0, 1234.5), "Bq/ml")[26]
     np.testing.assert_allclose(bar[[2, 150, 297]], [[2, 1, 0], [128, 64, 0], [253, 127, 0]], atol=4)
 
 

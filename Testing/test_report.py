@@ -162,15 +162,15 @@ def test_places_of_very_small_volumes_are_in_them(shape):
 # --- The page -----------------------------------------------------------------------------------------
 
 
-def contents_of(gradients: bool = False, parts: bool = True, **changes) -> Contents:
+def contents_of(gradients: bool = False, parts: bool = True, ends=None, **changes) -> Contents:
     """A phantom, fused by the library."""
     mri, pet = head_phantom((20, 48, 40), (4.0, 4.0, 5.0))
     mri, pet = clean(mri, mri=True)[0], clean(pet)[0]
     fused = fuse(mri, pet)
-    pet_scale = robust_scale(pet.array)
+    low, high = ends or (0.0, robust_scale(pet.array))
     images = (fused.mri_part, fused.pet_part) if parts else (fused.fused,)
     sources = {"contribution": contribution_source(*images)} if parts else {}
-    sources["uptake"] = uptake_source(images, pet.array, pet_scale)
+    sources["uptake"] = uptake_source(images, pet.array, high, low)
     if gradients:
         sources["gradient"] = gradient_source(
             np.abs(np.gradient(mri.array)[1]), np.abs(np.gradient(pet.array)[2])
@@ -179,7 +179,8 @@ def contents_of(gradients: bool = False, parts: bool = True, **changes) -> Conte
         "mri": mri,
         "pet": pet.array,
         "mri_scale": robust_scale(mri.array),
-        "pet_scale": pet_scale,
+        "pet_range": (low, high),
+        "range_is_chosen": ends is not None,
         "pet_unit": "Bq/ml",
         "pet_name": "FDG",
         "fused": images,
@@ -314,6 +315,18 @@ def test_tiles_and_tables_give_the_programs_colors(shown, text):
     assert levels["pet"].max() == 255 and "pet_over" in levels, "the highest uptake is beyond the color scale"
 
 
+def test_a_range_that_was_chosen():
+    """Colors begin at its low end; the value under the cursor goes on below and above."""
+    plain = contents_of()
+    low, high = 0.2 * plain.pet_range[1], 0.7 * plain.pet_range[1]
+    text = page_of(contents_of(ends=(low, high)))
+    data = data_of(text)
+    assert data["pet"]["ends"] == data["modes"]["uptake"]["ends"] == [low, high]
+    assert data["pet"]["hue"] == data["modes"]["uptake"]["hue"] == "pet_hue"
+    assert data["layers"]["pet"] == {"low": 0, "high": pytest.approx(high)} and "pet_over" in data["layers"]
+    assert data["modes"]["contribution"]["title"] == "FDG, Bq/ml, by its part"
+
+
 def test_a_method_without_parts_has_no_balance():
     data = data_of(page_of(contents_of(parts=False)))
     assert data["fused"] == ["fused"] and set(data["modes"]) == {"uptake"}
@@ -321,7 +334,7 @@ def test_a_method_without_parts_has_no_balance():
         "value": ["fused"],
         "hue": "pet",
         "title": "FDG, Bq/ml",
-        "scale": data["pet"]["scale"],
+        "ends": data["pet"]["ends"],
         "unit": "Bq/ml",
     }
 
@@ -379,6 +392,19 @@ def test_pixels_in_a_browser_are_the_programs(opened, shown):
     assert not opened.problems and [url[:5] for url in opened.requests.values()] == ["file:"]
 
 
+def test_pixels_in_a_browser_follow_a_chosen_range(browser, tmp_path):
+    chosen = contents_of(ends=(900.0, 2500.0))
+    shown, path = straightened(chosen), tmp_path / "report.html"
+    path.write_text(page_of(chosen), encoding="utf-8")
+    browser.open(path)
+    index = [n // 2 for n in shown.pet.shape[::-1]]
+    browser.run(f"Object.assign(state, {{index: {index}, omega: 1, mode: 'uptake'}}); 1")
+    expected = shown.sources["uptake"].colors(shown.table, 1.0, 0.5)[index[2]]
+    found = np.reshape(browser.run("Array.from(paint('axial', 'colored').data)"), (*expected.shape[:2], 4))
+    assert np.abs(found[..., :3] - expected.astype(int)).max() <= TOLERANCE
+    assert browser.run("document.getElementById('pet-ticks').textContent").startswith("900")
+
+
 def test_nothing_leaves_the_page_and_its_policy_is_in_force(opened):
     assert opened.run("fetch('data:text/plain,x').then(() => 'loaded', () => 'refused')") == "refused"
     assert opened.run("fetch('https://example.org/').then(() => 'loaded', () => 'refused')") == "refused"
@@ -429,7 +455,7 @@ def test_values_under_the_crosshair_are_those_of_the_volumes(opened, shown):
     pet, mri = shown.pet[k, j, i], shown.mri.array[k, j, i]
     said = opened.run("document.getElementById('readout').textContent")
     found = re.search(r"MRI (≥ )?([\d.]+) .* PET ([\d.]+) Bq/ml", said)
-    assert float(found[3]) == pytest.approx(pet, abs=1 + shown.pet_scale / 255)
+    assert float(found[3]) == pytest.approx(pet, abs=1 + shown.pet_range[1] / 255)
     assert float(found[2]) == pytest.approx(min(mri, shown.mri_scale), abs=1 + shown.mri_scale / 255)
     place = re.match(r"([RL]) ([\d.]+) +([AP]) ([\d.]+) +([SI]) ([\d.]+) mm", said)
     grid = opened.run("report.grid")

@@ -5,6 +5,8 @@ from typing import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from FunFuseSlicer.Logic.color.sources import Range
+
 from ..headless.rendering import font
 
 # At the left, right, upper and lower edge, as radiologists look at a head; then the axis of RAS through the
@@ -57,13 +59,13 @@ def marked(tile: np.ndarray, plane: str, point: Sequence[float], pixels_per_mm: 
     return np.asarray(image)
 
 
-def color_bar(width: int, colors: np.ndarray, title: str, highest: float, unit: str) -> np.ndarray:
-    """A color scale from 0 to a value: title, colors, numbers.
+def color_bar(width: int, colors: np.ndarray, title: str, ends: Range, unit: str) -> np.ndarray:
+    """A color scale from one value to another: title, colors, numbers.
 
     :param colors: (n, 3) in [0, 1], low to high.
     :param unit: behind the last number, such as "%" or "Bq/ml"; "" for none.
     """
-    size = 14
+    size, (low, high) = 14, ends
     image = Image.new("RGB", (width, 4 * size), BACK)
     levels = np.rint(255.0 * np.clip(colors, 0.0, 1.0)).astype(np.uint8)[None]
     strip = Image.fromarray(np.repeat(levels, size - 2, axis=0)).resize((width, size - 2), Image.NEAREST)
@@ -72,7 +74,7 @@ def color_bar(width: int, colors: np.ndarray, title: str, highest: float, unit: 
     _write(draw, title, (0, 2), "lt", size, GRAY)
     for n in range(TICKS):
         part = n / (TICKS - 1)
-        text = number(part * highest) if n < TICKS - 1 else f"≥ {number(highest)} {unit}".strip()
+        text = number(low + part * (high - low)) if n < TICKS - 1 else f"≥ {number(high)} {unit}".strip()
         anchor = "lt" if n == 0 else "rt" if n == TICKS - 1 else "mt"
         _write(draw, text, (part * (width - 1), 2 * size + 7), anchor, size - 2, GRAY)
     return np.asarray(image)

@@ -43,7 +43,7 @@ def write_preview(contents: Contents, path: Path) -> None:
 def _images(contents: Contents) -> Dict[str, Callable]:
     """By title, what gives the colors of a part of the volumes, uint8, for an index into them."""
     colored, table = contents.sources[contents.mode], resampled_table(contents.table)
-    fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_scale)
+    fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_range[1], contents.pet_range[0])
     uptake = fused.function()
     pet = alignment.tinted(uptake, table)
     pet[uptake < LEAST_SHOWN] = 0
@@ -90,12 +90,12 @@ def with_legend(sheet: np.ndarray, contents: Contents) -> np.ndarray:
     """Pictures, and below them what the colors mean and how far to believe all of it."""
     margin, gap, width = 12, 40, sheet.shape[1]
     bar = (width - 2 * margin - gap) // 2
-    title, highest, unit = contents.color_scale(contents.mode)
+    title, ends, unit = contents.color_scale(contents.mode)
     mixed = 1.0 - contents.omega + contents.omega * chroma_table(contents.table)
     table = resampled_table(contents.table)
     table[: int(np.ceil(LEAST_SHOWN * 255))] = 0.0
-    pet = color_bar(bar, table, f"PET: {contents.pet_title()}", contents.pet_scale, contents.pet_unit)
-    colored = color_bar(bar, mixed, f"Colored: {title}", highest, unit)
+    pet = color_bar(bar, table, f"PET: {contents.pet_title()}", contents.pet_range, contents.pet_unit)
+    colored = color_bar(bar, mixed, f"Colored: {title}", ends, unit)
     lines = [SHARED if contents.mode == "uptake" else SHARED_MAP]
     if contents.judgement in JUDGEMENTS:
         lines[0] += f" Registration: {JUDGEMENTS[contents.judgement]}."

@@ -5,7 +5,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..color.sources import ColorSource
+from ..color.sources import ColorSource, Range
 from ..volumes.geometry import Volume
 from .patient_grid import head_of, on_patient_grid, patient_grid
 from .places import CENTER, HOTTEST, Index, places
@@ -28,7 +28,9 @@ class Contents:
 
     :param mri: cleaned, see :func:`preprocessing.clean`; all arrays lie on its grid, (k, j, i).
     :param pet: not negative, in its own unit.
-    :param mri_scale: the intensity shown white; ``pet_scale`` that at the end of the color map.
+    :param mri_scale: the intensity shown white.
+    :param pet_range: the uptake at the beginning and at the end of the color map.
+    :param range_is_chosen: by the user, not found in the image.
     :param pet_unit: such as "Bq/ml"; "" where it is not known.
     :param fused: the parts of MRI and PET, or the fused image alone.
     :param sources: by mode, what the colors are made of; the first one is shown at the start.
@@ -41,7 +43,8 @@ class Contents:
     mri: Volume
     pet: np.ndarray
     mri_scale: float
-    pet_scale: float
+    pet_range: Range
+    range_is_chosen: bool
     pet_unit: str
     pet_name: str
     fused: Sequence[np.ndarray]
@@ -68,13 +71,15 @@ class Contents:
         """What stands at the color scale of the PET."""
         return f"{self.pet_name}, {self.pet_unit or 'unit not known'}"
 
-    def color_scale(self, mode: str) -> Tuple[str, float, str]:
-        """What stands at the color scale of a mode: a title, the number at its end, and the unit."""
+    def color_scale(self, mode: str) -> Tuple[str, Range, str]:
+        """What stands at the color scale of a mode: a title, the numbers at its ends, and the unit."""
         if mode == "uptake":
-            return self.pet_title(), self.pet_scale, self.pet_unit
+            return self.pet_title(), self.pet_range, self.pet_unit
+        if mode == "contribution" and self.range_is_chosen:
+            return f"{self.pet_title()}, by its part", self.pet_range, self.pet_unit
         if mode == "contribution":
-            return f"{self.pet_name}, part in %", 100.0 * self.sources[mode].scale, "%"
-        return f"{self.pet_name}, sensitivity in %", 100.0, "%"
+            return f"{self.pet_name}, part in %", (0.0, 100.0 * self.sources[mode].scale), "%"
+        return f"{self.pet_name}, sensitivity in %", (0.0, 100.0), "%"
 
 
 def straightened(contents: Contents) -> Contents:
@@ -83,7 +88,7 @@ def straightened(contents: Contents) -> Contents:
     An array that appears twice does so afterwards.
     """
     mri = contents.mri
-    uptake = np.clip(contents.pet / np.float32(contents.pet_scale), 0.0, 1.0)
+    uptake = np.clip(contents.pet / np.float32(contents.pet_range[1]), 0.0, 1.0)
     grid = patient_grid(mri, head_of(mri, uptake))
     known: Dict[tuple, np.ndarray] = {}
 
@@ -95,7 +100,9 @@ def straightened(contents: Contents) -> Contents:
         return known[place]
 
     sources = {
-        mode: ColorSource(tuple(map(on_grid, source.value)), on_grid(source.functional), source.scale)
+        mode: ColorSource(
+            tuple(map(on_grid, source.value)), on_grid(source.functional), source.scale, source.low
+        )
         for mode, source in contents.sources.items()
     }
     brain = contents.brain

@@ -15,7 +15,7 @@ from typing import Dict, Iterator, Mapping, Sequence, Tuple
 import numpy as np
 
 from ..color.colorize import chroma_table, resampled_table
-from ..color.sources import ColorSource
+from ..color.sources import ColorSource, Range
 from .contents import JUDGEMENTS, Contents, Facts
 from .mosaics import Layer, data_urls, layer, layout
 
@@ -69,9 +69,12 @@ def page(
 
 def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
     """The volumes of the page by name, and what the script must know."""
-    grid, pet_scale = contents.mri, contents.pet_scale
-    layers = {"mri": layer(grid.array, 0.0, contents.mri_scale), "pet": _hue(contents.pet, pet_scale)}
-    over = contents.pet - np.float32(pet_scale)
+    grid, (low, high) = contents.mri, contents.pet_range
+    layers = {"mri": layer(grid.array, 0.0, contents.mri_scale), "pet": _hue(contents.pet, (0.0, high))}
+    # Whose colors begin above 0 have places of their own: the value under the cursor is that of the PET.
+    pet_hue = "pet_hue" if low else "pet"
+    layers.setdefault(pet_hue, _hue(contents.pet, (low, high)))
+    over = contents.pet - np.float32(high)
     if (over > 0).any():
         # What the colors cannot tell apart any more, the value under the cursor does.
         layers["pet_over"] = layer(over, 0.0)
@@ -84,12 +87,13 @@ def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
             name = names.setdefault(id(array), f"{mode}_value")
             if name not in layers:
                 layers[name] = layer(array)
-        hue = "pet" if source.functional is contents.pet and source.scale == pet_scale else f"{mode}_hue"
+        ends = source.low, source.scale
+        hue = pet_hue if source.functional is contents.pet and ends == (low, high) else f"{mode}_hue"
         if hue not in layers:
-            layers[hue] = _hue(source.functional, source.scale)
-        title, scale, unit = contents.color_scale(mode)
+            layers[hue] = _hue(source.functional, ends)
+        title, numbers, unit = contents.color_scale(mode)
         value = [names[id(array)] for array in source.value]
-        modes[mode] = {"value": value, "hue": hue, "title": title, "scale": scale, "unit": unit}
+        modes[mode] = {"value": value, "hue": hue, "title": title, "ends": numbers, "unit": unit}
     return layers, {
         "grid": {
             "size": list(grid.dimensions),
@@ -103,7 +107,12 @@ def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
         "mode": contents.mode,
         "omega": contents.omega,
         "balance": contents.balance,
-        "pet": {"scale": pet_scale, "unit": contents.pet_unit, "title": contents.pet_title()},
+        "pet": {
+            "hue": pet_hue,
+            "ends": contents.pet_range,
+            "unit": contents.pet_unit,
+            "title": contents.pet_title(),
+        },
         "places": contents.places,
         "start": contents.start,
         "table": [round(float(number), 4) for number in resampled_table(contents.table).ravel()],
@@ -111,10 +120,11 @@ def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
     }
 
 
-def _hue(functional: np.ndarray, scale: float) -> Layer:
+def _hue(functional: np.ndarray, ends: Range) -> Layer:
     """Places in the color map, by the very arithmetic of the program: a neighboring color shows."""
-    unit = ColorSource((), functional, scale).function()
-    return Layer(np.rint(unit * 255.0).astype(np.uint8), 0.0, scale)
+    low, high = ends
+    unit = ColorSource((), functional, high, low).function()
+    return Layer(np.rint(unit * 255.0).astype(np.uint8), low, high)
 
 
 def _tables(facts: Mapping[str, Facts], notes: Sequence[str]) -> Iterator[str]:

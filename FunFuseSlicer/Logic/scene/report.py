@@ -9,6 +9,7 @@ from ..color.colorize import NEED_PARTS
 from ..color.sources import scale_of
 from ..fusion.fuser import method_labels
 from ..report.contents import Contents, Facts, straightened
+from ..volumes.brain import estimate_brain
 from ..volumes.preprocessing import clean
 from .attributes import MRI_REFERENCE, attribute, number_of, range_of
 from .color_maps import color_table
@@ -25,6 +26,7 @@ SETTINGS = {
     "Balance": "Balance",
     "Mode": "Color shows",
     "Colormap": "Color map",
+    "UptakeRange": "Range of colors",
     "Normalization": "Intensities",
     "UsedDevice": "Computed on",
     "ModelSHA256": "SHA-256, model",
@@ -42,7 +44,7 @@ def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
     mri, _ = clean(volume_from_node(colored.GetNodeReference(MRI_REFERENCE)), mri=True)
     pet = volume_from_node(nodes["pet_registered"])
     parts = [role for role in PART_ROLES if role in nodes]
-    chosen = attribute(colored, "Mode")
+    chosen, chosen_range = attribute(colored, "Mode"), range_of(colored, "UptakeRange")
     modes = [mode for mode in ("contribution", "uptake") if parts or mode not in NEED_PARTS]
     modes += ["gradient"] if gradients is not None else []
     modes.sort(key=lambda mode: mode != chosen)
@@ -51,18 +53,18 @@ def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
             mri=mri,
             pet=pet.array,
             mri_scale=number_of(colored, "MRIScale") or scale_of(mri.array),
-            pet_scale=number_of(colored, "PETScale") or scale_of(pet.array),
-            pet_unit=_unit_of(nodes["pet_registered"]),
+            pet_range=chosen_range or (0.0, number_of(colored, "PETScale") or scale_of(pet.array)),
+            range_is_chosen=chosen_range is not None,
+            pet_unit=pet.unit,
             pet_name=attribute(colored, "PETName"),
             fused=[volume_from_node(nodes[role]).array for role in parts or ["fused"]],
-            sources={
-                mode: source_of(nodes, mode, range_of(colored, "UptakeRange"), gradients) for mode in modes
-            },
+            sources={mode: source_of(nodes, mode, chosen_range, gradients) for mode in modes},
             table=color_table(attribute(colored, "Colormap")),
             omega=float(attribute(colored, "Omega")),
             balance=float(attribute(colored, "Balance") or 0.5),
             judgement=_judgement(colored),
             version=attribute(colored, "Version"),
+            brain=estimate_brain(mri),
         )
     )
 
@@ -70,12 +72,6 @@ def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
 def facts_of(nodes: Mapping[str, object]) -> Dict[str, Facts]:
     """What the nodes of a result say about it, by heading."""
     return {"Registration": _registration(nodes["colored"]), "Settings": _settings(nodes["colored"])}
-
-
-def _unit_of(node) -> str:
-    """Of a volume's voxels, as whoever loaded it says; "" where nobody did."""
-    entry = node.GetVoxelValueUnits()
-    return "" if entry is None else entry.GetCodeMeaning() or entry.GetCodeValue() or ""
 
 
 def _judgement(node) -> str:

@@ -60,7 +60,7 @@ function brightness(names) {
 
 // A function that writes red, green and blue of a voxel to a place in an array of bytes, which rounds them.
 function painter(view) {
-  const { mri, pet } = layers;
+  const mri = layers.mri, pet = layers[report.pet.hue];
   const gray = (pixels, at, level) => { pixels[at] = pixels[at + 1] = pixels[at + 2] = level; };
   const paintMri = (pixels, at, offset) => gray(pixels, at, mri.levels[offset]);
   const paintPet = (pixels, at, offset) => {
@@ -220,17 +220,17 @@ function drawMarks(context, plane, size, scale, ratio) {
   }
 }
 
-function drawBar(id, colorOf, highest, unit, title) {
+function drawBar(id, colorOf, [lowest, highest], unit, title) {
   const canvas = document.getElementById(id + "-bar"), picture = new ImageData(256, 1);
   for (let level = 0; level < 256; level++) {
     for (let c = 0; c < 3; c++) picture.data[4 * level + c] = 255 * colorOf(level, c);
     picture.data[4 * level + 3] = 255;
   }
   canvas.getContext("2d").putImageData(picture, 0, 0);
-  canvas.setAttribute("aria-label", `Color scale of ${title}, 0 to ${withUnit(number(highest), unit)}`);
+  canvas.setAttribute("aria-label", `Color scale of ${title}, ${number(lowest)} to ${withUnit(number(highest), unit)}`);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => {
     const tick = document.createElement("span");
-    tick.textContent = part === 1 ? "≥ " + withUnit(number(highest), unit) : number(part * highest);
+    tick.textContent = part === 1 ? "≥ " + withUnit(number(highest), unit) : number(lowest + part * (highest - lowest));
     return tick;
   });
   document.getElementById(id + "-ticks").replaceChildren(...ticks);
@@ -238,9 +238,9 @@ function drawBar(id, colorOf, highest, unit, title) {
 
 function drawBars() {
   const mixed = mixedColors(), mode = modeNow();
-  drawBar("pet", (level, c) => (level < shownFrom ? 0 : report.table[3 * level + c]), report.pet.scale, report.pet.unit,
+  drawBar("pet", (level, c) => (level < shownFrom ? 0 : report.table[3 * level + c]), report.pet.ends, report.pet.unit,
     "the PET");
-  drawBar("colored", (level, c) => mixed[3 * level + c], mode.scale, mode.unit, "the colored pictures");
+  drawBar("colored", (level, c) => mixed[3 * level + c], mode.ends, mode.unit, "the colored pictures");
 }
 
 // --- What the user does ---
