@@ -252,6 +252,28 @@ def test_units_and_what_stored_values_mean(written):
 
 
 @pytest.mark.parametrize(
+    "unit, told, ucum",
+    [
+        ("SUV", ("GML", "BW"), "g/ml{SUVbw}"),
+        ("SUL", ("GML", "LBM"), "g/ml{SUVlbm}"),
+        ("SUVbsa", ("CM2ML", "BSA"), "cm2/ml{SUVbsa}"),
+    ],
+)
+def test_values_that_were_turned_into_suv_say_so(tmp_path, unit, told, ucum):
+    """The unit of the scanner would be wrong by a factor of thousands."""
+    made = replace(results(), pet_unit=unit)
+    for name, pet in (("dicom", pet_series_of(made.mri)), ("nifti", None)):
+        write_dicom(made, series(made.mri, "1.2.3.6"), pet, tmp_path / name)
+        header = pydicom.dcmread(tmp_path / name / "pet_registered" / "0001.dcm")
+        (mapping,) = header.RealWorldValueMappingSequence
+        assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == ucum
+    assert "Units" not in header
+    header = pydicom.dcmread(tmp_path / "dicom" / "pet_registered" / "0001.dcm")
+    assert (header.Units, header.SUVType) == told
+    assert read(tmp_path / "dicom" / "pet_registered").volume.unit == unit
+
+
+@pytest.mark.parametrize(
     "units, kind, expected",
     [
         ("BQML", "", "Bq/ml"),

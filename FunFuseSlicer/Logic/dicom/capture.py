@@ -10,7 +10,7 @@ import numpy as np
 from .elements import Context, image_object, new_uid, number, real_world, resampled, sources
 from .grid import Grid, letters, measures, pixels, position
 from .series import Plane
-from .units import unknown
+from .units import code_of
 
 TRUE_COLOR = "1.2.840.10008.5.1.4.1.1.7.4"
 GRAYSCALE_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
@@ -38,14 +38,16 @@ def pet_capture(
     modality: str,
     source_planes: List[Plane],
     window: tuple,
+    unit: str = "",
 ) -> Any:
     """The registered PET, when it was no DICOM PET: what PET Image Storage has to tell is not known.
 
-    Its real world values are known, their unit is not; without them it shows stored values, since the rescale
+    Its real world values are known, their unit may be; without them it shows stored values, since the rescale
     slope of this kind of object is always 1.
 
     :param pet: (k, j, i), 0 or more; rounding is ``pet.max() / 65534`` at most.
     :param modality: of its series, or "OT".
+    :param unit: of the values, see :mod:`volumes.units`.
     """
     description = "PET registered to the MRI"
     result = _capture(context, grid, GRAYSCALE_WORD, modality, 2, description, source_planes)
@@ -55,7 +57,7 @@ def pet_capture(
     result.PresentationLUTShape = "IDENTITY"
     center, width = sum(window) / 2 / slope, max((window[1] - window[0]) / slope, 1.0)
     result.WindowCenter, result.WindowWidth = number(center), number(width)
-    result.RealWorldValueMappingSequence = [real_world(unknown(), description, slope, HIGHEST)]
+    result.RealWorldValueMappingSequence = [real_world(code_of(unit), description, slope, HIGHEST)]
     stored = np.clip(np.rint(pet[grid.order] / slope), 0, HIGHEST).astype("<u2")
     result.PixelData = stored.tobytes()
     return result

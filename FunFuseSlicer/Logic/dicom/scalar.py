@@ -20,7 +20,7 @@ from .elements import (
 )
 from .grid import Grid, pixels, place
 from .series import MR, PET, Plane, Series
-from .units import unitless, units_of
+from .units import name_units, unitless, units_of
 
 # What is stored of a fused volume: F in ten thousandths, so that series compare; ± 3.27 in 16 bits.
 FUSED_STEP = 1e-4
@@ -78,12 +78,14 @@ def pet_series(
     source: Series,
     source_planes: List[List[Plane]],
     window: Tuple[float, float],
+    unit: str = "",
 ) -> Stored:
     """Positron Emission Tomography Image objects (PS3.3 A.21), one a slice, of a PET of that kind.
 
-    :param pet: (k, j, i), 0 or more, in the source's own unit; one slope for all, so that rounding is
-        ``pet.max() / 65534`` at most.
+    :param pet: (k, j, i), 0 or more, in the source's own unit or in SUV; one slope for all, so that
+        rounding is ``pet.max() / 65534`` at most.
     :param window: shown black and white.
+    :param unit: of the values, see :mod:`volumes.units`.
     """
     series_uid, count = new_uid(), len(grid.order)
     slope = number(max(float(pet.max()), 1e-12) / PET_HIGHEST)
@@ -111,8 +113,8 @@ def pet_series(
         result.PixelData = stored.tobytes()
         result.RescaleIntercept, result.RescaleSlope = number(0), slope
         result.WindowCenter, result.WindowWidth = numbers([sum(window) / 2, max(window[1] - window[0], 1e-9)])
-        units = units_of(source.header)
-        mapping = real_world(units, "PET registered to the MRI", float(slope), PET_HIGHEST)
+        name_units(result, unit)
+        mapping = real_world(units_of(result), "PET registered to the MRI", float(slope), PET_HIGHEST)
         result.RealWorldValueMappingSequence = [mapping]
         yield _finished(result, grid, n, source_planes[n])
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..volumes.units import BODY_SURFACE, BQML, LEAN_MASS, SUV
 from .elements import code
 
 _UCUM = {
@@ -36,6 +37,30 @@ def unitless() -> Any:
 def unknown() -> Any:
     """The code of values that nobody told the unit of."""
     return code("[arb'U]", "UCUM", "arbitrary unit")
+
+
+# Values that were turned into SUV since: Units and SUV Type, and the code.
+_TURNED = {
+    SUV: ("GML", "BW", _UCUM["GML"]),
+    LEAN_MASS: ("GML", "LBM", _SUV["LBM"]),
+    BODY_SURFACE: ("CM2ML", "BSA", _UCUM["CM2ML"]),
+}
+
+
+def name_units(result: Any, unit: str) -> None:
+    """Let a PET whose values were turned into SUV say so, in place of the unit of its source.
+
+    :param unit: of the values, see :mod:`volumes.units`.
+    """
+    if unit in _TURNED:
+        result.Units, result.SUVType, _ = _TURNED[unit]
+
+
+def code_of(unit: str) -> Any:
+    """The code of a unit by its name; of any but SUV and activity that of an arbitrary unit."""
+    codes = {name: told for name, (_, _, told) in _TURNED.items()}
+    codes[BQML] = _UCUM["BQML"]
+    return code(codes[unit][0], "UCUM", codes[unit][1]) if unit in codes else unknown()
 
 
 def units_of(header: Any) -> Any:

@@ -28,7 +28,7 @@ class Results:
     :param mri: the MRI, in the coordinates of its scanner.
     :param fused: (k, j, i), 0 black and 1 white.
     :param colored: (k, j, i, 3), uint8.
-    :param pet: the registered PET, (k, j, i), in its own unit, 0 or more.
+    :param pet: the registered PET, (k, j, i), 0 or more; ``pet_unit`` its unit, see :mod:`volumes.units`.
     :param pet_to_mri: 4×4 in RAS, of the scanners' coordinates; identity when they were taken as the same.
     :param windows: black and white level of the MRI and of the PET.
     :param omega: Ω, the share of color; ``table``: (n, 3), colors in [0, 1].
@@ -47,6 +47,7 @@ class Results:
     method: str
     title: str
     settings: str
+    pet_unit: str = ""
 
 
 def check(results: Volume, mri: Series, pet: Optional[Series]) -> None:
@@ -104,12 +105,13 @@ def write_dicom(
 
     put(fused_series(context, grid, results.fused, of_both), "fused")
     if pet is not None and is_pet(pet):
-        made = pet_series(context, grid, results.pet, pet, of_pet, results.windows[1])
+        made = pet_series(context, grid, results.pet, pet, of_pet, results.windows[1], results.pet_unit)
         registered = put(made, "pet_registered")
     else:
         modality = "OT" if pet is None else str(pet.header.get("Modality") or "OT")
         planes_of_pet = [] if pet is None else pet.planes
-        capture = pet_capture(context, grid, results.pet, modality, planes_of_pet, results.windows[1])
+        shown = results.windows[1], results.pet_unit
+        capture = pet_capture(context, grid, results.pet, modality, planes_of_pet, *shown)
         (folder / "pet_registered").mkdir(parents=True)
         save(capture, folder / "pet_registered" / "0001.dcm")
         registered = str(capture.SeriesInstanceUID), frames_of(capture, grid)

@@ -15,6 +15,7 @@ from ..monitor import Monitor
 from ..volumes.geometry import Volume
 from .attributes import attribute
 from .color_maps import color_table
+from .inputs import unit_of
 
 # What Slicer writes into a volume that its DICOM module loaded (DICOMScalarVolumePlugin).
 INSTANCES = "DICOM.instanceUIDs"
@@ -89,6 +90,7 @@ def export_dicom(
         _ascii(attribute(colored, "Registration")) if "transform" in nodes else "",
         _title(colored, omega),
         _settings(colored),
+        unit_of(nodes["pet_registered"]),
     )
     write_dicom(results, mri, pet, folder, monitor)
 
