@@ -14,6 +14,7 @@ from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
 from FunFuseSlicer.Logic.fusion.models import DEVICES, WEIGHTS_ENDING
 from FunFuseSlicer.Logic.output_folder import all_or_nothing
+from FunFuseSlicer.Logic.scene.export import ENDINGS
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
 from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
 from FunFuseSlicer.Logic.volumes.units import KINDS
@@ -21,12 +22,10 @@ from FunFuseSlicer.Logic.volumes.units import KINDS
 from ..installation import command
 from ..paths import input_path, output_path
 from ..reading.options import add_frame_option
-from ..reading.reader import FORMATS as READABLE
-from ..reading.reader import Reading, is_flat, is_picture, read
+from ..reading.reader import FORMATS, Reading, is_flat, is_picture, read
 from ..reading.transform import read_transform
 from ..workflow.output_folder import (
     DICOM,
-    FORMATS,
     OUTPUTS,
     PICTURES,
     VOLUMES,
@@ -67,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         prog="funfuse fuse",
         description="Register a PET to an MRI, fuse both, and write volumes, a scene for 3D Slicer, a "
         "preview and a report. For research use, not for diagnosis.",
-        epilog=f"MRI, PET and mask may be: {READABLE}.",
+        epilog=f"MRI, PET and mask may be: {FORMATS}.",
     )
     files = result.add_argument_group("files")
     files.add_argument("--mri", type=input_path, required=True, metavar="M", help="anatomical image (fixed)")
@@ -86,9 +85,9 @@ def parser() -> argparse.ArgumentParser:
     )
     files.add_argument(
         "--format",
-        choices=tuple(FORMATS),
+        choices=tuple(ENDINGS),
         default="nrrd",
-        help=f"of the volumes: {', '.join(f'{name} ({ending})' for name, ending in FORMATS.items())}; "
+        help=f"of the volumes: {', '.join(f'{name} ({ending})' for name, ending in ENDINGS.items())}; "
         "default nrrd",
     )
     files.add_argument(

@@ -8,6 +8,7 @@ from typing import Iterable, List
 from FunFuseSlicer.Logic.dicom.write import FILES as DICOM_FILES
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.output_folder import REPORT, Claim, checksums, sha256_of, write_list
+from FunFuseSlicer.Logic.scene.export import DICOM_FOLDER, ENDINGS
 
 from .progress import count
 
@@ -27,11 +28,7 @@ VOLUMES = (
 PICTURES = (REPORT, *(f"{name}.png" for name in PICTURE_ROLES))
 
 # What --dicom adds, in a folder of its own.
-DICOM_FOLDER = "dicom"
 DICOM = tuple(f"{DICOM_FOLDER}/{name}" for name in DICOM_FILES)
-
-# How volumes are stored, and the ending that tells.
-FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz"}
 
 # What can be left out, and which files (without their ending) that is.
 OUTPUTS = {
@@ -55,8 +52,8 @@ def add_overwrite(parser) -> None:
 
 
 def in_format(writes: Iterable[str], volumes: str) -> List[str]:
-    """The names of files with the ending that a format of :data:`FORMATS` gives volumes."""
-    return [name[: -len(".nrrd")] + FORMATS[volumes] if name.endswith(".nrrd") else name for name in writes]
+    """The names of files with the ending that a format of :data:`ENDINGS` gives volumes."""
+    return [name[: -len(".nrrd")] + ENDINGS[volumes] if name.endswith(".nrrd") else name for name in writes]
 
 
 def claim(writes: Iterable[str], options: argparse.Namespace, *inputs, where: str = "--out") -> Claim:

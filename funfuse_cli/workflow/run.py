@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.report.page import page
+from FunFuseSlicer.Logic.scene.export import DICOM_FOLDER, ENDINGS
 from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
 from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.geometry import Volume
@@ -22,7 +23,7 @@ from ..extension import load_module
 from ..headless.boot import boot
 from ..headless.scene_files import save_mrb, save_node
 from .dicom import Study
-from .output_folder import DICOM_FOLDER, FORMATS, OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
+from .output_folder import OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
 from .page import facts_of_report
 from .preview import write_preview
 
@@ -38,7 +39,7 @@ class Request:
     :param started: when the command started, by ``time.perf_counter()``.
     :param provenance: see :func:`provenance.provenance`.
     :param outputs: names of :data:`output_folder.OUTPUTS`: what to write beside the report.
-    :param volumes: a format of :data:`output_folder.FORMATS`.
+    :param volumes: a format of :data:`FunFuseSlicer.Logic.scene.export.ENDINGS`.
     :param study: write DICOM into this one, too.
     :param matrix: 4×4 in RAS, PET to MRI, which is checked and used instead of registering.
     """
@@ -110,7 +111,7 @@ def _write_volumes(run, request: Request, report: dict, folder: Path, monitor: M
     steps = len(nodes) + 3
     for step, (role, node) in enumerate(nodes.items()):
         monitor.report("Writing", step / steps)
-        save_node(node, folder / f"{role}{FORMATS[request.volumes]}")
+        save_node(node, folder / f"{role}{ENDINGS[request.volumes]}")
     if run.nodes.transform is not None and request.writes("pet_to_mri"):
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
     monitor.report("Writing", (steps - 2) / steps)

@@ -72,6 +72,16 @@ class AlignmentView(_Choice):
     EDGES = "edges"
 
 
+class ExportAs(_Choice):
+    """What Export writes."""
+
+    NRRD = "nrrd"
+    NIFTI = "nifti"
+    DICOM = "dicom"
+    SLICES = "slices"
+    SHEETS = "sheets"
+
+
 def _labels() -> dict:
     # Not a constant: the language may be set after this file is loaded.
     return {
@@ -92,4 +102,9 @@ def _labels() -> dict:
         AlignmentView.FLICKER: _("Flicker: MRI and PET in turn"),
         AlignmentView.CHECKERBOARD: _("Checkerboard of MRI and PET"),
         AlignmentView.EDGES: _("Edges of the MRI on the PET"),
+        ExportAs.NRRD: _("Volumes (NRRD), transform, metrics"),
+        ExportAs.NIFTI: _("Volumes (NIfTI), transform, metrics"),
+        ExportAs.DICOM: _("DICOM, into the MRI's study"),
+        ExportAs.SLICES: _("Picture of each slice (PNG)"),
+        ExportAs.SHEETS: _("All slices on a sheet (PNG)"),
     }

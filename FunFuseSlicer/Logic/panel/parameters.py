@@ -6,7 +6,7 @@ import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 from ..fusion.fuser import NETWORK
-from .choices import COLORMAPS, Device, Mode, ModelChoice, Registration
+from .choices import COLORMAPS, Device, ExportAs, Mode, ModelChoice, Registration
 
 
 @parameterNodeWrapper
@@ -37,6 +37,8 @@ class Parameters:
     mode: Mode = Mode.CONTRIBUTION
     colormap: Annotated[str, Choice(COLORMAPS)] = "Jet"
     legend: bool = True
+
+    exportAs: ExportAs = ExportAs.NRRD
 
     # Not chosen but noted: the mode that the network had before another method was chosen.
     modeOfNetwork: Mode = Mode.CONTRIBUTION

@@ -11,9 +11,11 @@ from ..errors import InputError
 from ..fusion.fuser import NETWORK, method_problem
 from ..scene.attributes import ATTRIBUTE, attribute
 from ..scene.beside import beside
-from ..scene.export import export_outputs
+from ..scene.dicom_export import came_from_dicom
+from ..scene.export import export_dicom_of_nodes, export_outputs, export_slices
 from ..scene.rollback import taken_back_after_an_error
-from .enabling import enable
+from .choices import ExportAs
+from .enabling import enable, enable_item
 from .section import Section
 from .session import label_of
 from .work_section import reason_of
@@ -41,7 +43,11 @@ class ResultSection(Section):
     def update(self) -> None:
         """What can be done with the results, and what they are."""
         ui, missing = self.ui, self.session.lacks_results()
-        enable(ui.exportButton, missing)
+        chosen, no_dicom = self.session.choices.exportAs, None
+        if not came_from_dicom(self.session.choices.mri):
+            no_dicom = _("The MRI did not come from DICOM: there is no study that results could join.")
+        enable_item(ui.exportComboBox, list(ExportAs).index(ExportAs.DICOM), no_dicom)
+        enable(ui.exportButton, missing or (no_dicom if chosen is ExportAs.DICOM else None))
         enable(ui.evaluateButton, missing)
         enable(ui.copyButton, missing or (None if self.tables() else _("Press Evaluate first.")))
         enable(ui.transformsButton, self.session.lacks_transform())
@@ -125,11 +131,20 @@ class ResultSection(Section):
         """Write the results into a folder that the user chooses."""
         folder = qt.QFileDialog.getExistingDirectory(self._parent, _("Folder for the results"))
         if folder:
-            with slicer.util.tryWithErrorDisplay(_("The results were not written."), waitCursor=True):
-                self._settle()
-                files = export_outputs(self.session.nodes, folder, self.tables())
-                said = _("{count} files written to {folder}.")
-                self.session.say(said.format(count=len(files), folder=folder))
+            said = _("The results were not written: {reason}")
+            job = lambda monitor: self._export(folder, monitor)  # noqa: E731
+            self._work.do(job, lambda error: said.format(reason=reason_of(error)))
+
+    def _export(self, folder: str, monitor) -> str:
+        self._settle()
+        chosen, nodes = self.session.choices, self.session.nodes
+        if chosen.exportAs is ExportAs.DICOM:
+            files = export_dicom_of_nodes(chosen.mri, chosen.pet, nodes, folder, monitor)
+        elif chosen.exportAs in (ExportAs.SLICES, ExportAs.SHEETS):
+            files = export_slices(folder, chosen.exportAs is ExportAs.SHEETS, monitor)
+        else:
+            files = export_outputs(nodes, folder, self.tables(), chosen.exportAs.value)
+        return _("{count} files written to {folder}.").format(count=len(files), folder=folder)
 
     def onTransformsButton(self, _checked=False):
         """Open the PET's transform in the module Transforms."""

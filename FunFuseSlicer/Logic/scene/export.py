@@ -2,20 +2,33 @@
 
 import re
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
-from ..errors import OutputError
+from ..dicom.write import FILES as DICOM_FILES
+from ..errors import InputError, OutputError
+from ..monitor import Monitor
 from ..output_folder import Claim, all_or_nothing
 from ..report.page import page
+from . import slice_pictures
+from .dicom_export import export_dicom, series_of_node
 from .report import contents_of, facts_of
 
+DICOM_FOLDER = "dicom"
 
-def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = ()) -> List[Path]:
-    """Write the volumes as NRRD, the transform as ITK text and tables as CSV, named after the nodes.
+
+# Formats of volumes, and the ending that tells.
+ENDINGS = {"nrrd": ".nrrd", "nifti": ".nii.gz"}
+
+
+def export_outputs(
+    nodes: Dict[str, object], folder, tables: Sequence[object] = (), volumes: str = "nrrd"
+) -> List[Path]:
+    """Write the volumes, the transform as ITK text and tables as CSV, named after the nodes.
 
     All files appear at once, or, after an error, none. Only files of an earlier export are replaced.
 
     :param nodes: by role, see :func:`.outputs.find_outputs`.
+    :param volumes: a format of :data:`ENDINGS`.
     :return: the files.
     :raises OutputError: the folder or a file cannot be written, or a file of that name is the user's.
     """
@@ -25,7 +38,7 @@ def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = 
 
     folder = Path(folder)
     roles = {node: role for role, node in nodes.items()}
-    names = _file_names([*nodes.values(), *tables], roles)
+    names = _file_names([*nodes.values(), *tables], roles, ENDINGS[volumes])
     without_storage = [node for node in nodes.values() if node.GetStorageNode() is None]
     pages = {}
     if "colored" in nodes:
@@ -52,6 +65,57 @@ def export_outputs(nodes: Dict[str, object], folder, tables: Sequence[object] = 
     return [folder / name for name in (*pages, *names.values())]
 
 
+def export_dicom_of_nodes(
+    mri_node, pet_node, nodes: Dict[str, object], folder, monitor: Optional[Monitor] = None
+) -> List[Path]:
+    """Write the results as DICOM into the study that Slicer loaded the MRI from, in a folder "dicom".
+
+    All files appear at once, or, after an error, none.
+
+    :return: the files.
+    :raises InputError: see :func:`.dicom_export.export_dicom` and :func:`.dicom_export.series_of_node`.
+    :raises OutputError: as :func:`export_outputs`.
+    """
+    mri, pet = series_of_node(mri_node), series_of_node(pet_node)
+    if mri is None:
+        raise InputError(
+            f'"{mri_node.GetName()}" did not come from DICOM: load its series with the module DICOM.'
+        )
+
+    def write(work: Path) -> None:
+        export_dicom(mri_node, pet_node, nodes, mri, pet, work / DICOM_FOLDER, monitor)
+
+    return _all_or_nothing(folder, [f"{DICOM_FOLDER}/{name}" for name in DICOM_FILES], write)
+
+
+def export_slices(folder, sheets: bool, monitor: Optional[Monitor] = None) -> List[Path]:
+    """Write pictures of all slices of the views on screen, see :mod:`.slice_pictures`, in a folder "slices".
+
+    :param sheets: all slices of a view on one picture.
+    :return: the files.
+    :raises InputError: no view shows a volume.
+    :raises OutputError: as :func:`export_outputs`.
+    """
+    names = slice_pictures.file_names(slice_pictures.shown_views(), sheets)
+
+    def write(work: Path) -> None:
+        slice_pictures.write_slices(work, names, sheets, monitor or Monitor())
+
+    return _all_or_nothing(folder, [name for files in names.values() for name in files], write)
+
+
+def _all_or_nothing(folder, names: Sequence[str], write: Callable[[Path], None]) -> List[Path]:
+    """What ``write`` writes into a folder that it is given, in ``folder``; its files."""
+    folder = Path(folder)
+    try:
+        with all_or_nothing(folder, Claim(names)) as work:
+            write(work)
+            written = sorted(path.relative_to(work) for path in work.rglob("*") if path.is_file())
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error}). Choose another folder.") from error
+    return [folder / name for name in written]
+
+
 def _save(node, path: Path, target: Path) -> None:
     """Write one node; it still belongs to the file of before, or to none.
 
@@ -71,12 +135,12 @@ def _save(node, path: Path, target: Path) -> None:
             node.GetStorageNode().SetFileName(before)
 
 
-def _file_names(nodes: Sequence[object], roles: Dict[object, str]) -> Dict[object, str]:
+def _file_names(nodes: Sequence[object], roles: Dict[object, str], volumes: str) -> Dict[object, str]:
     """The nodes' names without what file systems refuse; no two alike, even where case is ignored."""
     found, taken = {}, set()
     for node in nodes:
         role = roles.get(node)
-        ending = {None: ".csv", "transform": ".tfm"}.get(role, ".nrrd")
+        ending = {None: ".csv", "transform": ".tfm"}.get(role, volumes)
         stem = re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "_", node.GetName()).strip(". ") or role or "table"
         name, number = stem + ending, 2
         while name.lower() in taken:
