@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -36,9 +37,7 @@ class Fuse:
         out.mkdir()
         mri = sitk.ReadImage(given["mri"])
         for role in ("pet_registered", "fused"):
-            sitk.WriteImage(mri, str(out / f"{role}.nrrd"))
-        red = sitk.Cast(mri > 100, sitk.sitkUInt8) * 200
-        sitk.WriteImage(sitk.Compose(red, red * 0, red * 0), str(out / "colored.nrrd"))
+            sitk.WriteImage(mri, str(out / f"{role}.nii.gz"))
         sitk.WriteTransform(sitk.AffineTransform(3), str(out / "pet_to_mri.tfm"))
         registration = {
             "matrix": np.eye(4).tolist(),
@@ -46,6 +45,7 @@ class Fuse:
             "verdict": "Plausible: yes.",
         }
         facts = {"registration": registration, "fusion": {"seconds": 1.0, "device": "cpu", "omega": 0.6}}
+        facts["inputs"] = {"pet_unit": "unknown"}
         write_report(out, {**facts, "notes": ["Said."], "seconds": {"total": 7}, "provenance": {"date": 1}})
         return 0
 
@@ -54,7 +54,7 @@ class Fuse:
 def cohort(tmp_path):
     """Participants of a data set, and settings."""
     root = cohorts.data_set(tmp_path / "data", 2)
-    return read_data_set(root, Choice()), Settings(str(tmp_path / "out"), str(root))
+    return read_data_set(root, Choice()), Settings(str(tmp_path / "out"), str(root), prefix=derivatives.RAW)
 
 
 def files(folder) -> dict:
@@ -72,7 +72,7 @@ def test_what_is_done_is_not_done_again_and_has_the_names_of_bids(cohort):
         "sub-01_ses-2_trc-FDG_from-pet_to-T1w_mode-image_xfm.txt",
         *(
             f"sub-01_ses-2_trc-FDG_space-T1w_desc-{label}_pet.{ending}"
-            for label in ("preproc", "fused", "colored")
+            for label in ("preproc", "fused")
             for ending in ("nii.gz", "json")
         ),
     }
@@ -101,8 +101,6 @@ def test_volumes_keep_their_place_and_side_cars_say_where_they_come_from(cohort)
     mri = nibabel.load(second.images[0].mri)
     made = nibabel.load(place / "sub-02_trc-FDG_space-T1w_desc-preproc_pet.nii.gz")
     assert np.allclose(made.affine, mri.affine, atol=1e-4) and np.array_equal(made.dataobj, mri.dataobj)
-    colored = nibabel.load(place / "sub-02_trc-FDG_space-T1w_desc-colored_pet.nii.gz")
-    assert set(np.unique(np.asarray(colored.dataobj)["R"])) == {0, 200}
     facts = json.loads((place / "sub-02_trc-FDG_space-T1w_desc-preproc_pet.json").read_text())
     assert facts["Units"] == "Bq/mL" and facts["SpatialReference"] == "bids:raw:sub-02/anat/sub-02_T1w.nii.gz"
     assert set(facts["SourceSHA256"]) == {"mri", "pet"} and facts["SkullStripped"] is False
@@ -119,7 +117,7 @@ def test_what_changed_is_made_anew(cohort, change, tmp_path):
         Path(second.images[0].pet.replace(".nii.gz", ".json")).write_text('{"Units": "SUV"}')
         _, second = read_data_set(Path(settings.root), Choice())
     elif change == "option":
-        settings = Settings(settings.output, settings.root, ("--omega=0.3",))
+        settings = replace(settings, arguments=("--omega=0.3",))
     else:
         (settings.folder(second) / "pet" / "sub-02_trc-FDG_space-T1w_desc-fused_pet.nii.gz").unlink()
     assert process(second, settings, fuse).kind == DONE and len(fuse.calls) == 2
@@ -135,7 +133,7 @@ def test_a_result_that_was_changed_by_hand_is_the_users(cohort):
     outcome = process(second, settings, fuse)
     assert outcome.kind == FAILED and "no earlier run wrote it as it is" in outcome.complaints()[0]
     assert side_car.read_text() == "{}"
-    bold = Settings(settings.output, settings.root, overwrite=True)
+    bold = replace(settings, overwrite=True)
     assert process(second, bold, fuse).kind == DONE and side_car.read_text() != "{}"
 
 

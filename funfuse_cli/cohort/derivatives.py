@@ -10,10 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Dict, Optional
 
-import nibabel
-import numpy as np
-import SimpleITK as sitk
-
 from FunFuseSlicer.Logic.errors import OutputError
 from FunFuseSlicer.Logic.output_folder import part_of, sha256_of
 from FunFuseSlicer.Logic.version import VERSION
@@ -28,6 +24,8 @@ OURS = {
     "CodeURL": "https://github.com/FunFuseSlicer/SlicerFunFuse",
 }
 BIDS_VERSION = "1.10.0"
+# How side cars name the data set of the images.
+RAW = "bids:raw:"
 # What no name of BIDS is for.
 IGNORED = (LOGS, FIGURES, "report.json", "*.html", "group.csv", "funfuse-files.json", "*_xfm.txt")
 
@@ -46,20 +44,25 @@ def alignment_name(name: str) -> str:
     return f"{name}_desc-coreg_pet.png"
 
 
-def write_images(image: Image, made: Path, folder: Path, facts: dict) -> None:
+def page_name(name: str) -> str:
+    """Of the page about an image."""
+    return f"{name}_report.html"
+
+
+def write_images(image: Image, made: Path, folder: Path, units: str, facts: dict) -> None:
     """Bring the files of a run, ``made`` by ``fuse``, into the folder of a participant, under their names.
 
+    :param units: of the PET, "" where they are not known.
     :param facts: what the side cars say besides: sources, how it was made.
     """
     place = folder.joinpath(*([f"ses-{image.session}"] if image.session else []), "pet")
     place.mkdir(parents=True, exist_ok=True)
-    units = image.facts.get("Units") or "arbitrary"
     for role, (label, words) in VOLUMES.items():
-        if not (made / f"{role}.nrrd").is_file():
+        if not (made / f"{role}.nii.gz").is_file():
             continue
         target = place / f"{image.name}_space-{image.anatomy}_desc-{label}_pet.nii.gz"
-        _to_nifti(made / f"{role}.nrrd", target)
-        own = {"Description": words, "Units": units if role == "pet_registered" else "arbitrary"}
+        shutil.move(made / f"{role}.nii.gz", target)
+        own = {"Description": words, "Units": (role == "pet_registered" and units) or "arbitrary"}
         own["SkullStripped"] = False
         write_json(
             target.with_name(target.name.replace(".nii.gz", ".json")),
@@ -69,28 +72,11 @@ def write_images(image: Image, made: Path, folder: Path, facts: dict) -> None:
         shutil.move(made / "pet_to_mri.tfm", place / image.transform_name)
     for name, target in (
         ("preview.png", folder / FIGURES / f"{image.name}_desc-fused_pet.png"),
-        ("report.html", folder / f"{image.name}_report.html"),
+        ("report.html", folder / page_name(image.name)),
     ):
         if (made / name).is_file():
             target.parent.mkdir(exist_ok=True)
             shutil.move(made / name, target)
-
-
-def _to_nifti(source: Path, target: Path) -> None:
-    """NRRD as Slicer's libraries write it, to NIfTI: RAS in millimeters, colors as RGB."""
-    image = sitk.ReadImage(str(source))
-    array = sitk.GetArrayFromImage(image)
-    matrix = np.eye(4)
-    directions = np.array(image.GetDirection()).reshape(3, 3)
-    matrix[:3, :3], matrix[:3, 3] = directions * image.GetSpacing(), image.GetOrigin()
-    if array.ndim == 4:
-        rgb = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
-        array = np.ascontiguousarray(array).view(rgb)[..., 0]
-    nifti = nibabel.Nifti1Image(array.T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix)
-    nifti.set_sform(nifti.affine, 1)
-    nifti.set_qform(nifti.affine, 1)
-    nifti.header.set_xyzt_units("mm")
-    nibabel.save(nifti, target)
 
 
 def write_json(path: Path, facts: dict) -> None:

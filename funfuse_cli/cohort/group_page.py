@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 from typing import List, Sequence
+from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,7 @@ from PIL import Image
 from FunFuseSlicer.Logic.version import VERSION
 
 from ..workflow.progress import count
-from .derivatives import FIGURES, alignment_name
+from .derivatives import FIGURES, alignment_name, page_name
 from .group import COLUMNS, DONE, JUDGEMENTS, LACKS, Row
 from .work import Settings
 
@@ -66,8 +67,10 @@ def _summary(done: Sequence[Row], others: Sequence[Row]) -> str:
 
 
 def _card(row: Row, settings: Settings) -> str:
-    name = str(row["image"])
-    picture = Path(settings.output) / str(row["participant"]) / FIGURES / alignment_name(name)
+    name, folder = str(row["image"]), Path(settings.output) / str(row["participant"])
+    picture, title = folder / FIGURES / alignment_name(name), escape(name)
+    if (folder / page_name(name)).is_file():
+        title = f'<a href="{folder.name}/{quote(page_name(name))}">{title}</a>'
     odd = f"suspicion {row['suspicion']}: {row['because']}" if row["because"] else "too few to compare with"
     facts = [
         f"{words.partition(',')[0]} {format(float(row[key]), form)}"
@@ -77,7 +80,7 @@ def _card(row: Row, settings: Settings) -> str:
     ]
     notes = f'<p class="quiet">{escape(str(row["notes"]))}</p>' if row["notes"] else ""
     return (
-        f"<li>{_embedded(picture, name)}<div><h3>{row['rank']}. {escape(name)}</h3>"
+        f"<li>{_embedded(picture, name)}<div><h3>{row['rank']}. {title}</h3>"
         f'<p><span class="{row["judgement"]}">{row["judgement"]}</span>, {escape(odd)}</p>'
         f"<p>{escape('; '.join(facts))}</p>{notes}</div></li>"
     )

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.errors import FunFuseError, InputError, RegistrationError
 from FunFuseSlicer.Logic.metrics.slices import evaluate_volumes, means
@@ -25,11 +24,12 @@ from FunFuseSlicer.Logic.output_folder import REPORT, Claim, all_or_nothing, sha
 from FunFuseSlicer.Logic.registration.interface import OutOfTime
 from FunFuseSlicer.Logic.registration.plausibility import decompose, stretches
 from FunFuseSlicer.Logic.version import VERSION
-from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order, volume_from_sitk
+from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order
 
 from ..benchmarks.timing import peak_resident_mb
-from ..reading.reader import read_volume
+from ..reading.reader import read, read_volume
 from ..workflow.output_folder import verify, write_report
+from ..workflow.provenance import without_folders
 from .alignment import write_alignment
 from .derivatives import FIGURES, LOGS, alignment_name, write_images
 from .participants import Image, Participant
@@ -41,6 +41,9 @@ DONE, REFUSED, FAILED, BEFORE = "done", "refused", "failed", "done before"
 # Of the report of a run, what is the same whenever it runs.
 KEPT = ("registration", "fusion", "completeness", "reading", "notes", "version")
 CHANGING = ("seconds", "device")
+
+# What a report says of the unit of a PET that is not known.
+UNKNOWN = "unknown"
 
 # How many slices the metrics are means of, about, and those that the record keeps.
 EVALUATED = 8
@@ -58,12 +61,14 @@ class Settings:
     :param root: of the images: paths are told from there.
     :param arguments: for ``fuse``, of every image.
     :param overwrite: replace files in the folder of a participant that were changed since, too.
+    :param prefix: of sources in side cars: what the data set is called there.
     """
 
     output: str
     root: str
     arguments: Tuple[str, ...] = ()
     overwrite: bool = False
+    prefix: str = ""
 
     def folder(self, participant: Participant) -> Path:
         """Where its results are."""
@@ -76,6 +81,18 @@ class Settings:
     def short(self, text: str) -> str:
         """A sentence with paths as they are in the data set."""
         return text.replace(f"{Path(self.root)}{os.sep}", "")
+
+    def shown(self, path: str) -> str:
+        """A path as in the data set; one elsewhere by its name, since folders are called as patients."""
+        inside = Path(path).is_relative_to(self.root)
+        return Path(path).relative_to(self.root).as_posix() if inside else Path(path).name
+
+    def facts(self) -> dict:
+        """The arguments, without folders, and checksums of the files among them."""
+        values = [argument.rpartition("=")[2] for argument in self.arguments]
+        files = [value for value in values if os.path.isfile(value)]
+        words = without_folders(self.arguments)
+        return {"arguments": words, "files": [_checksum(value) for value in files]}
 
 
 @dataclass(frozen=True)
@@ -105,18 +122,11 @@ def request(participant: Participant, settings: Settings) -> dict:
     images = []
     for image in participant.images:
         files = {
-            role: {"path": settings.short(path), "sha256": _checksum(path)}
+            role: {"path": settings.shown(path), "sha256": _checksum(path)}
             for role, path in image.files().items()
         }
         images.append({**asdict(image), **dict.fromkeys(("mri", "pet", "mask", "transform")), **files})
-    weights = [_checksum(argument) for argument in settings.arguments if os.path.isfile(argument)]
-    arguments = [os.path.basename(a) if os.path.isfile(a) else a for a in settings.arguments]
-    asked = {
-        "version": VERSION,
-        "arguments": arguments,
-        "weights": weights,
-        "images": images,
-    }
+    asked = {"version": VERSION, **settings.facts(), "images": images}
     return json.loads(json.dumps(asked))  # as it is read again
 
 
@@ -184,13 +194,14 @@ def lost(participant: Participant, settings: Settings, sentence: str) -> Outcome
 
 
 def note(participant: Participant, settings: Settings, event: str, **facts: object) -> None:
-    """Add a line to the log of a participant."""
+    """Add a line to the log of a participant; a log that cannot be written stops nothing."""
     path = settings.log(participant)
-    path.parent.mkdir(parents=True, exist_ok=True)
     date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
     line = json.dumps({"event": event, "date": date, "process": os.getpid(), **facts}, ensure_ascii=False)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 def log_of(participant: Participant, settings: Settings) -> List[dict]:
@@ -231,7 +242,7 @@ def _image(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dic
     :return: its record, and what is for the log.
     :raises FunFuseError: for what may go better at another time.
     """
-    files = {role: settings.short(path) for role, path in image.files().items()}
+    files = {role: settings.shown(path) for role, path in image.files().items()}
     record = {"name": image.name, "session": image.session, "tracer": image.tracer, "files": files}
     if image.mri is None:
         return {**record, "outcome": REFUSED, "sentence": image.notes[-1]}, {}
@@ -242,7 +253,7 @@ def _image(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dic
         given = [f"--{role}={path}" for role, path in roles.items()]
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                fuse([*given, *settings.arguments])
+                fuse([*given, "--format=nifti", *settings.arguments])
         except OutOfTime:
             raise
         except (InputError, RegistrationError) as error:
@@ -251,38 +262,37 @@ def _image(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dic
         report = json.loads((result / REPORT).read_text(encoding="utf-8"))
         kept = {key: _unchanging(report[key]) for key in KEPT if key in report}
         facts = {
-            "Sources": [_uri(path) for path in files.values()],
-            "SpatialReference": _uri(files["mri"]),
+            "Sources": [settings.prefix + path for path in files.values()],
+            "SpatialReference": settings.prefix + files["mri"],
             "SourceSHA256": {role: _checksum(path) for role, path in image.files().items()},
-            "Parameters": {**kept["fusion"], "arguments": list(settings.arguments)},
+            "Parameters": {**kept["fusion"], **settings.facts()},
             "Version": VERSION,
         }
-        mri = read_volume(image.mri)
+        units, told = report["inputs"].get("pet_unit", UNKNOWN), str(image.facts.get("Units", ""))
+        units = told if units == UNKNOWN or units.lower() == told.lower() else units
+        mri = read(image.mri, modalities=("MR",)).volume
         pet, fused = (
-            volume_from_sitk(sitk.ReadImage(str(path)), role) if path.is_file() else None
-            for role in ("pet_registered", "fused")
-            for path in [result / f"{role}.nrrd"]
+            read_volume(path) if path.is_file() else None
+            for path in (result / "pet_registered.nii.gz", result / "fused.nii.gz")
         )
         figures = {}
         if pet is not None:
             figures = _figures(kept["registration"], mri, pet, fused)
             write_alignment(mri, pet, new / FIGURES / alignment_name(image.name))
-        write_images(image, result, new, facts)
+        write_images(image, result, new, units, facts)
     notes = [*image.notes, *kept.pop("notes")]
     record.update(outcome=DONE, figures=figures, **kept, notes=notes)
     return record, {"name": image.name, **{key: report.get(key) for key in ("seconds", "provenance")}}
 
 
-def _uri(path: str) -> str:
-    """As side cars name a source: from the top of the data set."""
-    return f"bids:raw:{Path(path).as_posix()}"
-
-
 def _beside_its_facts(image: Image, work: Path) -> str:
-    """The PET; where it inherits the lengths of its frames, under its name beside all of its facts."""
+    """The PET; where it inherits some of its facts, such as units, under its name beside all of them."""
     path = Path(image.pet)
     own = path.with_name(f"{path.name.partition('.')[0]}.json")
-    if "FrameDuration" not in image.facts or own.is_file():
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(own.read_text(encoding="utf-8")) == image.facts:
+            return image.pet
+    if not image.facts:
         return image.pet
     link = work / path.name
     try:

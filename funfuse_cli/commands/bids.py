@@ -21,6 +21,7 @@ EXAMPLE = f"{command('bids')} DATA_SET RESULTS participant"
 LEVELS = ("participant", "group")
 # Of fuse, what is not the same for all images, or is decided here.
 NOT_OF_FUSE = ("mri", "pet", "out", "mask", "transform", "overwrite", "no_scene", "help")
+NOT_OF_FUSE += ("format", "dicom", "dicom_mri")
 ANATOMIES = ("T1w", "T2w", "FLAIR")
 
 
@@ -33,6 +34,7 @@ def main(arguments: List[str]) -> int:
     options = its.parse_intermixed_args(arguments)
     data_set, output, level = _places(its, options)
     from ..cohort import data_set as bids
+    from ..cohort.derivatives import RAW
     from ..cohort.pairs_table import read_pairs
     from ..cohort.participants import Choice, with_transforms
     from ..cohort.work import Settings
@@ -45,7 +47,9 @@ def main(arguments: List[str]) -> int:
     root = source.absolute().parent if options.pairs else source.absolute()
     if output.absolute() == root:
         raise InputError(f"{output} holds the images: give another folder for the results.")
-    settings = Settings(str(output.absolute()), str(root), _for_fuse(options, of_fuse), options.overwrite)
+    prefix = "" if options.pairs else RAW
+    given = _for_fuse(options, of_fuse)
+    settings = Settings(str(output.absolute()), str(root), given, options.overwrite, prefix)
     if level == "group":
         return _group(participants, settings)
     return _participants(participants, settings, options, None if options.pairs else root)
@@ -184,7 +188,7 @@ def _participants(participants, settings, options: argparse.Namespace, data_set:
     if chosen:
         check_writable(settings.output, "OUTPUT_DIR")
         describe(Path(settings.output), data_set)
-        work = partial(process, settings=settings, fuse=fuse.main)
+        work = partial(process, settings=settings, fuse=partial(fuse.main, dated=False))
         outcomes += _work(_engine(options, settings).run(work, chosen), chosen, settings)
     return _tell(outcomes, settings)
 

@@ -43,8 +43,11 @@ EXAMPLE = f"{command('fuse')} --mri T1.nii.gz --pet FDG.nii.gz --out result"
 _KINDS = {"MR": MR, "PT": PT, "NM": PT, "ST": PT}
 
 
-def main(arguments: List[str]) -> int:
-    """Parse, run, and say where the results are."""
+def main(arguments: List[str], dated: bool = True) -> int:
+    """Parse, run, and say where the results are.
+
+    :param dated: the results say when they were made.
+    """
     started = time.perf_counter()
     if not arguments:
         print(f"{EXAMPLE}\n{command('fuse --help')} tells all options.", file=sys.stderr)
@@ -55,7 +58,7 @@ def main(arguments: List[str]) -> int:
     inputs = (options.mri, options.pet, options.mask, options.transform, options.dicom_mri)
     planned = claim(sorted(in_format(writes, options.format)), options, *inputs, _own_weights(options))
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
-        report = _run(options, arguments, folder, monitor, started)
+        report = _run(options, arguments, folder, monitor, started, dated)
     _summary(report, Path(options.out))
     return 0
 
@@ -186,7 +189,7 @@ def check(arguments: List[str]) -> None:
     _fusion_options(parser().parse_args(["--mri=MRI", "--pet=PET", "--out=OUT", *arguments]))
 
 
-def _run(options, arguments: List[str], folder: Path, monitor, started: float) -> dict:
+def _run(options, arguments: List[str], folder: Path, monitor, started: float, dated: bool) -> dict:
     from FunFuseSlicer.Logic.registration import RegistrationOptions
 
     from ..workflow.dicom import study_of
@@ -233,7 +236,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float) -
     inputs["pet_suv_factors"] = units.factors
     registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
     outputs = [name for name in options.outputs if not (options.no_scene and name == "scene")]
-    source = provenance("fuse", arguments, paths)
+    source = provenance("fuse", arguments, paths, dated)
     matrix = None if options.transform is None else read_transform(options.transform)
     request = Request(
         mri,

@@ -18,14 +18,16 @@ from ..installation import checkout
 PACKAGES = ("numpy", "scipy", "SimpleITK", "vtk", "pydicom", "slicer-core", "torch")
 
 
-def provenance(command: str, arguments: Sequence[str], inputs: Dict[str, object]) -> dict:
+def provenance(command: str, arguments: Sequence[str], inputs: Dict[str, object], dated: bool = True) -> dict:
     """For ``report.json``: date (UTC), command line, checksums of the inputs, versions, commit.
 
     :param inputs: role -> path of a file or folder.
+    :param dated: without a date, equal runs have equal files.
     """
+    date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     versions = {"FunFuse": VERSION, "Python": platform.python_version(), "system": platform.platform()}
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        **({"date": date} if dated else {}),
         "command": [command, *without_folders(arguments)],
         "inputs": {role: checksum(Path(path)) for role, path in inputs.items()},
         "versions": {**versions, **_installed()},
