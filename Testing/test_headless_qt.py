@@ -290,6 +290,22 @@ def unit_slider(**properties):
     return slider
 
 
+def test_a_range_widget_holds_its_values_apart():
+    widget = ctk.ctkRangeWidget()
+    widget.setRange(0, 10)
+    heard = listen(widget, "valuesChanged(double,double)")
+    widget.setMaximumValue(4)
+    widget.setMinimumValue(7)  # not beyond the other one
+    assert (widget.minimumValue, widget.maximumValue) == (4, 4)
+    widget.setValues(1, 3)
+    assert (widget.minimumValue, widget.maximumValue) == (1, 3)
+    assert heard[-1][0] == "valuesChanged"
+    widget.setRange(2, 2.5)
+    assert 2 <= widget.minimumValue <= widget.maximumValue <= 2.5
+    widget.Slider.minimumValueChanged.emit(2.25)
+    assert widget.minimumValue == 2.25 and widget.className() == "ctkRangeWidget"
+
+
 def test_slider_widget_with_tracking():
     slider = unit_slider()
     heard = listen(slider, "valueChanged(double)", "valueIsChanging(double)")

@@ -71,7 +71,12 @@ def test_every_parameter_of_the_form_exists(slicer):
     ]
     assert len(names) == len(set(names))
     # The method is a name, which its selector knows; the others are noted, not chosen.
-    assert set(names) == set(Parameters.__annotations__) - {"method", "modeOfNetwork"}
+    assert set(names) == set(Parameters.__annotations__) - {
+        "method",
+        "modeOfNetwork",
+        "rangeLow",
+        "rangeHigh",
+    }
 
 
 def test_every_control_explains_itself():
@@ -409,7 +414,7 @@ def test_a_live_lambda_is_what_apply_gives(panel):
 
 HEAVY = {
     "run": ("preprocessing.clean", "load_fuser", "on_grid", "fuse_volumes", "color_volume", "images_of"),
-    "live_fusion": ("clean", "on_grid", "prepare", "load_fuser", "display_levels", "scale_of"),
+    "live_fusion": ("clean", "on_grid", "prepare", "load_fuser", "scale_of"),
 }
 
 
@@ -1036,3 +1041,57 @@ def test_sample_data_is_offered_where_there_is_the_module(monkeypatch):
     lists = [facts[name] for name in ("uris", "fileNames", "nodeNames", "checksums")]
     assert len({len(values) for values in lists}) == 1
     assert all(re.fullmatch(r"SHA256:[0-9a-f]{64}", checksum) for checksum in facts["checksums"])
+
+
+# The range
+
+
+def _shown(panel):
+    widget = panel.ui.rangeWidget
+    return widget.minimumValue, widget.maximumValue
+
+
+def test_the_range_is_that_of_the_results_until_a_handle_is_moved(panel):
+    from FunFuseSlicer.Logic.scene.attributes import number_of, range_of
+
+    ui, chosen = panel.ui, panel.session.choices
+    assert not ui.rangeWidget.enabled and "press Apply" in ui.rangeWidget.toolTip
+    panel.onApplyButton()
+    colored = panel.session.nodes["colored"]
+    scale = number_of(colored, "PETScale")
+    assert ui.rangeWidget.enabled and _shown(panel) == (0, pytest.approx(scale, rel=0.01))
+    before = voxels(colored).copy()
+    ui.rangeWidget.setMaximumValue(2 * scale)
+    ui.rangeWidget.setMinimumValue(0.1 * scale)
+    assert not ui.automaticRangeCheckBox.checked
+    panel.display.finish_painting()
+    low, high = range_of(colored, "UptakeRange")
+    assert (low, high) == (chosen.rangeLow, chosen.rangeHigh) == _shown(panel)
+    assert high > 1.5 * scale and (voxels(colored) != before).any()
+    display = panel.session.nodes["pet_registered"].GetDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (low, high)
+    ui.automaticRangeCheckBox.checked = True
+    panel.display.finish_painting()
+    assert _shown(panel) == (0, pytest.approx(scale, rel=0.01))
+    assert np.abs(voxels(colored).astype(int) - before).max() <= 2
+
+
+def test_a_range_holds_for_the_next_pet_and_in_the_saved_scene(panel, slicer):
+    panel.onApplyButton()
+    panel.ui.rangeWidget.setMaximumValue(0.5 * panel.ui.rangeWidget.maximumValue)
+    ends = _shown(panel)
+    slicer.util.updateVolumeFromArray(panel.pet, 3 * voxels(panel.pet))
+    panel.onApplyButton()
+    assert _shown(panel) == ends and not panel.session.choices.automaticRange
+    colored = panel.session.nodes["colored"]
+    assert colored.GetAttribute("FunFuse.UptakeRange").split() == [repr(end) for end in ends]
+
+
+def test_a_range_far_from_the_one_before_is_shown_whichever_way(panel):
+    panel.onApplyButton()
+    chosen, scale = panel.session.choices, panel.ui.rangeWidget.maximumValue
+    for low, high in ((2 * scale, 3 * scale), (0.1 * scale, 0.2 * scale), (0.5 * scale, 4 * scale)):
+        chosen.automaticRange, chosen.rangeLow, chosen.rangeHigh = False, low, high
+        assert _shown(panel) == (pytest.approx(low, rel=0.02), pytest.approx(high, rel=0.02))
+    chosen.rangeLow = 5 * scale
+    assert panel.session.seen.look.uptake_range is None, "no range at all"

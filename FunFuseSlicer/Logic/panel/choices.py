@@ -1,6 +1,7 @@
 """What the panel's combo boxes offer. Saved scenes hold the names of the members."""
 
 import enum
+from typing import Optional, Tuple
 
 from slicer.i18n import tr as _
 
@@ -61,6 +62,16 @@ COLORMAPS = (
     "Iron",
     "Rainbow",
 )
+
+
+def uptake_range(chosen) -> Optional[Tuple[float, float]]:
+    """The range that was chosen for the colors; None for the automatic one.
+
+    :param chosen: the panel's Parameters.
+    """
+    if chosen.automaticRange or not chosen.rangeLow < chosen.rangeHigh:
+        return None
+    return chosen.rangeLow, chosen.rangeHigh
 
 
 class AlignmentView(_Choice):

@@ -1,5 +1,6 @@
 """The display of the results: their colors, which follow the sliders, the legend, and the four panes."""
 
+import math
 import time
 from typing import Callable, Optional
 
@@ -11,11 +12,13 @@ from ..color.colorize import NEED_PARTS
 from ..errors import FunFuseError
 from ..monitor import Monitor
 from ..scene import views
+from ..scene.attributes import number_of
 from ..scene.color_maps import use_color_map
+from ..scene.inputs import unit_of
 from ..scene.legend import show_legends
 from ..scene.live_colors import LiveColors
 from ..scene.run import Run
-from .choices import Mode
+from .choices import Mode, uptake_range
 from .enabling import enable, enable_item
 from .section import Section
 from .session import label_of
@@ -40,6 +43,8 @@ class DisplaySection(Section):
         self._results_timer = self.timer(follow_results, 0)
         self._layout_timer = self.timer(self.follow_layout, 0)
         ui.fourPanesButton.connect("toggled(bool)", self.onFourPanesButton)
+        ui.rangeWidget.connect("valuesChanged(double,double)", self.onRangeChanged)
+        self._shown_range, self._showing_range = None, False
         layout = views.layout_node()
         if layout is not None:
             self.addObserver(layout, vtk.vtkCommand.ModifiedEvent, self._on_layout_modified)
@@ -51,6 +56,7 @@ class DisplaySection(Section):
             alone = _("Only FunFuse tells what came from each image; {method} does not.")
             alone = alone.format(method=label_of(self.session.choices.method))
         enable(self.ui.balanceSlider, alone)
+        self._show_range()
         for index, mode in enumerate(Mode):
             enable_item(self.ui.modeComboBox, index, alone if mode.value in NEED_PARTS else None)
 
@@ -86,6 +92,8 @@ class DisplaySection(Section):
             return False
         self.painting = None
         try:
+            if self.session.seen.look.uptake_range != self._shown_range:
+                self._show_range()
             self._live.paint_shown(self.session.seen.look)
         except FunFuseError as error:
             # What was on its way is not chosen any more.
@@ -109,6 +117,8 @@ class DisplaySection(Section):
         if nodes:
             shown = [nodes[role] for role in ("pet_registered", "pet_part") if role in nodes]
             use_color_map(shown, look.colormap)
+            if look.uptake_range is not None:
+                nodes["pet_registered"].GetDisplayNode().SetWindowLevelMinMax(*look.uptake_range)
             self.show_legend()
             self.painting = self._live.paint_all(look)
             self._step_timer.start()
@@ -140,13 +150,53 @@ class DisplaySection(Section):
             monitor.report("Coloring", fraction)
         self.painting = None
 
+    # The range of uptake that the colors show
+
+    def _show_range(self) -> None:
+        """The ends and the handles of the range, in the PET's unit."""
+        chosen, nodes, widget = self.session.choices, self.session.nodes, self.ui.rangeWidget
+        reason = None
+        if not nodes:
+            reason = _("The range is that of results: press Apply.")
+        elif chosen.mode is Mode.GRADIENT:
+            reason = _("The sensitivity has no unit: choose another color.")
+        enable(widget, reason)
+        enable(self.ui.automaticRangeCheckBox, reason)
+        if not nodes:
+            return
+        scale = number_of(nodes["colored"], "PETScale") or 1.0
+        self._shown_range = uptake_range(chosen)
+        low, high = self._shown_range or (0.0, scale)
+        highest = max(nodes["pet_registered"].GetImageData().GetScalarRange()[1], 2.0 * scale, high)
+        self._showing_range = True
+        widget.decimals = max(0, 2 - math.floor(math.log10(scale)))
+        widget.singleStep = 10.0 ** (math.floor(math.log10(scale)) - 1)
+        unit = unit_of(nodes["pet_registered"])
+        widget.suffix = f" {unit}" if unit else ""
+        widget.setRange(min(0.0, low), highest)
+        # Either holds the other back, so that the first may not come through at once.
+        widget.setMaximumValue(high)
+        widget.setMinimumValue(low)
+        widget.setMaximumValue(high)
+        self._showing_range = False
+
+    def onRangeChanged(self, low, high):
+        """A handle was moved, or a number typed."""
+        chosen = self.session.choices
+        if chosen is None or self._showing_range or not low < high:
+            return
+        modifying = chosen.parameterNode.StartModify()
+        chosen.automaticRange, chosen.rangeLow, chosen.rangeHigh = False, low, high
+        chosen.parameterNode.EndModify(modifying)
+
     # Legend and panes
 
     def show_legend(self) -> None:
         """The legend of the colors, or none, as chosen."""
         if self.session.nodes:
             chosen = self.session.choices
-            show_legends(self.session.nodes, chosen.mode.value, chosen.pet.GetName(), chosen.legend)
+            shown = chosen.mode.value, chosen.pet.GetName(), chosen.legend, uptake_range(chosen)
+            show_legends(self.session.nodes, *shown)
 
     def _on_layout_modified(self, _caller=None, _event=None):
         # When Slicer has made the views.

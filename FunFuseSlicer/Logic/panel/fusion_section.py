@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from ..color.colorize import NEED_PARTS
 from ..fusion.fuser import NETWORK
 from ..scene.attributes import attribute
-from .choices import Mode
+from .choices import Mode, uptake_range
 from .enabling import enable
 from .method_selector import MethodSelector
 from .section import Section
@@ -32,6 +32,7 @@ class FusionSection(Section):
             balance=chosen.balance,
             mode=chosen.mode.value,
             colormap=chosen.colormap,
+            uptake_range=uptake_range(chosen),
             device=chosen.device.value,
             model=chosen.model.value,
             method=chosen.method,

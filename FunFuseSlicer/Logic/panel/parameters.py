@@ -36,6 +36,9 @@ class Parameters:
     balance: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     mode: Mode = Mode.CONTRIBUTION
     colormap: Annotated[str, Choice(COLORMAPS)] = "Jet"
+    automaticRange: bool = True
+    rangeLow: float = 0.0
+    rangeHigh: float = 1.0
     legend: bool = True
 
     exportAs: ExportAs = ExportAs.NRRD

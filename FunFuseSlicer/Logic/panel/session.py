@@ -9,6 +9,7 @@ from ..fusion.fuser import NETWORK, method_labels
 from ..scene.attributes import attribute
 from ..scene.live_colors import Look
 from ..scene.outputs import find_results
+from .choices import uptake_range
 from .parameters import Parameters
 from .run_state import RunState, RunStateMachine
 
@@ -67,7 +68,7 @@ class Session:
     def look_again(self) -> Set[str]:
         """What was chosen anew since the last call."""
         chosen, before = self.choices, self.seen
-        look = Look(chosen.omega, chosen.balance, chosen.mode.value, chosen.colormap)
+        look = Look(chosen.omega, chosen.balance, chosen.mode.value, chosen.colormap, uptake_range(chosen))
         fuser = (chosen.method,)
         if self.uses_network:
             fuser += (chosen.model.value, round(chosen.lam, 6))

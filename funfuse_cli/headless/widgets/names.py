@@ -8,6 +8,8 @@ CTK = {
     "ctkComboBox": "combo_box",
     "ctkDoubleSlider": "double_slider",
     "ctkDoubleSpinBox": "double_slider",
+    "ctkDoubleRangeSlider": "range_widget",
+    "ctkRangeWidget": "range_widget",
     "ctkSliderWidget": "double_slider",
 }
 SLICER = {
