@@ -125,6 +125,14 @@ def test_recovers_a_displacement(any_brains, pair, untouched):
     assert result.similarity_after > result.similarity_before
 
 
+def test_what_is_told_meanwhile_is_for_users(brains, pair, untouched):
+    """Not what BRAINSFit writes."""
+    told = set()
+    register(*pair, RIGID, Monitor(lambda stage, _: told.add(stage)))
+    assert "Registering: place and direction" in told
+    assert told <= {"Registering", "Registering: place and direction", "Checking the registration"}
+
+
 def test_all_stages_find_another_size(any_brains, pair, untouched):
     mri, pet = pair
     size = np.diag([0.9, 0.92, 0.88, 1.0])
