@@ -15,7 +15,8 @@ from PIL import Image
 
 from FunFuseSlicer.Logic.color.colorize import jet_table
 from FunFuseSlicer.Logic.color.sources import contribution_source, gradient_source, uptake_source
-from FunFuseSlicer.Logic.library import fuse
+from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.library import FusionOptions, fuse
 from FunFuseSlicer.Logic.report import mosaics
 from FunFuseSlicer.Logic.report.contents import Contents, straightened
 from FunFuseSlicer.Logic.report.page import LARGEST, page
@@ -278,7 +279,7 @@ def test_names_are_no_part_of_the_page(contents):
 
 
 def test_every_sentence_is_there(text):
-    for words in ("research use, not for diagnosis", "Plausible: it is.", "A note.", "plausible", "1.2.3"):
+    for words in ("research use, not for diagnosis", "Plausible: it is.", "A note.", "<b>good</b>", "1.2.3"):
         assert words in text
     assert "Left out" not in text, "what there is nothing to say about"
     markup = re.sub(r"<(script|style).*?</\1>|<img .*?>", "", text, flags=re.DOTALL)
@@ -345,6 +346,37 @@ def test_a_large_volume_stays_small_enough():
     sources = {"contribution": contribution_source(*value)}
     contents = contents_of(mri=mri, pet=pet.array, fused=value, sources=sources)
     assert LARGEST / 4 < len(page_of(contents).encode()) <= LARGEST
+
+
+# --- From a scene -------------------------------------------------------------------------------------
+
+
+def test_the_nodes_of_a_result_tell_what_the_page_shows(slicer):
+    from funfuse_cli.extension import load_module
+    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
+    from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
+
+    mri, pet = (add_volume_node(volume) for volume in head_phantom())
+    options = FusionOptions(omega=0.4, mode="uptake")
+    run = load_module().FunFuseSlicerLogic().process(mri, pet, options, None)
+    nodes = {role: node for role, node in vars(run.nodes).items() if node is not None}
+    unit = slicer.vtkCodedEntry()
+    unit.SetValueSchemeMeaning("Bq/ml", "UCUM", "Bq/ml")
+    nodes["pet_registered"].SetVoxelValueUnits(unit)
+    contents = contents_of(nodes)
+    assert list(contents.sources) == ["uptake", "contribution"] and contents.omega == 0.4
+    assert (contents.judgement, contents.pet_unit, contents.pet_name) == ("none", "Bq/ml", "FDG")
+    assert contents.sources["uptake"].scale == contents.pet_scale == pytest.approx(run.fusion.scales[1])
+    assert ("λ", "0.8") in facts_of(nodes)["Settings"]
+    for word, attribute in (("good", "Plausible: it fits."), ("wrong", "Not plausible: it does not.")):
+        nodes["colored"].SetAttribute("FunFuse.Registration", "SimpleITK rigid")
+        nodes["colored"].SetAttribute("FunFuse.RegistrationSummary", attribute)
+        assert contents_of(nodes).judgement == word
+    nodes["colored"].SetAttribute("FunFuse.Judgement", "doubtful")
+    assert contents_of(nodes).judgement == "doubtful"
+    slicer.mrmlScene.RemoveNode(mri)
+    with pytest.raises(InputError):
+        contents_of(nodes)
 
 
 # --- In a browser -------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ def _summary(report: dict, out: Path) -> None:
     print(f"completeness  |MRI part + PET part - fused| <= {report['completeness']:.1e}")
     print(f"total         {report['seconds']['total']:.1f} s")
     print(f"look at       {(out / 'preview.png').resolve()}")
+    print(f"              {(out / 'report.html').resolve()} in a browser")
     print(f"open          {(out / 'scene.mrb').resolve()} in 3D Slicer")
     print("written")
     for line in contents(report, out):

@@ -2,6 +2,8 @@
 
 from typing import Dict, List, Tuple
 
+LABELS = {"mri": "MRI", "pet": "PET"}
+
 
 def facts_of_report(report: dict) -> Dict[str, List[Tuple[str, str]]]:
     """Where a result comes from, as rows under headings.
@@ -9,9 +11,14 @@ def facts_of_report(report: dict) -> Dict[str, List[Tuple[str, str]]]:
     :param report: what ``report.json`` says.
     """
     source = report.get("provenance") or {}
-    files = [(role.upper(), str(name)) for role, name in report["inputs"].items() if isinstance(name, str)]
+    files = [
+        (LABELS.get(role, role), str(name))
+        for role, name in report["inputs"].items()
+        if isinstance(name, (str, int))
+    ]
     checksums = [
-        (f"SHA-256, {role}", str(facts.get("sha256", ""))) for role, facts in source.get("inputs", {}).items()
+        (f"SHA-256, {LABELS.get(role, role)}", str(facts.get("sha256", "")))
+        for role, facts in source.get("inputs", {}).items()
     ]
     run = [
         ("Date", source.get("date", "")),

@@ -12,9 +12,9 @@ from .places import CENTER, HOTTEST, Index, places
 
 # How a registration was judged, in a word.
 JUDGEMENTS = {
-    "good": "plausible",
+    "good": "good",
     "doubtful": "doubtful",
-    "wrong": "not plausible",
+    "wrong": "wrong",
     "none": "none, taken as it is",
 }
 

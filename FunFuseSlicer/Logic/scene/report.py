@@ -32,6 +32,9 @@ SETTINGS = {
     "ModelSHA256": "SHA-256, model",
 }
 
+# How the sentence on a registration begins, in scenes that have no word for it.
+BEGINNINGS = {"Plausible:": "good", "Doubtful:": "doubtful", "Not plausible:": "wrong"}
+
 
 def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
     """What is shown of a whole result, on the patient's axes.
@@ -75,14 +78,12 @@ def facts_of(nodes: Mapping[str, object]) -> Dict[str, Facts]:
 
 
 def _judgement(node) -> str:
-    """A word for the registration: a key of :data:`report.contents.JUDGEMENTS`."""
-    method, said = attribute(node, "Registration"), attribute(node, "RegistrationSummary")
-    if method == "none":
+    """A word for the registration: a key of :data:`report.contents.JUDGEMENTS`; "" where none is known."""
+    if attribute(node, "Registration") == "none":
         return "none"
-    if attribute(node, "RegistrationJudgement"):
-        return attribute(node, "RegistrationJudgement")
-    words = {"Plausible:": "good", "Doubtful:": "doubtful", "Not plausible:": "wrong"}
-    return next((judgement for word, judgement in words.items() if word in said), "")
+    said = attribute(node, "RegistrationSummary")
+    begins = next((word for begin, word in BEGINNINGS.items() if begin in said), "")
+    return attribute(node, "Judgement") or begins
 
 
 def _registration(node) -> Facts:
