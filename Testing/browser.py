@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +20,9 @@ PATIENCE = 120.0
 
 
 def find_browser() -> Optional[str]:
-    """The path of a Chromium or Chrome; None where there is none."""
+    """The path of a Chromium or Chrome; None where there is none, and on Windows, which has no such pipes."""
+    if sys.platform == "win32":
+        return None
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 

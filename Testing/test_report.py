@@ -20,7 +20,7 @@ from FunFuseSlicer.Logic.library import FusionOptions, fuse
 from FunFuseSlicer.Logic.report import mosaics
 from FunFuseSlicer.Logic.report.contents import Contents, straightened
 from FunFuseSlicer.Logic.report.page import LARGEST, page
-from FunFuseSlicer.Logic.report.patient_grid import head_of, on_patient_grid, patient_grid
+from FunFuseSlicer.Logic.report.patient_grid import head_box, on_patient_grid, patient_grid
 from FunFuseSlicer.Logic.report.places import places
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, robust_scale
@@ -54,7 +54,7 @@ def turned(volume: Volume, order, flips) -> Volume:
 )
 def test_the_grid_is_the_patients_whatever_the_storage(order, flips):
     mri, pet = (turned(volume, order, flips) for volume in head_phantom())
-    grid = patient_grid(mri, head_of(mri, pet.array / pet.array.max()))
+    grid = patient_grid(mri, head_box(mri, pet.array, pet.array.max()))
     spacing = grid.spacing[0]
     np.testing.assert_allclose(grid.ijk_to_ras[:3, :3], spacing * np.diag([-1, -1, 1]))
     assert spacing == pytest.approx(3.0)
@@ -70,19 +70,20 @@ def test_the_grid_is_the_patients_whatever_the_storage(order, flips):
 
 def test_the_grid_leaves_out_what_is_black_and_is_never_too_fine():
     mri, pet = head_phantom((24, 60, 60), (3.0, 3.0, 4.0))
-    wide = np.zeros((24, 160, 160), np.float32)
-    wide[:, 50:110, 50:110] = mri.array
-    grid = patient_grid(mri.with_array(wide), head_of(mri.with_array(wide), np.zeros_like(wide)))
-    assert max(grid.array.shape) < 80
-    coarse = patient_grid(mri, np.ones(mri.array.shape, bool), longest=20)
-    assert max(coarse.array.shape) == 20
-    nothing = patient_grid(mri, np.zeros(mri.array.shape, bool))
-    assert nothing.array.shape[1:] == (60, 60), "all of it where there is nothing"
+    wide = mri.with_array(np.zeros((24, 400, 500), np.float32))
+    wide.array[:, 50:110, 250:310] = mri.array
+    nothing = np.zeros_like(wide.array)
+    (i, j, k), (last_i, last_j, last_k) = head_box(wide, nothing, 1.0)
+    assert 244 < i < 258 < 300 < last_i < 316 and 46 < j < 56 < 102 < last_j < 114
+    assert max(patient_grid(wide, np.array([(i, j, k), (last_i, last_j, last_k)])).array.shape) < 80
+    assert max(patient_grid(mri, longest=20).array.shape) == 20
+    everything = [[-0.5, -0.5, -0.5], [499.5, 399.5, 23.5]]
+    np.testing.assert_array_equal(head_box(wide.with_array(nothing), nothing, 1.0), everything)
 
 
 def test_a_single_slice_is_shown():
     mri, _ = head_phantom((1, 48, 40))
-    grid = patient_grid(mri, np.ones(mri.array.shape, bool))
+    grid = patient_grid(mri)
     assert on_patient_grid(mri.array, mri, grid).max() == pytest.approx(mri.array.max(), rel=0.2)
 
 
@@ -134,7 +135,7 @@ def test_what_does_not_fit_without_loss_is_as_good_as_it_can_be():
 
 def test_places_of_interest():
     mri, pet = head_phantom((40, 60, 50), (3.0, 3.0, 3.0))
-    grid = patient_grid(mri, np.ones(mri.array.shape, bool))
+    grid = patient_grid(mri)
     arrays = [on_patient_grid(volume.array, volume, grid) for volume in (mri, pet)]
     # A louder voxel in the scalp, and one at the end of the volume, are not of the brain.
     arrays[1][20, 30, 5] = arrays[1][0, 30, 25] = 1e5

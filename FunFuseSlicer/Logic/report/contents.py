@@ -7,7 +7,7 @@ import numpy as np
 
 from ..color.sources import ColorSource, Range
 from ..volumes.geometry import Volume
-from .patient_grid import head_of, on_patient_grid, patient_grid
+from .patient_grid import head_box, on_patient_grid, patient_grid
 from .places import CENTER, HOTTEST, Index, places
 
 # How a registration was judged, in a word.
@@ -88,8 +88,7 @@ def straightened(contents: Contents) -> Contents:
     An array that appears twice does so afterwards.
     """
     mri = contents.mri
-    uptake = np.clip(contents.pet / np.float32(contents.pet_range[1]), 0.0, 1.0)
-    grid = patient_grid(mri, head_of(mri, uptake))
+    grid = patient_grid(mri, head_box(mri, contents.pet, contents.pet_range[1]))
     known: Dict[tuple, np.ndarray] = {}
 
     def on_grid(array: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def mosaic(levels: np.ndarray) -> np.ndarray:
     return sheet.reshape(down * tile_rows, across * tile_columns)
 
 
-def layout(shape) -> List[int]:
+def layout(shape: Sequence[int]) -> List[int]:
     """Slices in a row of the mosaic of a (k, j, i) array, and rows and columns of one with its margin."""
     count, rows, columns = shape
     tile_rows, tile_columns = (-(-size // BLOCK) * BLOCK for size in (rows, columns))

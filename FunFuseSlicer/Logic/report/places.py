@@ -1,6 +1,6 @@
 """Places in a head that are worth a look: by them a picture shows what is special about a PET."""
 
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy import ndimage, optimize
@@ -46,8 +46,13 @@ def places(
     different = _most_asymmetric(mri, smooth, inside, spacing)
     if different is not None:
         found[ASYMMETRY] = different
-    # From (k, j, i) to (i, j, k), and to the voxels of before.
-    return {name: tuple(step * int(round(float(n))) for n in point[::-1]) for name, point in found.items()}
+    return {name: _index(point, step) for name, point in found.items()}
+
+
+def _index(point: Sequence[float], step: int) -> Index:
+    """From (k, j, i) to (i, j, k), and to the voxels of before."""
+    k, j, i = (step * int(round(float(n))) for n in point)
+    return i, j, k
 
 
 def _deep(mri: np.ndarray, spacing: float) -> np.ndarray:
@@ -59,14 +64,16 @@ def _deep(mri: np.ndarray, spacing: float) -> np.ndarray:
     return depth[1:-1, 1:-1, 1:-1] * spacing > DEPTH_MM
 
 
-def _off_the_ends(shape, spacing: float) -> np.ndarray:
+def _off_the_ends(shape: Sequence[int], spacing: float) -> np.ndarray:
     """All but the first and the last slices, where half of what would be smoothed is missing."""
     k = np.arange(shape[0])
     margin = SMOOTHING_MM / spacing
     return ((k >= margin) & (k <= shape[0] - 1 - margin))[:, None, None] & np.ones(shape, bool)
 
 
-def _most_asymmetric(mri, smooth, inside, spacing: float):
+def _most_asymmetric(
+    mri: np.ndarray, smooth: np.ndarray, inside: np.ndarray, spacing: float
+) -> Optional[Tuple[int, ...]]:
     """Where left and right differ the most, (k, j, i); None where they do not, or cannot be told apart."""
     step = max(1, int(round(_COARSE_MM / spacing)))
     if min(mri.shape) < 8 * step:
@@ -113,13 +120,13 @@ def _mirrored(array: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     return ndimage.affine_transform(array, matrix, point - matrix @ point, order=1)
 
 
-def _distance(shape, mirror: np.ndarray) -> np.ndarray:
+def _distance(shape: Sequence[int], mirror: np.ndarray) -> np.ndarray:
     """Of every voxel from the mirror, in voxels."""
     normal, point = _plane(shape, mirror)
     return np.abs(np.tensordot(normal, np.indices(shape) - point[:, None, None, None], 1))
 
 
-def _plane(shape, mirror: np.ndarray):
+def _plane(shape: Sequence[int], mirror: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """The normal of the mirror, which is the axis i, turned by yaw and roll, and a point on it; (k, j, i)."""
     yaw, roll, shift = mirror
     normal = np.array([np.sin(roll), np.sin(yaw) * np.cos(roll), np.cos(yaw) * np.cos(roll)])
