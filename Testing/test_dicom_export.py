@@ -90,6 +90,7 @@ def pet_series_of(volume, **facts):
     facts = {
         "Modality": "PT",
         "StudyInstanceUID": "1.2.3.5",
+        "PatientWeight": 61,
         "Units": "BQML",
         "CountsSource": "EMISSION",
         "DecayCorrection": "START",
@@ -247,6 +248,7 @@ def test_units_and_what_stored_values_mean(written):
     for keyword in "SeriesTime AcquisitionTime DecayCorrection FrameReferenceTime".split():
         assert header[keyword].value == pet.header[keyword].value
     assert header.RadiopharmaceuticalInformationSequence[0].RadionuclideTotalDose == 185e6
+    assert header.PatientWeight == 61 and header.PatientName == PATIENT["PatientName"]
     assert header.DecayFactor == pytest.approx(2 ** (600 / 6586.2), rel=1e-6)
     assert list(header.ImageType) == ["DERIVED", "PRIMARY"] and list(header.SeriesType) == ["STATIC", "IMAGE"]
 
@@ -352,6 +354,12 @@ def test_a_pet_of_many_times_tells_no_length(tmp_path):
     write_dicom(made, series(made.mri, "1.2.3.6"), replace(pet, planes=twice), tmp_path / "out")
     header = pydicom.dcmread(tmp_path / "out" / "pet_registered" / "0001.dcm")
     assert header.ActualFrameDuration is None and header.NumberOfSlices == SIZE[0]
+
+
+def test_of_a_dynamic_pet_the_earliest_frame_speaks(tmp_path):
+    folder = archives.dynamic(phantom().pet, tmp_path / "PT", [60, 60, 60], [3, 2, 1])
+    found = read_series(sorted(folder.iterdir(), reverse=True), "PT")
+    assert found.is_dynamic and found.header.FrameReferenceTime == 0 and found.distance == pytest.approx(8)
 
 
 # --- What relates them --------------------------------------------------------------------------------

@@ -28,13 +28,14 @@ FUSED_STEP = 1e-4
 PET_HIGHEST = 32767
 
 # PET Series, PET Isotope and PET Image modules (PS3.3 C.8.9) as far as they are still true of the registered
-# PET: what SUV is computed from, among them the date and time of the series.
+# PET: what SUV is computed from, with the date and time of the series and the patient's weight of that day.
 OF_THE_PET = (
     "Units SUVType CountsSource CorrectedImage RandomsCorrectionMethod AttenuationCorrectionMethod",
     "DecayCorrection ReconstructionMethod ScatterCorrectionMethod CollimatorType ConvolutionKernel",
     "RadiopharmaceuticalInformationSequence InterventionDrugInformationSequence SeriesDate SeriesTime",
     "AcquisitionDate AcquisitionTime FrameReferenceTime ActualFrameDuration DoseCalibrationFactor",
-    "DecayFactor PatientOrientationCodeSequence PatientGantryRelationshipCodeSequence",
+    "DecayFactor PatientWeight PatientSize",
+    "PatientOrientationCodeSequence PatientGantryRelationshipCodeSequence",
 )
 OF_THE_MRI = (
     "ScanningSequence SequenceVariant ScanOptions MRAcquisitionType RepetitionTime EchoTime EchoTrainLength",

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Plane(NamedTuple):
 class Series:
     """A series of images, without their pixels.
 
-    :param header: a pydicom Dataset, of its first file.
+    :param header: a pydicom Dataset, of its first file; of a dynamic PET, one of the earliest frame.
     :param planes: in the order of their places.
     """
 
@@ -140,8 +140,13 @@ def read_series(files: Sequence[object], name: str) -> Series:
         )
     normal = planes[0].normal
     planes.sort(key=lambda plane: (round(float(plane.corner @ normal), 3), plane.sop_instance))
-    first = planes[0].sop_instance
-    return Series(next(header for header in headers if header.SOPInstanceUID == first), planes)
+    order = {plane.sop_instance: n for n, plane in reversed(list(enumerate(planes)))}
+    with_place = [header for header in headers if str(header.get("SOPInstanceUID")) in order]
+
+    def first(header: Any) -> Tuple[float, int]:
+        return float(header.get("FrameReferenceTime") or 0), order[str(header.SOPInstanceUID)]
+
+    return Series(min(with_place, key=first), planes)
 
 
 def same_patient(first: Series, second: Series) -> bool:

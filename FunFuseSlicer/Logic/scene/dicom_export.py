@@ -49,7 +49,9 @@ def series_of_node(node) -> Optional[Series]:
 
     if not came_from_dicom(node):
         return None
-    files = [slicer.dicomDatabase.fileForInstance(uid) for uid in node.GetAttribute(INSTANCES).split()]
+    database = getattr(slicer, "dicomDatabase", None)  # none in a Slicer without the module DICOM
+    uids = node.GetAttribute(INSTANCES).split()
+    files = [database is not None and database.fileForInstance(uid) for uid in uids]
     if not all(files):
         raise InputError(
             f'The DICOM files of "{node.GetName()}" are not in Slicer\'s DICOM database any more: import '
