@@ -567,8 +567,11 @@ def test_an_independent_validator_finds_no_error(written, tmp_path):
     _needs("dciodvfy")
     assert errors_of(written[-1]) == {}
     made = results()
-    write_dicom(made, series(made.mri, "1.2.3.6"), None, tmp_path / "out")
-    assert errors_of(tmp_path / "out") == {}
+    one = {name: getattr(made, name)[:1] for name in ("fused", "colored", "pet")}
+    single = replace(made, mri=made.mri.with_array(made.mri.array[:1]), **one)
+    for name, some in (("without", made), ("single", single)):
+        write_dicom(some, series(some.mri, "1.2.3.6"), None, tmp_path / name)
+        assert errors_of(tmp_path / name) == {}
 
 
 def test_the_validator_notices_what_is_wrong(written, tmp_path):

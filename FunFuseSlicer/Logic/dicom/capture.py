@@ -83,7 +83,8 @@ def _capture(
     result.ConversionType = "WSD"
     result.PatientOrientation = [letters(axis) for axis in grid.axes.T]
     result.NumberOfFrames = len(grid.order)
-    result.FrameIncrementPointer = 0x52009230  # the per-frame functional groups
+    if len(grid.order) > 1:
+        result.FrameIncrementPointer = 0x52009230  # the per-frame functional groups
     # Of all frames together: functional groups of this kind of object tell places only (PS3.3 Table A.8-5b).
     if source_planes:
         result.SourceImageSequence = sources(source_planes)
