@@ -41,6 +41,7 @@ OBLIQUE[:3, 3] = [71.123456, -20.25, 13.7]
 
 PATIENT = {"PatientName": "Müller^Zoë", "PatientID": "77", "PatientBirthDate": "19500102", "PatientSex": "F"}
 SCAN = {
+    "Modality": "MR",
     "SpecificCharacterSet": "ISO_IR 100",
     "StudyInstanceUID": "1.2.3.4",
     "StudyDate": "20200101",
@@ -223,13 +224,19 @@ def test_slicers_reader_finds_them(written, slicer):
 def test_a_pet_of_unknown_kind_is_a_capture_with_real_world_values(tmp_path):
     made = results()
     spect = series(made.mri, "1.2.3.8", archives.NUCLEAR_MEDICINE, Modality="NM")
-    for name, pet, modality in (("nifti", None, "OT"), ("spect", spect, "NM")):
+    bare = pet_series_of(made.mri, DecayCorrection=None)
+    cases = [
+        ("nifti", None, "OT", "[arb'U]"),
+        ("spect", spect, "NM", "[arb'U]"),
+        ("bare", bare, "PT", "Bq/ml"),
+    ]
+    for name, pet, modality, unit in cases:
         write_dicom(made, series(made.mri, "1.2.3.6"), pet, tmp_path / name)
         found = check_place(read(tmp_path / name / "pet_registered").volume, made.mri)
         np.testing.assert_allclose(found, made.pet, atol=made.pet.max() / 65534 * 1.01)
         header = pydicom.dcmread(tmp_path / name / "pet_registered" / "0001.dcm")
         (units,) = header.RealWorldValueMappingSequence[0].MeasurementUnitsCodeSequence
-        assert header.Modality == modality and units.CodeValue == "[arb'U]"
+        assert header.Modality == modality and units.CodeValue == unit
         assert (tmp_path / name / "registration.dcm").exists() == (pet is not None)
         stored = check_place(gdcm(tmp_path / name, "pet_registered"), made.mri)
         assert stored.max() == 32767, "no reader is told a slope that this kind of object cannot have"
@@ -461,6 +468,12 @@ def test_an_mri_of_no_study(tmp_path):
     made = results()
     with pytest.raises(InputError, match='"T1" names no study'):
         write_dicom(made, series(made.mri, "1.2.3.6", StudyInstanceUID=None), None, tmp_path / "out")
+
+
+def test_another_image_than_an_mri(tmp_path):
+    made = results()
+    with pytest.raises(InputError, match=r'"T1" is no MRI by its DICOM header \(CT\)'):
+        write_dicom(made, series(made.mri, "1.2.3.6", Modality="CT"), None, tmp_path / "out")
 
 
 def test_files_that_are_gone_or_no_images(tmp_path):

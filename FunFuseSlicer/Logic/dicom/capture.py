@@ -3,18 +3,28 @@
 One file for a volume, with the place of each frame (PS3.3 A.8.4 and A.8.5).
 """
 
-from typing import Any, List
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
-from .elements import Context, image_object, new_uid, number, real_world, resampled, sources
+from .elements import (
+    PET_HIGHEST,
+    Context,
+    image_object,
+    new_uid,
+    number,
+    pet_slope,
+    real_world,
+    resampled,
+    sources,
+    stored_pet,
+)
 from .grid import Grid, letters, measures, pixels, position
-from .series import Plane
+from .series import Plane, Series
 from .units import code_of
 
 TRUE_COLOR = "1.2.840.10008.5.1.4.1.1.7.4"
 GRAYSCALE_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
-HIGHEST = 32767
 
 
 def colored_capture(
@@ -35,31 +45,32 @@ def pet_capture(
     context: Context,
     grid: Grid,
     pet: np.ndarray,
-    modality: str,
-    source_planes: List[Plane],
-    window: tuple,
+    source: Optional[Series],
+    window: Tuple[float, float],
     unit: str = "",
 ) -> Any:
     """The registered PET, when it was no DICOM PET: what PET Image Storage has to tell is not known.
 
-    Its real world values are known, their unit may be; without them it shows stored values, since the rescale
-    slope of this kind of object is always 1.
+    It tells real world values; readers that do not know these show stored values, since the rescale slope of
+    this kind of object is always 1.
 
-    :param pet: (k, j, i), 0 or more; rounding is ``pet.max() / 65534`` at most.
-    :param modality: of its series, or "OT".
+    :param pet: (k, j, i), 0 or more.
+    :param source: its series, if it has one.
+    :param window: shown black and white.
     :param unit: of the values, see :mod:`volumes.units`.
     """
-    description = "PET registered to the MRI"
-    result = _capture(context, grid, GRAYSCALE_WORD, modality, 2, description, source_planes)
-    slope = max(float(pet.max()), 1e-12) / HIGHEST
+    description, slope = "PET registered to the MRI", float(pet_slope(pet))
+    modality, units, planes = "OT", code_of(unit, source), []
+    if source is not None:
+        modality, planes = str(source.header.get("Modality") or "OT"), source.planes
+    result = _capture(context, grid, GRAYSCALE_WORD, modality, 2, description, planes)
     pixels(result, grid, 16)
     result.RescaleIntercept, result.RescaleSlope, result.RescaleType = number(0), number(1), "US"
     result.PresentationLUTShape = "IDENTITY"
     center, width = sum(window) / 2 / slope, max((window[1] - window[0]) / slope, 1.0)
     result.WindowCenter, result.WindowWidth = number(center), number(width)
-    result.RealWorldValueMappingSequence = [real_world(code_of(unit), description, slope, HIGHEST)]
-    stored = np.clip(np.rint(pet[grid.order] / slope), 0, HIGHEST).astype("<u2")
-    result.PixelData = stored.tobytes()
+    result.RealWorldValueMappingSequence = [real_world(units, description, slope, PET_HIGHEST)]
+    result.PixelData = stored_pet(pet[grid.order], slope)
     return result
 
 

@@ -5,6 +5,7 @@ be imported anywhere.
 """
 
 import datetime
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Sequence
 
@@ -15,6 +16,8 @@ from .series import Plane, Series
 
 MAKER = "FunFuse"
 RESEARCH = "RESEARCH USE"
+# The highest stored value of a PET, which readers of signed and of unsigned 16 bits take alike.
+PET_HIGHEST = 32767
 
 # Patient, Patient Study, General Study and Clinical Trial modules (PS3.3 C.7.1, C.7.2): taken from the MRI.
 OF_THE_STUDY = (
@@ -122,8 +125,6 @@ def copy(source: Any, target: Any, keywords: Iterable[str]) -> None:
 
     :param keywords: texts of keywords, with spaces between them.
     """
-    from copy import deepcopy
-
     for keyword in " ".join(keywords).split():
         if keyword in source:
             target[keyword] = deepcopy(source[keyword])
@@ -155,6 +156,16 @@ def number(value: float) -> Any:
 def numbers(values: Iterable[float]) -> List[Any]:
     """Likewise, of several."""
     return [number(value) for value in np.ravel(np.asarray(values, float)) + 0.0]
+
+
+def pet_slope(pet: np.ndarray) -> Any:
+    """From stored to real values of a registered PET, 0 or more: one slope for all of its slices."""
+    return number(max(float(pet.max()), 1e-12) / PET_HIGHEST)
+
+
+def stored_pet(pet: np.ndarray, slope: float) -> bytes:
+    """Stored values, unsigned 16 bits; they are off by half a slope at most."""
+    return np.clip(np.rint(pet / float(slope)), 0, PET_HIGHEST).astype("<u2").tobytes()
 
 
 def references(planes: Sequence[Plane]) -> List[Any]:

@@ -8,15 +8,18 @@ from typing import Any, Iterator, List, Optional, Tuple
 import numpy as np
 
 from .elements import (
+    PET_HIGHEST,
     Context,
     copy,
     image_object,
     new_uid,
     number,
     numbers,
+    pet_slope,
     real_world,
     resampled,
     sources,
+    stored_pet,
 )
 from .grid import Grid, pixels, place
 from .series import MR, PET, Plane, Series
@@ -24,8 +27,6 @@ from .units import name_units, unitless, units_of
 
 # What is stored of a fused volume: F in ten thousandths, so that series compare; ± 3.27 in 16 bits.
 FUSED_STEP = 1e-4
-# The highest stored value of a PET, which readers of signed and of unsigned 16 bits take alike.
-PET_HIGHEST = 32767
 
 # PET Series, PET Isotope and PET Image modules (PS3.3 C.8.9) as far as they are still true of the registered
 # PET: what SUV is computed from, with the date and time of the series and the patient's weight of that day.
@@ -37,6 +38,7 @@ OF_THE_PET = (
     "DecayFactor PatientWeight PatientSize",
     "PatientOrientationCodeSequence PatientGantryRelationshipCodeSequence",
 )
+OF_ANY_PET = ("Units", "CountsSource", "DecayCorrection", "SeriesDate", "SeriesTime", "FrameReferenceTime")
 OF_THE_MRI = (
     "ScanningSequence SequenceVariant ScanOptions MRAcquisitionType RepetitionTime EchoTime EchoTrainLength",
     "InversionTime MagneticFieldStrength AcquisitionDate AcquisitionTime",
@@ -83,13 +85,13 @@ def pet_series(
 ) -> Stored:
     """Positron Emission Tomography Image objects (PS3.3 A.21), one a slice, of a PET of that kind.
 
-    :param pet: (k, j, i), 0 or more, in the source's own unit or in SUV; one slope for all, so that
-        rounding is ``pet.max() / 65534`` at most.
+    :param pet: (k, j, i), 0 or more, in the source's own unit or in SUV.
+    :param source: see :func:`is_pet`.
     :param window: shown black and white.
     :param unit: of the values, see :mod:`volumes.units`.
     """
     series_uid, count = new_uid(), len(grid.order)
-    slope = number(max(float(pet.max()), 1e-12) / PET_HIGHEST)
+    slope = pet_slope(pet)
     for n, k in enumerate(grid.order):
         result = image_object(context, PET, "PT", 2, "PET registered to the MRI", series_uid)
         copy(source.header, result, OF_THE_PET)
@@ -110,8 +112,7 @@ def pet_series(
         result.SeriesType = ["STATIC", "IMAGE"]
         result.NumberOfSlices, result.ImageIndex = count, n + 1
         pixels(result, grid, 16)
-        stored = np.clip(np.rint(pet[k] / float(slope)), 0, PET_HIGHEST).astype("<u2")
-        result.PixelData = stored.tobytes()
+        result.PixelData = stored_pet(pet[k], slope)
         result.RescaleIntercept, result.RescaleSlope = number(0), slope
         result.WindowCenter, result.WindowWidth = numbers([sum(window) / 2, max(window[1] - window[0], 1e-9)])
         name_units(result, unit)
@@ -147,5 +148,5 @@ def _finished(result: Any, grid: Grid, n: int, planes: List[Plane]) -> Tuple[Any
 
 
 def is_pet(source: Optional[Series]) -> bool:
-    """Whether a PET's own series is of the kind that :func:`pet_series` makes."""
-    return source is not None and source.kind == PET
+    """Whether a PET's own series is of the kind that :func:`pet_series` makes, and tells what these must."""
+    return source is not None and source.kind == PET and all(word in source.header for word in OF_ANY_PET)

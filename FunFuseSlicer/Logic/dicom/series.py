@@ -4,10 +4,11 @@ pydicom is imported inside the functions, so that this module can be imported an
 """
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -115,6 +116,14 @@ class Series:
             )
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without pydicom's warnings of odd values, which many archives have, and which do not matter here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def read_series(files: Sequence[object], name: str) -> Series:
     """A series from its files.
 
@@ -126,8 +135,7 @@ def read_series(files: Sequence[object], name: str) -> Series:
     headers = []
     for path in files:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what is odd and does not matter here
+            with quiet():
                 headers.append(pydicom.dcmread(str(path), stop_before_pixels=True, force=True))
         except Exception as error:  # of a parser on bytes of any kind
             raise InputError(

@@ -56,9 +56,15 @@ def name_units(result: Any, unit: str) -> None:
         result.Units, result.SUVType, _ = _TURNED[unit]
 
 
-def code_of(unit: str) -> Any:
-    """The code of a unit by its name; of any but SUV and activity that of an arbitrary unit."""
+def code_of(unit: str, source: Any = None) -> Any:
+    """The code of values whose unit may have changed since they came from a series.
+
+    :param unit: its name, see :mod:`volumes.units`; "" where it is not known.
+    :param source: the series, with its ``header``; None for values that came from elsewhere.
+    """
     codes = {name: told for name, (_, _, told) in _TURNED.items()}
+    if unit not in codes and source is not None:
+        return units_of(source.header)
     codes[BQML] = _UCUM["BQML"]
     return code(codes[unit][0], "UCUM", codes[unit][1]) if unit in codes else unknown()
 

@@ -11,11 +11,11 @@ from ..errors import InputError
 from ..monitor import Monitor
 from ..volumes.geometry import RAS_TO_LPS, Volume
 from .capture import colored_capture, frames_of, pet_capture
-from .elements import Context, new_uid, save
+from .elements import Context, new_uid, pet_slope, save
 from .grid import grid_of
 from .relations import blending, registration
-from .scalar import PET_HIGHEST, fused_series, is_pet, pet_series
-from .series import Series, same_patient
+from .scalar import fused_series, is_pet, pet_series
+from .series import Series, quiet, same_patient
 
 # What is written; a star stands for the number of the slice or frame.
 FILES = ("fused/*", "pet_registered/*", "colored.dcm", "blending.dcm", "registration.dcm")
@@ -50,14 +50,21 @@ class Results:
     pet_unit: str = ""
 
 
+@quiet()
 def check(results: Volume, mri: Series, pet: Optional[Series]) -> None:
     """Refuse what would put an image where it does not belong.
 
     :param results: the MRI that the results lie on.
-    :raises InputError: the MRI lies elsewhere than its series, or the PET is of another patient.
+    :raises InputError: the MRI is none or lies elsewhere than its series, or the PET is of another patient.
     """
     if not mri.header.get("StudyInstanceUID"):
         raise InputError(f'The DICOM series of "{results.name}" names no study that results could join.')
+    modality = str(mri.header.get("Modality") or "")
+    if modality != "MR":
+        raise InputError(
+            f'"{results.name}" is no MRI by its DICOM header ({modality or "which tells no modality"}), and '
+            "results would be called one. Use an MRI."
+        )
     mri.check_holds(results)
     if pet is not None and not same_patient(mri, pet):
         raise InputError(
@@ -67,6 +74,7 @@ def check(results: Volume, mri: Series, pet: Optional[Series]) -> None:
         )
 
 
+@quiet()
 def write_dicom(
     results: Results, mri: Series, pet: Optional[Series], folder: Path, monitor: Optional[Monitor] = None
 ) -> None:
@@ -108,16 +116,14 @@ def write_dicom(
         made = pet_series(context, grid, results.pet, pet, of_pet, results.windows[1], results.pet_unit)
         registered = put(made, "pet_registered")
     else:
-        modality = "OT" if pet is None else str(pet.header.get("Modality") or "OT")
-        planes_of_pet = [] if pet is None else pet.planes
         shown = results.windows[1], results.pet_unit
-        capture = pet_capture(context, grid, results.pet, modality, planes_of_pet, *shown)
+        capture = pet_capture(context, grid, results.pet, pet, *shown)
         (folder / "pet_registered").mkdir(parents=True)
         save(capture, folder / "pet_registered" / "0001.dcm")
         registered = str(capture.SeriesInstanceUID), frames_of(capture, grid)
     both = [*mri.planes, *(pet.planes if pet is not None else [])]
     save(colored_capture(context, grid, results.colored, both, results.title), folder / "colored.dcm")
-    slope = max(float(results.pet.max()), 1e-12) / PET_HIGHEST
+    slope = float(pet_slope(results.pet))
     state = blending(context, registered, slope, results.windows, results.omega, results.table)
     save(state, folder / "blending.dcm")
     if pet is not None:
