@@ -165,7 +165,7 @@ def pet_slope(pet: np.ndarray) -> Any:
 
 def stored_pet(pet: np.ndarray, slope: float) -> bytes:
     """Stored values, unsigned 16 bits; they are off by half a slope at most."""
-    return np.clip(np.rint(pet / float(slope)), 0, PET_HIGHEST).astype("<u2").tobytes()
+    return np.clip(np.rint(pet.astype(float) / float(slope)), 0, PET_HIGHEST).astype("<u2").tobytes()
 
 
 def references(planes: Sequence[Plane]) -> List[Any]:

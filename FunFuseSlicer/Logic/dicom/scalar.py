@@ -66,7 +66,7 @@ def fused_series(context: Context, grid: Grid, fused: np.ndarray, source_planes:
             if keyword not in result:
                 setattr(result, keyword, None)
         pixels(result, grid, 16, signed=True)
-        stored = np.clip(np.rint(fused[k] / FUSED_STEP), -32768, 32767).astype("<i2")
+        stored = np.clip(np.rint(fused[k].astype(float) / FUSED_STEP), -32768, 32767).astype("<i2")
         result.PixelData = stored.tobytes()
         result.WindowCenter, result.WindowWidth = numbers([0.5 / FUSED_STEP, 1 / FUSED_STEP])
         mapping = real_world(unitless(), "fused MRI + PET, 0 black, 1 white", FUSED_STEP, 32767, -32768)
