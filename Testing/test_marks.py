@@ -1,12 +1,16 @@
 """Marks on pictures of slices, and the preview that has them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from funfuse_cli.workflow.marks import color_bar, marked, number, position
 from funfuse_cli.workflow.preview import TILE, write_preview
+from FunFuseSlicer.Logic.color.sources import uptake_source
 from FunFuseSlicer.Logic.report.contents import straightened
+from Testing.conftest import head_phantom
 from Testing.test_report import contents_of
 
 BLACK = np.zeros((200, 200, 3), np.uint8)
@@ -71,3 +75,13 @@ def test_the_preview_shows_the_chosen_colors_where_uptake_is_highest(tmp_path):
     found = sheet[int(top + y), int(left + x)]
     wanted = contents.sources["contribution"].colors(contents.table, 1.0, 0.5, np.s_[k, j, i])
     assert np.abs(found - wanted).max() < 40 and np.ptp(wanted.astype(int)) > 100
+
+
+def test_the_preview_of_a_single_slice_is_one_row(tmp_path):
+    images = [volume.with_array(volume.array[1:2]) for volume in head_phantom((3, 48, 40), (4.0, 4.0, 5.0))]
+    contents = replace(contents_of(), mri=images[0], pet=images[1].array)
+    part = 0.5 * images[0].array / images[0].array.max()
+    sources = {"uptake": uptake_source((part, part), contents.pet, contents.pet_scale)}
+    write_preview(straightened(replace(contents, fused=(part, part), sources=sources)), tmp_path / "p.png")
+    width, height = Image.open(tmp_path / "p.png").size
+    assert width > 6 * TILE and TILE < height < 2 * TILE

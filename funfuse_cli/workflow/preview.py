@@ -10,7 +10,7 @@ from FunFuseSlicer.Logic.color.colorize import chroma_table, resampled_table
 from FunFuseSlicer.Logic.color.sources import ColorSource
 from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
 from FunFuseSlicer.Logic.report.contents import JUDGEMENTS, Contents
-from FunFuseSlicer.Logic.report.places import ASYMMETRY
+from FunFuseSlicer.Logic.report.places import ASYMMETRY, Index
 from FunFuseSlicer.Logic.scene.color_maps import LEAST_SHOWN
 
 from ..headless.rendering import compose
@@ -20,6 +20,8 @@ PLANES = ("Axial", "Sagittal", "Coronal")
 TILE = 300
 # Around the head, for the letters.
 FIELD_OF_VIEW = 1.16
+# A plane is shown whose shorter side is more than this part of the head: not that across a few slices.
+LEAST_OF_PLANE = 0.1
 TICK, POINTER = 6, (124, 196, 255)
 SHARED = "PET and colored pictures share this one color scale."
 SHARED_MAP = "PET and colored pictures share one color map, each with the scale below its bar."
@@ -31,8 +33,9 @@ def write_preview(contents: Contents, path: Path) -> None:
 
     :param contents: see :func:`report.contents.straightened`.
     """
-    images = _images(contents)
-    rows = [(plane, plane, contents.start) for plane in PLANES]
+    images, least = _images(contents), LEAST_OF_PLANE * max(contents.pet.shape)
+    planes = [plane for plane in PLANES if min(contents.pet[_index(plane, contents.start)].shape) > least]
+    rows = [(plane, plane, contents.start) for plane in planes]
     if ASYMMETRY in contents.places:
         rows.append(("Asymmetry", "Axial", contents.places[ASYMMETRY]))
     tiles = [[_tile(contents, draw, plane, at) for draw in images.values()] for _, plane, at in rows]
@@ -63,11 +66,16 @@ def _images(contents: Contents) -> Dict[str, Callable]:
     }
 
 
-def _tile(contents: Contents, draw: Callable, plane: str, at) -> np.ndarray:
+def _index(plane: str, at: Index):
+    """What of a volume lies in a plane through a voxel (i, j, k), first row on top."""
+    i, j, k = at
+    return {"Axial": k, "Sagittal": np.s_[::-1, :, i], "Coronal": np.s_[::-1, j]}[plane]
+
+
+def _tile(contents: Contents, draw: Callable, plane: str, at: Index) -> np.ndarray:
     """One slice through a voxel (i, j, k), with its marks."""
     i, j, k = at
-    index = {"Axial": k, "Sagittal": np.s_[::-1, :, i], "Coronal": np.s_[::-1, j]}[plane]
-    picture = Image.fromarray(np.ascontiguousarray(draw(index)))
+    picture = Image.fromarray(np.ascontiguousarray(draw(_index(plane, at))))
     scale = TILE / (FIELD_OF_VIEW * max(contents.mri.array.shape))
     size = [max(1, round(scale * n)) for n in picture.size]
     tile = Image.new("RGB", (TILE, TILE))
