@@ -667,6 +667,16 @@ def test_sliders_that_move_while_a_run_goes_on(panel):
     np.testing.assert_array_equal(found, colors(panel))
 
 
+def test_another_pair_that_a_script_chooses_while_a_run_goes_on(slicer, panel, pair_nodes):
+    other = inputs.add_volume_node(head_phantom((6, 20, 18), (7.0, 7.0, 14.0))[0])
+    other.SetName("other T1")
+    during(panel, "Fusing", lambda: setattr(panel.session.choices, "mri", other))
+    assert '"T1 + FDG fused" is of the volumes that were chosen before.' in panel.ui.statusLabel.text
+    assert not panel.session.nodes and panel.display.painting is None
+    panel.session.choices.mri = pair_nodes[0]
+    assert "colored" in panel.session.nodes and is_usable(panel)
+
+
 def test_an_automatic_run_that_was_due_during_another_comes_afterwards(panel):
     panel.onApplyButton()
     panel.session.choices.autoUpdate = True

@@ -171,6 +171,28 @@ def test_dicom_modality_decides_before_the_name(panel, slicer):
     assert "wrong way round" in panel.ui.noticeLabel.text
 
 
+@pytest.mark.parametrize("what, sentence", [("mri", "Choose the MRI"), ("pet", "Choose the PET")])
+def test_an_input_that_goes_leaves_its_place_empty(panel, slicer, what, sentence):
+    """Slicer's selector would take its neighbor: the other input, or a result."""
+    panel.onApplyButton()
+    slicer.mrmlScene.RemoveNode(getattr(panel, what))
+    assert getattr(panel.session.choices, what) is None
+    assert panel.ui.noticeLabel.text.startswith(sentence) and not panel.ui.applyButton.enabled
+
+
+def test_another_mask_than_that_of_the_results_is_told(panel, slicer):
+    panel.onApplyButton()
+    mask = slicer.modules.volumes.logic().CloneVolume(panel.mri, "brain")
+    assert "mask" not in panel.ui.statusLabel.text
+    panel.session.choices.mask = mask
+    assert panel.ui.statusLabel.text == "Press Apply for the mask."
+    panel.onApplyButton()
+    assert panel.session.nodes["fused"].GetAttribute("FunFuse.MaskName") == "brain"
+    assert "mask" not in panel.ui.statusLabel.text
+    slicer.mrmlScene.RemoveNode(mask)
+    assert panel.ui.statusLabel.text == "Press Apply for results without mask."
+
+
 def test_a_volume_without_contrast_is_told(panel, slicer):
     slicer.util.updateVolumeFromArray(panel.pet, 0 * voxels(panel.pet))
     panel.session.refresh()

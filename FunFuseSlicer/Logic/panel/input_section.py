@@ -6,6 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..fusion.fuser import method_problem
+from ..scene.attributes import attribute, name_of
 from . import torch_setup
 from .inputs import guess, looks_swapped, problem
 from .run_state import RunState
@@ -35,6 +36,13 @@ class InputSection(Section):
         if chosen.pet is None and found.pet is not chosen.mri:
             chosen.pet = found.pet
 
+    def forget(self, node) -> None:
+        """A node leaves the scene: where it was chosen, nothing is."""
+        chosen = self.session.choices
+        for name in ("mri", "pet", "mask"):
+            if getattr(chosen, name) is node:
+                setattr(chosen, name, None)
+
     def _look_again(self):
         self.guess()
         self.session.refresh()
@@ -63,6 +71,13 @@ class InputSection(Section):
         ui.noticeLabel.text = " ".join(text for text in (reason, swapped) if text)
         ui.swapButton.setVisible(bool(swapped))
         ui.installTorchButton.setVisible(self._torch_problem() is not None)
+
+    def advice(self) -> str:
+        """Another mask than that of the results was chosen."""
+        mask, fused = self.session.choices.mask, self.session.nodes.get("fused")
+        if fused is None or attribute(fused, "MaskName") == name_of(mask):
+            return ""
+        return _("Press Apply for results without mask.") if mask is None else _("Press Apply for the mask.")
 
     def onSwapButton(self, _checked=False):
         """Exchange MRI and PET."""

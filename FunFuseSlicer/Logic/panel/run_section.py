@@ -87,7 +87,12 @@ class RunSection(Section):
             if self.session.choices is None:
                 return ""
             self._show_result(result)
-            return " ".join([_("Done in {time}.").format(time=in_words(result.seconds)), *result.warnings()])
+            done = _("Done in {time}.").format(time=in_words(result.seconds))
+            if (self.session.choices.mri, self.session.choices.pet) != (mri, pet):
+                # By a script: here nothing can be chosen meanwhile.
+                other = _('"{name}" is of the volumes that were chosen before.')
+                return " ".join([done, other.format(name=result.nodes.fused.GetName())])
+            return " ".join([done, *result.warnings()])
 
         self._work.do(job, _failure)
 

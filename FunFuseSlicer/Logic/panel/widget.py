@@ -49,6 +49,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self._onSceneEndImport)
         self.addObserver(scene, scene.NodeAddedEvent, self._onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodesChanged)
+        # Before the selectors, which would choose a neighbor of the node that goes.
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeGoes, priority=100.0)
         self._useParameterNode()
 
     def _makeSections(self, ui):
@@ -120,6 +122,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self._update()
             # A layout alone brings dozens of nodes.
             self.inputs.guess_soon()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeGoes(self, _caller, _event, node):
+        if self.session.choices is not None and not slicer.mrmlScene.IsClosing():
+            self.inputs.forget(node)
 
     def _stop(self, _caller=None, _event=None):
         """The scene closes, or the panel: end what runs and what is temporary."""
@@ -213,7 +220,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showResult(self, result: Run):
         self.session.choices.registerAgain = False
         self._usePair()
-        self.display.show_result(result)
+        # Other inputs may have been chosen meanwhile, by a script.
+        if self.session.nodes.get("colored") is result.nodes.colored:
+            self.display.show_result(result)
 
     def _paintLive(self):
         """The live fusion is done: new voxels, old colors, on a scale of their own."""

@@ -36,6 +36,11 @@ def range_text(ends: Optional[Tuple[float, float]]) -> str:
     return "" if ends is None else f"{ends[0]!r} {ends[1]!r}"
 
 
+def name_of(node) -> str:
+    """As attributes have it: "" for no node."""
+    return "" if node is None else node.GetName()
+
+
 def write_attributes(node, facts: Dict[str, str]) -> None:
     """All facts of a run, by name; what an earlier run wrote and this one does not have goes."""
     wanted = {ATTRIBUTE.format(name): value for name, value in facts.items()}

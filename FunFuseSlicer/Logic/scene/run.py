@@ -26,7 +26,7 @@ from . import (
     brains_engine,  # noqa: F401 (joins the engines)
     views,
 )
-from .attributes import matrix_text, range_text
+from .attributes import matrix_text, name_of, range_text
 from .beside import beside
 from .color_maps import color_table
 from .inputs import volume_from_node
@@ -135,7 +135,10 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         images,
         matrix,
         display,
-        _provenance(mri, pet, options, fuser, result, fusion, part_scale),
+        {
+            **_provenance(mri, pet, options, fuser, result, fusion, part_scale),
+            "MaskName": name_of(mask_node),
+        },
         options.colormap,
         (lambda made: views.show_overlay(mri_node, made.colored)) if show else None,
     )
