@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -82,6 +83,47 @@ def test_the_parts_add_up_and_black_stays_black(seed, rows, columns):
     torch.testing.assert_close(mri_part + pet_part, fused, rtol=0, atol=1e-6)
     black = (mri == 0) & (pet == 0)
     assert not any(part[black].any() for part in (fused, mri_part, pet_part))
+
+
+def test_no_part_is_negative_and_nothing_brighter_than_both_images():
+    """Dark and bright images, by weights that would; training without the limits shows that they would."""
+    free, held = random_network(8).train(), SteeredNetwork(limited=True).train()
+    held.load_state_dict(free.state_dict())
+    rng = np.random.default_rng(3)
+    mri, pet = (torch.from_numpy(rng.random((2, 1, 64, 64), np.float32) ** power) for power in (2, 6))
+    brighter = torch.maximum(mri, pet)
+    most = torch.minimum(brighter + 5 / 255, 2 * brighter)
+    with torch.no_grad():
+        fused, *parts = free(mri, pet)
+        assert min(part.min() for part in parts) < -0.05 and (fused - brighter).max() > 0.05
+        fused, *parts = limited = held(mri, pet)
+        assert min(part.min() for part in parts) >= 0 and (fused <= most + 1e-6).all()
+        assert ((fused - most).abs() < 1e-6).any(), "some reach it"
+        for image, wanted in zip(free.eval()(mri, pet), limited):
+            assert torch.equal(image, wanted)
+
+
+def test_slices_of_other_sizes_come_between():
+    """Memory that is used again holds nothing of them."""
+    state = {name: value.numpy() for name, value in random_network(2).state_dict().items()}
+    runner, sizes = SteeredRunner(state), ((40, 48), (37, 48), (40, 41), (40, 48))
+    images = [[image[:, 0].numpy() for image in slices(3, *size)] for size in sizes]
+    for pair, again in ((pair, SteeredRunner(state).fuse(*pair)) for pair in images):
+        for image, wanted in zip(runner.fuse(*pair), again):
+            np.testing.assert_array_equal(image, wanted)
+
+
+def test_a_slice_alone_is_fused_where_it_is_asked_for(monkeypatch):
+    runner, threads = runner_of(load_model(), 0.8), []
+    fuse = runner.fuse
+    monkeypatch.setattr(
+        runner, "fuse", lambda *images: threads.append(threading.get_ident()) or fuse(*images)
+    )
+    mri, pet = (image[:, 0].numpy() for image in slices(6))
+    fuse_slices(runner, mri, pet, workers=2)
+    assert threads == [threading.get_ident()]
+    fuse_slices(runner, np.repeat(mri, 4, 0), np.repeat(pet, 4, 0), workers=2)
+    assert len(threads) == 5 and threading.get_ident() not in threads[1:]
 
 
 def test_given_the_weights_a_part_is_linear_in_its_own_image():
@@ -237,16 +279,9 @@ def test_the_model_card_names_the_size():
     from pathlib import Path
 
     from FunFuseSlicer.Logic.fusion.models import MODELS_FOLDER
-    from FunFuseSlicer.Logic.fusion.steered import HEADS, LAYERS
+    from FunFuseSlicer.Logic.fusion.steered import HEADS, LAYERS, STAGES
 
-    stages = {
-        "half": 4,
-        "quarter": 16,
-        "eighth": 64,
-        "up_quarter": 16,
-        "up_half": 4,
-    }  # pixels of the slice to one
-    pixels = {name: stages[name.rpartition("_")[0]] for name in LAYERS}
+    pixels = {name: STAGES[name.rpartition("_")[0]] ** 2 for name in LAYERS}
     work = sum(9 * inputs * outputs / pixels[name] for name, (inputs, outputs) in LAYERS.items())
     work += sum(LAYERS[name][1] * channels / pixels[name] for name, channels in HEADS)
     weights = sum(parameter.numel() for parameter in SteeredNetwork().parameters())

@@ -19,6 +19,7 @@ from funfuse_cli.training.objective import (
     Wishes,
     above_average,
     detail,
+    distance_from_brighter,
     faithful,
     gradient_loss,
     livelier_structure_loss,
@@ -399,6 +400,17 @@ def test_a_loss_above_that_of_the_average_has_a_price(pairs):
     wished, plain = (detail(Wishes(0, 0, average=weight))(black, mri, pet, lam).loss for weight in (2.0, 0.0))
     assert float(wished - plain) == pytest.approx(0.8 * 2 * above, rel=1e-3)
     assert float(fusion_loss(pet, mri, pet, 0.8)) < 0.98 * loss and price(pet) == 0
+
+
+def test_pixels_as_bright_as_in_the_brighter_image_are_wished_for():
+    mri, pet = torch.rand(2, 2, 1, 44, 44, generator=torch.Generator().manual_seed(4))
+    brighter, lam = torch.maximum(mri, pet), torch.tensor([0.5, 1.0])
+    assert not distance_from_brighter(brighter, mri, pet).any()
+    torch.testing.assert_close(distance_from_brighter(brighter - 0.1, mri, pet), torch.tensor([0.1, 0.1]))
+    wished, plain = (
+        detail(Wishes(0, 0, brightness=weight))(brighter - 0.1, mri, pet, lam).loss for weight in (3.0, 0.0)
+    )
+    torch.testing.assert_close(wished - plain, 0.3 * lam)
 
 
 def test_detail_terms_prefer_what_they_ask_for(pairs):

@@ -175,6 +175,12 @@ def parser() -> argparse.ArgumentParser:
     objective.add_argument("--information-weight", type=float, metavar="W", help="of visual information")
     objective.add_argument("--gradient-weight", type=float, metavar="W", help="of edges kept")
     objective.add_argument(
+        "--brightness-weight",
+        type=float,
+        metavar="W",
+        help="of pixels as bright as in the brighter image",
+    )
+    objective.add_argument(
         "--average-weight", type=float, metavar="W", help="of a loss above that of the plain average"
     )
     objective.add_argument(
@@ -188,6 +194,11 @@ def parser() -> argparse.ArgumentParser:
     )
     objective.add_argument(
         "--share-weight", type=float, metavar="W", help="price of a PET that hardly shows beside bright scalp"
+    )
+    objective.add_argument(
+        "--limited",
+        action=argparse.BooleanOptionalAction,
+        help="train the steered network with its limits: no negative parts, nothing brighter than both",
     )
     objective.add_argument("--synthetic", type=float, metavar="S", help="share of pairs with a made up PET")
     objective.add_argument(
@@ -228,7 +239,7 @@ def _recipe(options):
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
     names = ("batch", "crop", "rate", "optimizer", "seed", "start_from")
     names += ("objective", "structure_weight", "information_weight", "parts_weight")
-    names += ("gradient_weight", "average_weight")
+    names += ("gradient_weight", "brightness_weight", "average_weight", "limited")
     names += ("order_weight", "excess_weight", "share_weight", "synthetic", "plateaus")
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))

@@ -94,12 +94,14 @@ def faithful(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Terms:
 
 class Wishes(NamedTuple):
     """What "detail" asks beside the paper's loss: weights of :func:`livelier_structure_loss`, of
-    :func:`visual_information_loss`, of :func:`gradient_loss`, and of :func:`above_average`.
+    :func:`visual_information_loss`, of :func:`gradient_loss`, of :func:`distance_from_brighter`, and of
+    :func:`above_average`.
     """
 
     structure: float = 0.6
     information: float = 0.4
     gradient: float = 0.0
+    brightness: float = 0.0
     average: float = 0.0
 
 
@@ -111,11 +113,8 @@ def detail(wishes: Wishes) -> Objective:
     :func:`visual_information_loss` for the contrast to see it, in both. All count in proportion to λ, so
     that λ = 0 stays the average.
     """
-    terms = [
-        (weight, term)
-        for weight, term in zip(wishes, (livelier_structure_loss, visual_information_loss, gradient_loss))
-        if weight
-    ]
+    wished = livelier_structure_loss, visual_information_loss, gradient_loss, distance_from_brighter
+    terms = [(weight, term) for weight, term in zip(wishes, wished) if weight]
 
     def objective(fused: Tensor, mri: Tensor, pet: Tensor, lam) -> Terms:
         plain = faithful(fused, mri, pet, lam)
@@ -248,6 +247,14 @@ def _sobel(images: Tensor) -> Tensor:
     along = along[..., :-2, :] + 2 * along[..., 1:-1, :] + along[..., 2:, :]
     down = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
     return torch.stack([along, down])
+
+
+def distance_from_brighter(fused: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
+    """Mean distance from the brighter source at each pixel, per sample, (N,).
+
+    What many methods minimize: uptake and anatomy are as bright as in their images, and none is added.
+    """
+    return (torch.maximum(mri, pet) - fused).abs().mean(dim=(1, 2, 3))
 
 
 def above_average(terms: Terms, mri: Tensor, pet: Tensor, lam) -> Tensor:

@@ -32,8 +32,8 @@ class TrainingOptions:
     :param optimizer: "muon" for the convolutions within the network and Adam for the rest, or "adam" for
         all; see :mod:`descent`.
     :param initialization: "he" (see :func:`network.initialize`) or "paper" (truncated normal).
-    :param objective: see :mod:`objective`; likewise the weights after it, and ``gradient_weight`` and
-        ``average_weight``.
+    :param objective: see :mod:`objective`; likewise the weights after it, and ``gradient_weight``,
+        ``brightness_weight`` and ``average_weight``.
     :param parts_weight: price of negative parts, see :func:`objective.negative_parts`; networks whose
         parts do not add up pay none.
     :param start_from: a weights file (.npz) of an earlier run, instead of an initialization.
@@ -42,6 +42,8 @@ class TrainingOptions:
     :param order_weight: price of a PET part that does not keep the order of uptake; likewise
         ``excess_weight``, of what is brighter than both sources, and ``share_weight``, of a PET that hardly
         shows. All need parts that add up.
+    :param limited: train the steered network with the limits that its results have, see
+        :class:`pytorch.steered.SteeredNetwork`; otherwise they come on top.
     """
 
     steps: int = 5000
@@ -69,7 +71,9 @@ class TrainingOptions:
     excess_weight: float = 0.0
     share_weight: float = 0.0
     gradient_weight: float = 0.0
+    brightness_weight: float = 0.0
     average_weight: float = 0.0
+    limited: bool = False
 
     def check(self) -> None:
         """:raises InputError: a value that cannot be trained with."""
@@ -138,10 +142,10 @@ class TrainingOptions:
 def preset(name: str) -> TrainingOptions:
     """The recipe of that name.
 
-    "start" makes a steered network from scratch; from a run of it, "faithful" and "detail" make the models of
-    these names. "paper" makes the model of that name, the paper's network, and from it "paper-detail" the one
-    of that name. "as-printed" is section 3.1 of the paper with λ = 0.8. :data:`CONTINUED` need weights to
-    start from.
+    "start" makes a steered network from scratch; from a run of it, "faithful" makes the model of that name,
+    and from that, "detail" the other. "paper" makes the model of that name, the paper's network, and from it
+    "paper-detail" the one of that name. "as-printed" is section 3.1 of the paper with λ = 0.8.
+    :data:`CONTINUED` need weights to start from.
 
     :raises InputError: there is none.
     """
@@ -153,16 +157,18 @@ def preset(name: str) -> TrainingOptions:
     if name == "detail":
         return replace(
             STEERED_NETWORK,
-            steps=1800,
-            rate=1e-3,
+            steps=2400,
+            rate=1.5e-3,
             plateaus=True,
+            synthetic=0.5,
             objective="detail",
-            information_weight=1.0,
-            gradient_weight=0.7,
-            average_weight=6.0,
-            parts_weight=15.0,
-            excess_weight=12.0,
-            share_weight=0.7,
+            information_weight=1.8,
+            gradient_weight=1.4,
+            brightness_weight=1.0,
+            average_weight=30.0,
+            share_weight=2.0,
+            parts_weight=0.0,
+            limited=True,
         )
     if name == "paper":
         return TrainingOptions()

@@ -26,7 +26,7 @@ def build_network(options: TrainingOptions, pairs: List) -> Network:
     conditioned = options.lam is None
     network: Network
     if options.network == SteeredNetwork.kind:
-        network = SteeredNetwork(conditioned)
+        network = SteeredNetwork(conditioned, options.limited)
     elif options.architecture == Architecture():
         network = TwoLaneNetwork(conditioned)
     else:

@@ -6,13 +6,17 @@ images at half, quarter and eighth resolution. Given the weights each part is li
 the parts add up by construction, and follow their images. Weights of ½ give the plain average, from which
 training starts.
 
+Then two limits: what is negative of a part becomes 0, and where both parts together are brighter than the
+brighter image by more than :data:`BRIGHTER`, both become darker in proportion.
+
 It is not homogeneous, F(a·x) is not a·F(x): the weights see how bright the images are.
 
 The same network in PyTorch, for training and for a GPU, is :mod:`pytorch.steered`; a test compares them.
 """
 
-import threading
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from collections import deque
+from itertools import product
+from typing import Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -40,13 +44,18 @@ LAYERS = {
     "up_half_1": (40, 16),
     "up_half_2": (16, 16),
 }
-# Where features from below come to those that went down: pixels of the slice to one.
-UP = {"up_quarter": 4, "up_half": 2}
+# Stage -> pixels of the slice to one of its features.
+STAGES = {"half": 2, "quarter": 4, "eighth": 8, "up_quarter": 4, "up_half": 2}
 # Band -> (where its weights are read, channels of that): the finest band's weights, 2 × 2 pixels at once.
 HEADS = (("up_half_2", 8), ("up_half_2", 2), ("up_quarter_2", 2), ("eighth_2", 2))
 
 # With so many black rows and columns around the head, the result is that of the whole slice.
 MARGIN = 64
+
+# The fused image may be so much brighter than both images, which nobody sees: five gray levels of 255.
+BRIGHTER = 5 / 255
+# Less than any gray level: 0 / LEAST is 0.
+LEAST = 1e-30
 
 # 2·sigmoid(-OFFSET) = ½ to 1e-3.
 OFFSET = 1.1
@@ -68,7 +77,7 @@ class SteeredRunner(Runner):
     :raises KeyError, ValueError: the weights are not those of this network.
     """
 
-    parts = parts_add_up = True
+    parts = parts_add_up = quick = True
     margin = MARGIN
 
     def __init__(self, state: State, lam: Optional[float] = None):
@@ -77,7 +86,7 @@ class SteeredRunner(Runner):
             if folded[name][0].shape != (outputs, inputs, 3, 3):
                 raise ValueError(f"The layer {name} has another size.")
         self._layers = {name: _Convolution(*folded[name]) for name in LAYERS}
-        self._of_thread = threading.local()
+        self._rooms: Deque[_Room] = deque()
         self._heads = []
         for band, (source, channels) in enumerate(HEADS):
             weight, bias = (folded[f"head_{band}"][part] for part in (0, 1))
@@ -89,56 +98,90 @@ class SteeredRunner(Runner):
         """Fuse slices.
 
         :param mri: (slices, rows, columns), float32, 0 is background, nominally in [0, 1]; ``pet`` likewise.
-        :return: fused, MRI part, PET part, or fused alone; exactly 0 where both images are.
+        :return: fused, MRI part, PET part, or fused alone; never negative, never brighter than the brighter
+            image by more than :data:`BRIGHTER`, exactly 0 where both are.
         """
-        done = [self._fuse(*pair, parts) for pair in zip(mri, pet)]
-        return [np.stack(images) for images in zip(*done)]
+        room = self._room(mri.shape[1:])
+        results = [np.empty(mri.shape, np.float32) for _ in range(3 if parts else 1)]
+        for index, images in enumerate(zip(mri, pet)):
+            for result, image in zip(results, self._fuse(*images, room)):
+                result[index] = image
+        self._rooms.append(room)
+        return results
 
-    def _fuse(self, mri: np.ndarray, pet: np.ndarray, parts: bool) -> List[np.ndarray]:
+    def _room(self, shape: Tuple[int, ...]) -> "_Room":
+        """One that no other thread is working in."""
+        try:
+            room = self._rooms.pop()
+        except IndexError:
+            return _Room(shape)
+        return room if room.shape == shape else _Room(shape)
+
+    def _fuse(self, mri: np.ndarray, pet: np.ndarray, room: "_Room") -> Tuple[np.ndarray, ...]:
+        """Fused image and parts; the next call writes over them."""
         rows, columns = mri.shape
-        images = np.zeros((2, rows + -rows % ALIGNMENT, columns + -columns % ALIGNMENT), np.float32)
+        size = rows + -rows % ALIGNMENT, columns + -columns % ALIGNMENT
+        images = room.empty("images", (2, *size))
         images[0, :rows, :columns], images[1, :rows, :columns] = mri, pet
-        bands = pyramid(images)
-        for band, weight in zip(bands, self._weights(images)):
+        bands = pyramid(images, room)
+        for band, weight in zip(bands, self._weights(images, room)):
             band *= weight
-        if not parts:
-            bands = [band.sum(axis=0, keepdims=True) for band in bands]
-        # The pyramid leaks over the edge of the head.
-        results = collapse(bands)[:, :rows, :columns] * ((mri != 0) | (pet != 0))
-        return [results[0] + results[1], *results] if parts else [results[0]]
+        parts = collapse(bands, room)
+        np.maximum(parts, 0, out=parts)
+        # Where the parts together are brighter than both images, both become darker. The pyramid leaks over
+        # the edge of the head; there this leaves 0.
+        most, total = room.empty("most", size), room.empty("total", size)
+        np.maximum(images[0], images[1], out=most)
+        np.minimum(np.add(most, most, out=total), np.add(most, BRIGHTER, out=most), out=most)
+        np.add(parts[0], parts[1], out=total)
+        np.maximum(total, most, out=total)
+        total += LEAST
+        parts *= np.divide(most, total, out=most)
+        fused = np.add(parts[0], parts[1], out=total)
+        return tuple(image[:rows, :columns] for image in (fused, *parts))
 
-    def _weights(self, images: np.ndarray) -> Iterator[np.ndarray]:
+    def _weights(self, images: np.ndarray, room: "_Room") -> Iterator[np.ndarray]:
         """By band, fine to coarse, the weights of MRI and PET, (2, rows, columns) in (0, 2)."""
-        if not hasattr(self._of_thread, "room"):
-            self._of_thread.room = _Room()
-        room, size = self._of_thread.room, np.array(images.shape[1:])
-        features: Dict[str, np.ndarray] = {}
+        size = np.array(images.shape[1:])
+
+        def room_of(stage: str) -> np.ndarray:
+            """For what comes into a stage."""
+            return room.padded(stage, LAYERS[f"{stage}_1"][0], size // STAGES[stage])
+
+        def run(stage: str, out: Optional[np.ndarray] = None) -> np.ndarray:
+            """Features of a stage, (rows, channels, columns)."""
+            shape = size // STAGES[stage]
+            channels = LAYERS[f"{stage}_2"][1]
+            middle = room.padded(f"{stage} middle", channels, shape)
+            if out is None:
+                out = room.empty(f"{stage} out", (shape[0], channels, shape[1]))
+            self._layers[f"{stage}_1"](room_of(stage), _inner(middle), room)
+            self._layers[f"{stage}_2"](middle, out, room)
+            return out
+
         # What comes up from below is joined with what went down: both are written to their places at once.
-        joined = {name: room.padded(name, LAYERS[f"{name}_1"][0], size // step) for name, step in UP.items()}
-
-        def run(stage: str, padded: np.ndarray, out: np.ndarray) -> np.ndarray:
-            middle = room.padded(f"{stage}_2", out.shape[1], (out.shape[0], out.shape[2]))
-            self._layers[f"{stage}_1"](padded, _inner(middle), room)
-            return self._layers[f"{stage}_2"](middle, out, room)
-
-        def read_by_heads(stage: str, padded: np.ndarray) -> None:
-            rows, _, columns = padded.shape
-            out = room.empty(stage, (rows - 2, LAYERS[f"{stage}_2"][1], columns - 2))
-            features[f"{stage}_2"] = run(stage, padded, out)
-
-        half = run("half", _unshuffled(images, room), _inner(joined["up_half"])[:, : LAYERS["half_2"][1]])
-        quarter = _inner(joined["up_quarter"])[:, : LAYERS["quarter_2"][1]]
-        run("quarter", _halved(half, room, "quarter"), quarter)
-        read_by_heads("eighth", _halved(quarter, room, "eighth"))
-        read_by_heads("up_quarter", _joined(joined["up_quarter"], features["eighth_2"]))
-        read_by_heads("up_half", _joined(joined["up_half"], features["up_quarter_2"]))
+        up_half, up_quarter = _inner(room_of("up_half")), _inner(room_of("up_quarter"))
+        half, quarter = (
+            joined[:, : LAYERS[f"{stage}_2"][1]]
+            for joined, stage in ((up_half, "half"), (up_quarter, "quarter"))
+        )
+        _unshuffle(images, room_of("half"))
+        _halve(run("half", half), room_of("quarter"), room)
+        _halve(run("quarter", quarter), room_of("eighth"), room)
+        eighth = run("eighth")
+        _double(eighth, up_quarter[:, quarter.shape[1] :])
+        quarter = run("up_quarter")
+        _double(quarter, up_half[:, half.shape[1] :])
+        features = {"eighth_2": eighth, "up_quarter_2": quarter, "up_half_2": run("up_half")}
         for band, (source, weight, bias) in enumerate(self._heads):
-            steering = weight @ features[source]
+            rows, _, columns = features[source].shape
+            steering = room.empty(f"head {band}", (rows, len(weight), columns))
+            np.matmul(weight, features[source], out=steering)
             steering += bias[:, None]
             np.tanh(steering, out=steering)
             steering += 1.0
             steering = np.moveaxis(steering, 1, 0)
-            yield steering if band else _shuffled(steering)
+            yield steering if band else _shuffled(steering, room.empty("shuffled", images.shape))
 
 
 def at_lambda(state: State, lam: Optional[float]) -> Dict[str, Tuple[np.ndarray, np.ndarray]]:
@@ -172,13 +215,17 @@ def at_lambda(state: State, lam: Optional[float]) -> Dict[str, Tuple[np.ndarray,
 
 
 class _Room:
-    """Arrays that are used again for every slice of a thread: new memory costs a third of the time."""
+    """Arrays that are used again for every slice: new memory costs a third of the time.
 
-    def __init__(self):
+    :param shape: of the slices.
+    """
+
+    def __init__(self, shape: Tuple[int, ...] = ()):
+        self.shape = shape
         self._arrays: Dict[tuple, np.ndarray] = {}
 
     def empty(self, name: str, shape: Tuple[int, ...]) -> np.ndarray:
-        """An array with any content, float32; the same one for the same name and shape."""
+        """An array with any content, float32, 0 at first; the same one for the same name and shape."""
         key = (name, shape)
         if key not in self._arrays:
             self._arrays[key] = np.zeros(shape, np.float32)
@@ -205,8 +252,8 @@ class _Convolution:
         ]
         self._bias = np.asarray(bias, np.float32)[:, None]
 
-    def __call__(self, padded: np.ndarray, out: np.ndarray, room: _Room) -> np.ndarray:
-        """:param out: filled and returned, (rows, channels, columns), without border."""
+    def __call__(self, padded: np.ndarray, out: np.ndarray, room: _Room) -> None:
+        """:param out: filled, (rows, channels, columns), without border."""
         rows, inputs, columns = padded.shape
         rows, columns = rows - 2, columns - 2
         three = as_strided(padded, (rows, 3 * inputs, columns + 2), padded.strides, writeable=False)
@@ -219,77 +266,94 @@ class _Convolution:
             for first in range(0, columns, width):
                 last = min(columns, first + width)
                 shape = (len(block), outputs, last - first)
-                total, product = room.empty("total", shape), room.empty("product", shape)
+                total, one = room.empty("total", shape), room.empty("one", shape)
                 np.matmul(self._columns[0], block[:, :, first:last], out=total)
                 for shift in (1, 2):
-                    np.matmul(self._columns[shift], block[:, :, first + shift : last + shift], out=product)
-                    total += product
+                    np.matmul(self._columns[shift], block[:, :, first + shift : last + shift], out=one)
+                    total += one
                 total += self._bias
-                np.multiply(total, SLOPE, out=product)
-                np.maximum(total, product, out=out[top : top + BLOCK, :, first:last])
-        return out
+                np.multiply(total, SLOPE, out=one)
+                np.maximum(total, one, out=out[top : top + BLOCK, :, first:last])
 
 
-def pyramid(images: np.ndarray) -> List[np.ndarray]:
+def pyramid(images: np.ndarray, room: Optional[_Room] = None) -> List[np.ndarray]:
     """The bands of (images, rows, columns), fine to coarse, the low-pass image last; borders are repeated.
 
-    :param images: rows and columns are multiples of :data:`ALIGNMENT`.
+    :param images: rows and columns are multiples of :data:`ALIGNMENT`; they stay as they are.
+    :param room: where the bands are; they are new arrays if there is none.
     """
-    bands = []
+    room, bands = room or _Room(), []
     for _ in range(LEVELS - 1):
-        low = _reduce(images)
-        bands.append(images - _expand(low))
+        low = _reduced(images, room)
+        bands.append(np.subtract(images, _expanded(low, room), out=room.empty("band", images.shape)))
         images = low
     return [*bands, images]
 
 
-def collapse(bands: List[np.ndarray]) -> np.ndarray:
-    """Inverse of :func:`pyramid`."""
-    images = bands[-1]
+def collapse(bands: List[np.ndarray], room: Optional[_Room] = None) -> np.ndarray:
+    """Inverse of :func:`pyramid`, in the memory of the finest band."""
+    room, images = room or _Room(), bands[-1]
     for band in reversed(bands[:-1]):
-        images = _expand(images)
-        images += band
+        band += _expanded(images, room)
+        images = band
     return images
 
 
-def _reduce(images: np.ndarray) -> np.ndarray:
+def _reduced(images: np.ndarray, room: _Room) -> np.ndarray:
     """Smoothed by (1, 4, 6, 4, 1) / 16 along rows and columns, every second pixel."""
     for axis in (1, 2):
-        padded, size = _with_borders(images, axis, 2), images.shape[axis]
-        a, b, c, d, e = (padded[_along(axis, slice(start, start + size, 2))] for start in range(5))
-        images = b + d
-        images *= 4.0
-        images += 6.0 * c
-        images += a
-        images += e
-        images *= 1.0 / 16.0
+        places = (images[_along(axis, slice(first, None, 2))] for first in (0, 1))
+        even, odd = (
+            np.positive(part, out=room.empty(f"place {n}", part.shape)) for n, part in enumerate(places)
+        )
+        low = room.empty("low", even.shape)
+        np.multiply(even, 6.0, out=low)
+        _add_before(low, even, axis, even[_along(axis, FIRST)])
+        _add_after(low, even, axis, odd[_along(axis, LAST)])
+        odd *= 4.0
+        low += odd
+        _add_before(low, odd, axis, 4.0 * even[_along(axis, FIRST)])
+        low *= 1.0 / 16.0
+        images = low
     return images
 
 
-def _expand(images: np.ndarray) -> np.ndarray:
+def _expanded(images: np.ndarray, room: _Room) -> np.ndarray:
     """Twice the rows and columns, by the same filter: (1, 6, 1) / 8 at old places, (1, 1) / 2 between."""
-    for axis in (1, 2):
-        padded, size = _with_borders(images, axis, 1), images.shape[axis]
-        before, here, after = (padded[_along(axis, slice(start, start + size))] for start in range(3))
-        shape = list(images.shape)
+    for axis in (2, 1):
+        first, last = images[_along(axis, FIRST)], images[_along(axis, LAST)]
+        one, shape = room.empty("one", images.shape), list(images.shape)
         shape[axis] *= 2
-        images = np.empty(shape, np.float32)
-        old = 6.0 * here
-        old += before
-        old += after
-        np.multiply(old, 1.0 / 8.0, out=images[_along(axis, slice(0, None, 2))])
-        np.multiply(here + after, 0.5, out=images[_along(axis, slice(1, None, 2))])
+        expanded = room.empty("expanded", tuple(shape))
+        np.multiply(images, 6.0, out=one)
+        _add_before(one, images, axis, first)
+        _add_after(one, images, axis, last)
+        np.multiply(one, 1.0 / 8.0, out=expanded[_along(axis, slice(0, None, 2))])
+        np.positive(images, out=one)
+        _add_after(one, images, axis, last)
+        np.multiply(one, 0.5, out=expanded[_along(axis, slice(1, None, 2))])
+        images = expanded
     return images
+
+
+# Parts of an axis.
+FIRST, LAST = slice(0, 1), slice(-1, None)
 
 
 def _along(axis: int, part: slice) -> tuple:
     return (slice(None),) * axis + (part,)
 
 
-def _with_borders(images: np.ndarray, axis: int, size: int) -> np.ndarray:
-    ends = (np.repeat(images[_along(axis, part)], size, axis) for part in (slice(0, 1), slice(-1, None)))
-    first, last = ends
-    return np.concatenate([first, images, last], axis)
+def _add_before(total: np.ndarray, images: np.ndarray, axis: int, edge: np.ndarray) -> None:
+    """To each pixel the one before it in ``images``, to the first ``edge``."""
+    total[_along(axis, slice(1, None))] += images[_along(axis, slice(None, -1))]
+    total[_along(axis, FIRST)] += edge
+
+
+def _add_after(total: np.ndarray, images: np.ndarray, axis: int, edge: np.ndarray) -> None:
+    """Likewise the one after it, and to the last ``edge``."""
+    total[_along(axis, slice(None, -1))] += images[_along(axis, slice(1, None))]
+    total[_along(axis, LAST)] += edge
 
 
 # Features are (rows, channels, columns), those to be convolved with a border of zeros.
@@ -299,44 +363,34 @@ def _inner(padded: np.ndarray) -> np.ndarray:
     return padded[1:-1, :, 1:-1]
 
 
-def _phases() -> Iterator[Tuple[int, slice, slice]]:
-    """The pixels of 2 × 2: their number, and where their rows and columns are."""
-    for row in (0, 1):
-        for column in (0, 1):
-            yield 2 * row + column, slice(row, None, 2), slice(column, None, 2)
+def _phases() -> Iterator[Tuple[int, int]]:
+    """Row and column of each of 2 × 2 pixels."""
+    return product((0, 1), (0, 1))
 
 
-def _unshuffled(images: np.ndarray, room: _Room) -> np.ndarray:
-    """(2, rows, columns) -> padded features of half the size, a channel for each of 2 × 2 pixels."""
-    count, rows, columns = images.shape
-    padded = room.padded("half", 4 * count, (rows // 2, columns // 2))
-    for image in range(count):
-        for phase, down, across in _phases():
-            _inner(padded)[:, 4 * image + phase] = images[image, down, across]
-    return padded
+def _unshuffle(images: np.ndarray, padded: np.ndarray) -> None:
+    """(2, rows, columns) into padded features of half the size, a channel for each of 2 × 2 pixels."""
+    for (image, pixels), (row, column) in product(enumerate(images), _phases()):
+        _inner(padded)[:, 4 * image + 2 * row + column] = pixels[row::2, column::2]
 
 
-def _shuffled(channels: np.ndarray) -> np.ndarray:
+def _shuffled(channels: np.ndarray, images: np.ndarray) -> np.ndarray:
     """The other way round, (channels, rows, columns) -> (channels / 4, 2·rows, 2·columns)."""
-    count, rows, columns = channels.shape
-    images = np.empty((count // 4, 2 * rows, 2 * columns), np.float32)
-    for phase, down, across in _phases():
-        images[:, down, across] = channels[phase::4]
+    for row, column in _phases():
+        images[:, row::2, column::2] = channels[2 * row + column :: 4]
     return images
 
 
-def _halved(features: np.ndarray, room: _Room, name: str) -> np.ndarray:
-    """The mean of 2 × 2 pixels each, padded."""
+def _halve(features: np.ndarray, padded: np.ndarray, room: _Room) -> None:
+    """The mean of 2 × 2 pixels each."""
     rows, channels, columns = features.shape
-    padded = room.padded(name, channels, (rows // 2, columns // 2))
-    total = features[::2] + features[1::2]
-    np.multiply(total[:, :, ::2] + total[:, :, 1::2], np.float32(0.25), out=_inner(padded))
-    return padded
+    total = np.add(features[::2], features[1::2], out=room.empty("two", (rows // 2, channels, columns)))
+    mean = _inner(padded)
+    np.add(total[:, :, ::2], total[:, :, 1::2], out=mean)
+    mean *= 0.25
 
 
-def _joined(padded: np.ndarray, coarse: np.ndarray) -> np.ndarray:
-    """Beside the features that are there those of half the size, with every pixel four times."""
-    upper = _inner(padded)[:, -coarse.shape[1] :]
-    for _, down, across in _phases():
-        upper[down, :, across] = coarse
-    return padded
+def _double(features: np.ndarray, twice: np.ndarray) -> None:
+    """Every pixel four times."""
+    for row, column in _phases():
+        twice[row::2, :, column::2] = features

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..models import STEERED
-from ..steered import ALIGNMENT, HEADS, LAYERS, LEVELS, MARGIN, NEGATIVE_SLOPE, OFFSET
+from ..steered import ALIGNMENT, BRIGHTER, HEADS, LAYERS, LEAST, LEVELS, MARGIN, NEGATIVE_SLOPE, OFFSET
 from .two_lane import FusionParts, lambda_features, lambda_per_sample
 
 
@@ -33,7 +33,10 @@ class LambdaModulation(nn.Module):
 class SteeredNetwork(nn.Module):
     """Fuses an MRI with a PET slice, and says how much of each pixel came from which.
 
+    No part is negative, and no pixel brighter than the brighter image by more than :data:`BRIGHTER`.
+
     :param conditioned: True for one network that serves every λ; False for one fixed λ.
+    :param limited: whether that holds in training, too.
     """
 
     kind = STEERED
@@ -41,8 +44,9 @@ class SteeredNetwork(nn.Module):
     margin = MARGIN
     modulation: Optional[LambdaModulation]
 
-    def __init__(self, conditioned: bool = False):
+    def __init__(self, conditioned: bool = False, limited: bool = False):
         super().__init__()
+        self._limited = limited
         self.convolutions = nn.ModuleDict(
             {name: nn.Conv2d(inputs, outputs, 3, padding=1) for name, (inputs, outputs) in LAYERS.items()}
         )
@@ -66,12 +70,15 @@ class SteeredNetwork(nn.Module):
         padding = (0, -width % ALIGNMENT, 0, -height % ALIGNMENT)
         images = [functional.pad(image, padding) for image in (mri, pet)]
         weights = self._weights(images[0], images[1], lam)
-        # The pyramid leaks over the edge of the head.
-        there = ((mri != 0) | (pet != 0)).to(mri.dtype)
         parts = []
         for lane, image in enumerate(images):
             bands = [weight[:, lane : lane + 1] * band for weight, band in zip(weights, pyramid(image))]
-            parts.append(collapse(bands)[..., :height, :width] * there)
+            parts.append(collapse(bands)[..., :height, :width])
+        if self._limited or not self.training:
+            parts = limited(parts, mri, pet)
+        else:
+            # The pyramid leaks over the edge of the head.
+            parts = [part * ((mri != 0) | (pet != 0)) for part in parts]
         return FusionParts(parts[0] + parts[1], *parts)
 
     def fuse(self, mri: Tensor, pet: Tensor, lam: Union[float, Tensor, None] = None) -> Tensor:
@@ -139,6 +146,15 @@ def initialize(network: SteeredNetwork) -> None:
     for head in network.heads:
         nn.init.normal_(cast(Tensor, head.weight), std=0.01)
         nn.init.zeros_(cast(Tensor, head.bias))
+
+
+def limited(parts: List[Tensor], mri: Tensor, pet: Tensor) -> List[Tensor]:
+    """Nothing negative, and both darker where together they are brighter than both images; see above."""
+    parts = [part.clamp_min(0) for part in parts]
+    brighter = torch.maximum(mri, pet)
+    most = torch.minimum(brighter + BRIGHTER, 2 * brighter)
+    share = most / (torch.maximum(parts[0] + parts[1], most) + LEAST)
+    return [part * share for part in parts]
 
 
 def pyramid(image: Tensor) -> List[Tensor]:
