@@ -86,6 +86,23 @@ def test_robust_normalization_ignores_the_unit(seed, factor):
     np.testing.assert_allclose(once, scaled, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "shape, kind",
+    [((60, 70, 50), "gamma"), ((1, 300, 400), "full"), ((90, 60, 40), "few"), ((30, 20, 8), "gamma")],
+)
+def test_the_robust_scale_of_a_large_volume_is_that_of_all_its_voxels(shape, kind):
+    """Sorted are the largest only: also where many are equal, or hardly any is above 0."""
+    rng = np.random.default_rng(1)
+    array = rng.gamma(2.0, 40.0, shape).astype(np.float32)
+    array[rng.random(shape) < (0.999 if kind == "few" else 0.5)] = 0
+    if kind == "full":
+        array = array.clip(0, 60)
+    for voxels in (array, array.transpose(2, 0, 1)[::-1]):
+        positive = voxels[voxels > 0]
+        head = positive[positive > 0.1 * np.percentile(positive, 99.9)]
+        assert robust_scale(voxels) == pytest.approx(float(np.percentile(head, 99.5)), rel=1e-6)
+
+
 def test_one_hot_voxel_does_not_set_the_scale():
     array = np.random.default_rng(0).uniform(0.5, 1.0, 20_000).astype(np.float32)
     scale = robust_scale(array)

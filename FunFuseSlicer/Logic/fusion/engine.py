@@ -7,8 +7,9 @@ threads at one slice. A GPU gets several slices at a time. The black margin arou
 import os
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Generator, Iterator, List, Optional, Protocol, Sequence, Tuple, TypeVar
 
 import numpy as np
@@ -20,8 +21,8 @@ from ..volumes.geometry import out_of_memory
 STAGE = "Fusing"
 Result = TypeVar("Result")
 
-# On so many slices the fused image is computed a second time, without parts, so that the completeness
-# reported is a measurement and not a definition.
+# On so many slices the fused image is computed a second time, without parts, if there is another way than by
+# adding them: so that the completeness reported is a measurement and not a definition.
 CHECKED_SLICES = 3
 
 # Windows begin at multiples of it, as what halves images three times sees the same pixels together then.
@@ -43,6 +44,8 @@ class Runner:
     gradients = False
     # Black rows and columns that it wants to see around the head; None where it wants whole slices.
     margin: Optional[int] = None
+    # Whether a slice takes no longer than an event loop may wait.
+    quick = False
     # As the user knows it.
     device = "cpu"
 
@@ -50,9 +53,9 @@ class Runner:
         """Fused images, then the parts of MRI and PET if asked for, then both gradients if it has them."""
         raise NotImplementedError
 
-    def alone(self, mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
-        """The fused images, on another way than with parts."""
-        return self.fuse(mri, pet, False)[0]
+    def alone(self, mri: np.ndarray, pet: np.ndarray) -> Optional[np.ndarray]:
+        """The fused images, on another way than with parts; None if there is no other."""
+        return None
 
     def fuse_pair(self, mri: np.ndarray, pet: np.ndarray) -> np.ndarray:
         """The fused image of one pair, (rows, columns)."""
@@ -234,7 +237,8 @@ class _Job:
         results = self.runner.fuse(mri, pet, self.parts)
         error = 0.0
         if not self._checked.isdisjoint(indices):
-            error = float(np.abs(results[1] + results[2] - self.runner.alone(mri, pet)).max())
+            alone = self.runner.alone(mri, pet)
+            error = float(np.abs(results[1] + results[2] - (results[0] if alone is None else alone)).max())
         for output, result in zip(self.outputs, results):
             for index, image in zip(indices, result):
                 output[index][self.window] = image
@@ -285,15 +289,25 @@ def _ways(job: _Job, workers: int) -> Iterator[Generator[float, None, None]]:
 
 def _in_threads(job: _Job, threads: int, at_once: int) -> Generator[float, None, None]:
     """So many slices a call, so many calls under way."""
-    pool = ThreadPoolExecutor(threads, initializer=job.runner.begin)
     waiting = list(job.waiting)
     batches = [waiting[first : first + at_once] for first in range(0, len(waiting), at_once)]
-    pending = {pool.submit(job.run, batch) for batch in batches}
+    if job.runner.quick and min(threads, len(batches)) == 1:
+        for batch in batches:
+            job.run(batch)
+            yield job.fraction
+        return
+    pool = ThreadPoolExecutor(threads, initializer=job.runner.begin)
+    finished: SimpleQueue[Future] = SimpleQueue()
+    for batch in batches:
+        pool.submit(job.run, batch).add_done_callback(finished.put)
+    pending = len(batches)
     try:
         while pending:
-            done, pending = wait(pending, TURN, FIRST_COMPLETED)
-            for future in done:
-                future.result()
+            try:
+                finished.get(timeout=TURN).result()
+                pending -= 1
+            except Empty:
+                pass
             yield job.fraction
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -17,7 +17,7 @@ from ..fusion.fuser import load_fuser
 from ..fusion.pipeline import FusionOptions, Prepared, fuse_prepared, prepare, unit_slices
 from ..volumes.geometry import Volume, resample
 from ..volumes.preprocessing import clean
-from .attributes import ATTRIBUTE
+from .attributes import ATTRIBUTE, attribute
 from .beside import Task
 from .inputs import volume_from_node
 from .outputs import PART_ROLES, on_grid
@@ -92,7 +92,9 @@ class LiveFusion:
         }
         for node in self._nodes.values():
             for name, value in facts.items():
-                node.SetAttribute(ATTRIBUTE.format(name), value)
+                # Whoever observes a node is told of every attribute that is set.
+                if attribute(node, name) != value:
+                    node.SetAttribute(ATTRIBUTE.format(name), value)
         # Last: who sees the fused volume change finds all the rest in place.
         for role in (*PART_ROLES, "pet_registered", "fused"):
             if role in images:
@@ -135,7 +137,10 @@ class LiveFusion:
             else:
                 mask = None if mask_raw is None else resample(mask_raw, fixed, nearest=True).array
                 prepared = prepare(fixed, pet, options.normalization, (dtype, pet_raw.array.dtype), mask)
-            return _Pair(fixed, dtype, prepared, scale_of(pet.array, prepared.brain))
+            # As a run does; what is known already is not measured again.
+            known = options.normalization == "robust" and mask is None
+            white = prepared.pet.high if known else scale_of(pet.array, prepared.brain)
+            return _Pair(fixed, dtype, prepared, white)
 
         return Task(read)
 
