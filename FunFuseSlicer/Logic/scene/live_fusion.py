@@ -138,8 +138,8 @@ class LiveFusion:
                 mask = None if mask_raw is None else resample(mask_raw, fixed, nearest=True).array
                 prepared = prepare(fixed, pet, options.normalization, (dtype, pet_raw.array.dtype), mask)
             # As a run does; what is known already is not measured again.
-            known = options.normalization == "robust" and mask is None
-            white = prepared.pet.high if known else scale_of(pet.array, prepared.brain)
+            as_run = options.normalization == "robust" and mask is None
+            white = prepared.pet.high if as_run else scale_of(pet.array, prepared.brain)
             return _Pair(fixed, dtype, prepared, white)
 
         return Task(read)
