@@ -64,7 +64,7 @@ def rows_of(participants: Iterable[Participant], settings: Settings) -> List[Row
     done = [row for row in rows if row["outcome"] == DONE]
     for row, oddity in zip(done, oddities(done)):
         if oddity is not None:
-            row["suspicion"], row["because"] = round(oddity.z, 2), FIGURES[oddity.figure][2]
+            row["suspicion"], row["because"] = round(max(0.0, oddity.z), 2), FIGURES[oddity.figure][2]
     done.sort(key=lambda row: (JUDGEMENTS.index(row["judgement"]), -(row["suspicion"] or 0.0), row["image"]))
     for rank, row in enumerate(done, 1):
         row["rank"] = rank

@@ -22,17 +22,20 @@ from .work import Settings
 HERE = Path(__file__).parent
 JPEG_QUALITY = 82
 
-# What the page says of each figure, and how it is written.
+# Of each figure its words, how it is written, and its unit; the first ones stand below the pictures, too.
+BELOW = {
+    "mi_after": ("mutual information", ".3f", " nats"),
+    "overlap": ("overlap of the heads", ".3f", ""),
+    "rotation_deg": ("rotation", ".1f", "°"),
+    "shift_mm": ("shift", ".1f", " mm"),
+    "scale_min": ("smallest scale", ".3f", ""),
+    "scale_max": ("largest scale", ".3f", ""),
+}
 SHOWN = {
-    "mi_before": ("mutual information before, nats", ".3f"),
-    "mi_after": ("mutual information after, nats", ".3f"),
-    "overlap": ("overlap of the heads", ".3f"),
-    "rotation_deg": ("rotation, degrees", ".1f"),
-    "shift_mm": ("shift, mm", ".1f"),
-    "scale_min": ("smallest scale", ".3f"),
-    "scale_max": ("largest scale", ".3f"),
-    **{name: (name, ".3f") for name in COLUMNS if name.startswith(("Q_", "b_", "rank_"))},
-    "seconds": ("seconds", ".0f"),
+    **BELOW,
+    "mi_before": ("mutual information before", ".3f", " nats"),
+    **{name: (name, ".3f", "") for name in COLUMNS if name.startswith(("Q_", "b_", "rank_"))},
+    "seconds": ("time", ".0f", " s"),
 }
 
 
@@ -73,10 +76,9 @@ def _card(row: Row, settings: Settings) -> str:
         title = f'<a href="{folder.name}/{quote(page_name(name))}">{title}</a>'
     odd = f"suspicion {row['suspicion']}: {row['because']}" if row["because"] else "too few to compare with"
     facts = [
-        f"{words.partition(',')[0]} {format(float(row[key]), form)}"
-        for key, (words, form) in SHOWN.items()
-        if key in ("mi_after", "overlap", "rotation_deg", "shift_mm", "scale_min", "scale_max")
-        and row[key] != ""
+        f"{words} {format(float(row[key]), form)}{unit}"
+        for key, (words, form, unit) in BELOW.items()
+        if row[key] != ""
     ]
     notes = f'<p class="quiet">{escape(str(row["notes"]))}</p>' if row["notes"] else ""
     return (
@@ -118,11 +120,11 @@ def _figures(done: Sequence[Row]) -> str:
     tracers = sorted({str(row["tracer"]) for row in done})
     for tracer in tracers:
         own = [row for row in done if row["tracer"] == tracer]
-        for key, (words, form) in SHOWN.items():
+        for key, (words, form, unit) in SHOWN.items():
             values = np.array([float(row[key]) for row in own if row[key] not in ("", None)])
             if values.size:
                 numbers = (np.median(values), values.min(), values.max())
-                cells = "".join(f'<td class="number">{format(number, form)}</td>' for number in numbers)
+                cells = "".join(f'<td class="number">{format(number, form)}{unit}</td>' for number in numbers)
                 lines.append(
                     f"<tr><td>{escape(tracer or 'PET')}</td><td>{escape(words)}</td>"
                     f'<td class="number">{values.size}</td>{cells}</tr>'
