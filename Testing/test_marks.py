@@ -81,7 +81,7 @@ def test_the_preview_of_a_single_slice_is_one_row(tmp_path):
     images = [volume.with_array(volume.array[1:2]) for volume in head_phantom((3, 48, 40), (4.0, 4.0, 5.0))]
     contents = replace(contents_of(), mri=images[0], pet=images[1].array)
     part = 0.5 * images[0].array / images[0].array.max()
-    sources = {"uptake": uptake_source((part, part), contents.pet, contents.pet_scale)}
+    sources = {"uptake": uptake_source((part, part), contents.pet, contents.pet_range[1])}
     write_preview(straightened(replace(contents, fused=(part, part), sources=sources)), tmp_path / "p.png")
     width, height = Image.open(tmp_path / "p.png").size
     assert width > 6 * TILE and TILE < height < 2 * TILE

@@ -369,7 +369,8 @@ def test_the_nodes_of_a_result_tell_what_the_page_shows(slicer):
     contents = contents_of(nodes)
     assert list(contents.sources) == ["uptake", "contribution"] and contents.omega == 0.4
     assert (contents.judgement, contents.pet_unit, contents.pet_name) == ("none", "Bq/ml", "FDG")
-    assert contents.sources["uptake"].scale == contents.pet_scale == pytest.approx(run.fusion.scales[1])
+    assert contents.pet_range == (0.0, contents.sources["uptake"].scale)
+    assert contents.pet_range[1] == pytest.approx(run.fusion.scales[1])
     assert ("λ", "0.8") in facts_of(nodes)["Settings"]
     for word, attribute in (("good", "Plausible: it fits."), ("wrong", "Not plausible: it does not.")):
         nodes["colored"].SetAttribute("FunFuse.Registration", "SimpleITK rigid")
