@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from FunFuseSlicer.Logic.color.colorize import jet_table
-from FunFuseSlicer.Logic.color.sources import contribution_source, gradient_source, uptake_source
+from FunFuseSlicer.Logic.color.colorize import jet_table, resampled_table
+from FunFuseSlicer.Logic.color.sources import ColorSource, contribution_source, gradient_source, uptake_source
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.library import FusionOptions, fuse
 from FunFuseSlicer.Logic.report import mosaics
@@ -127,12 +127,12 @@ def test_pictures_are_what_they_encode():
 def test_what_does_not_fit_without_loss_is_as_good_as_it_can_be():
     noise = mosaics.Layer(np.random.default_rng(0).integers(0, 256, (16, 64, 64), np.uint8), 0, 255)
     sizes = {}
-    for largest in (10**6, 60_000, 40_000, 1):
+    for largest in (10**6, 80_000, 50_000, 1):
         (url,) = mosaics.data_urls({"noise": noise}, largest).values()
         sizes[largest] = len(url)
         assert url.startswith("data:image/png" if largest == 10**6 else "data:image/jpeg")
-    assert sizes[60_000] <= 60_000 and sizes[40_000] <= 40_000 < sizes[60_000]
-    assert sizes[1] < sizes[40_000]
+    assert sizes[80_000] <= 80_000 and sizes[50_000] <= 50_000 < sizes[80_000]
+    assert sizes[1] < sizes[50_000]
 
 
 def test_places_of_interest():
@@ -482,6 +482,53 @@ def test_keys_wheel_and_buttons_move_all_planes(opened):
     assert opened.run("state.index") == opened.run("report.places.hottest")
     press("m")
     assert opened.run("state.view") == "mri" and not opened.problems
+
+
+def test_a_finger_leafs_and_points(opened):
+    opened.run("state.index = [20, 24, 10]; 1")
+    corners = "document.querySelector('canvas[data-plane=axial]').getBoundingClientRect()"
+    x, y, width = opened.run(f"(box => [box.x, box.y, box.width])({corners})")
+
+    def touch(kind, *point):
+        points = [{"x": x + point[0] * width, "y": y + point[1] * width}] if point else []
+        opened.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+    touch("touchStart", 0.4, 0.5)
+    for step in range(1, 6):
+        touch("touchMove", 0.4 + 0.03 * step, 0.5)
+    touch("touchEnd")
+    i, j, k = opened.run("state.index")
+    assert k > 11 and (i, j) == (20, 24), "a swipe sideways changes the slice alone"
+    touch("touchStart", 0.5, 0.5)
+    touch("touchEnd")
+    columns, rows, _ = opened.run("report.grid.size")
+    middle = [columns / 2, rows / 2, k]
+    assert np.abs(np.array(opened.run("state.index")) - middle).max() <= 1, "a tap moves the crosshair"
+
+
+def test_all_images_are_the_programs(opened, shown):
+    """The MRI in gray, the PET in colors but black where there is next to nothing, both, and the fused."""
+    k = shown.pet.shape[0] // 2
+    opened.run(f"Object.assign(state, {{index: [5, 5, {k}], balance: 0.8}}); 1")
+
+    def painted(view):
+        pixels = opened.run(f"Array.from(paint('axial', '{view}').data)")
+        return np.reshape(pixels, (*shown.pet.shape[1:], 4))[..., :3]
+
+    mri = np.rint(255 * np.clip(shown.mri.array[k] / shown.mri_scale, 0, 1))
+    uptake = np.clip(shown.pet[k] / shown.pet_scale, 0, 1)
+    table = resampled_table(shown.table)
+    pet = 255 * table[np.rint(255 * uptake).astype(int)] * (np.rint(255 * uptake) >= 0.02 * 255)[..., None]
+    fused = 255 * ColorSource(tuple(shown.fused), shown.pet, 1.0).brightness(0.8, k)
+    gray = {"mri": mri, "fused": fused}
+    for view, wanted in {**{name: image[..., None] for name, image in gray.items()}, "pet": pet}.items():
+        assert np.abs(painted(view) - wanted).max() <= TOLERANCE, view
+    board, (first, second) = painted("checkerboard"), (painted("mri"), painted("pet"))
+    is_first, is_second = (board == first).all(axis=2), (board == second).all(axis=2)
+    assert (is_first | is_second).all() and not is_first.all() and not is_second.all()
+    assert (painted("flicker") == first).all()
+    opened.run("state.flickerShowsPet = true; 1")
+    assert (painted("flicker") == second).all()
 
 
 def test_values_under_the_crosshair_are_those_of_the_volumes(opened, shown):

@@ -9,7 +9,7 @@ import numpy as np
 # JPEG works on blocks: whole ones in each slice keep neighbors apart.
 BLOCK = 8
 # What is tried until it fits: without any loss, then JPEG of these qualities.
-QUALITIES: Sequence[Optional[int]] = (None, 92, 85, 75, 60, 40)
+QUALITIES: Sequence[Optional[int]] = (None, 95, 88, 78, 65, 45)
 # PNG rarely makes less than this part of an image with noise.
 LEAST_OF_PNG = 0.3
 
