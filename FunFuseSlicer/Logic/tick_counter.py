@@ -11,9 +11,14 @@ from typing import List, NamedTuple, Tuple
 
 
 class Gap(NamedTuple):
-    """A time without a tick, and the innermost line of this library that was at work longest in it."""
+    """A time without a tick, and the innermost line of this library that was at work longest in it.
+
+    :param seconds: by the clock; ``work`` of them the thread of the window computed. The rest it waited: for
+        another thread, or, on a busy computer, for other programs.
+    """
 
     seconds: float
+    work: float
     where: str
 
 
@@ -33,7 +38,8 @@ class TickCounter:
     def __enter__(self) -> "TickCounter":
         import qt
 
-        self._main, self._last, self._over = threading.get_ident(), time.monotonic(), threading.Event()
+        self._main, self._over = threading.get_ident(), threading.Event()
+        self._last, self._worked = time.monotonic(), time.thread_time()
         self._timer = qt.QTimer()
         self._timer.setInterval(int(1000 * self._interval))
         self._timer.connect("timeout()", self._tick)
@@ -55,15 +61,15 @@ class TickCounter:
 
     def report(self, count: int = 3) -> str:
         """The same as lines of text."""
-        lines = [f"{gap.seconds:6.2f} s  {gap.where}" for gap in self.longest(count)]
+        lines = [f"{gap.seconds:6.2f} s, {gap.work:.2f} at work  {gap.where}" for gap in self.longest(count)]
         return "\n".join(lines) or f"no gap over {self._least} s"
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        now, work = time.monotonic(), time.thread_time()
         if now - self._last > self._least:
             places = self._places or ["?"]
-            self._gaps.append(Gap(now - self._last, max(places, key=places.count)))
-        self._last, self._places = now, []
+            self._gaps.append(Gap(now - self._last, work - self._worked, max(places, key=places.count)))
+        self._last, self._worked, self._places = now, work, []
         self.ticks += 1
 
     def _sample(self) -> None:
