@@ -14,7 +14,7 @@ import threading
 import time
 from concurrent.futures import as_completed
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Protocol, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Protocol, Sequence, Tuple
 
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
@@ -89,22 +89,23 @@ class Local:
         """As :class:`Engine`. Those that were at work when a process was lost are tried once more, alone."""
         suspects: List[object] = []
         waiting = [*tasks]
+        processes = max(1, min(self._processes, len(tasks)))
+        threads = threads_each(processes, cores())
         while waiting:
-            waiting, broken = yield from self._round(work, waiting, self._processes)
+            waiting, broken = yield from self._round(work, waiting, processes, threads)
             if not broken:
                 break
             # One that was lost before it could say that it begins is among the first.
-            suspects += [task for task in waiting if self._begun(task)] or waiting[: self._processes]
+            suspects += [task for task in waiting if self._begun(task)] or waiting[:processes]
             waiting = [task for task in waiting if task not in suspects]
         for task in suspects:
-            left, _ = yield from self._round(work, [task], 1)
+            left, _ = yield from self._round(work, [task], 1, threads)
             if left:
                 yield task, Lost("Its process was killed or crashed, twice. It may lack memory: see the log.")
 
-    def _round(self, work: Work, tasks: Sequence[object], processes: int):
+    def _round(self, work: Work, tasks: Sequence[object], processes: int, threads: int):
         """All tasks, until a process is lost; returns those that are left, and whether one was."""
         left, broken = [*tasks], False
-        threads = threads_each(self._processes, cores())
         with _threads(threads):
             executor = ProcessPoolExecutor(
                 processes,
@@ -175,10 +176,10 @@ class Cluster:
     :param folder: for its scripts, pickles and logs, on a disk that all nodes see.
     :param parameters: of submitit's executors: "slurm_partition", "timeout_min", "mem_gb", "cpus_per_task";
         "cluster" is "local" to try it on this computer.
-    :param at_once: how many jobs may run at a time.
+    :param at_once: how many jobs may run at a time; None for as many as submitit allows.
     """
 
-    def __init__(self, folder: Path, parameters: Dict[str, object], at_once: int):
+    def __init__(self, folder: Path, parameters: Dict[str, object], at_once: Optional[int] = None):
         import submitit
 
         parameters = dict(parameters)
@@ -188,11 +189,11 @@ class Cluster:
             self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
             self._executor.update_parameters(**parameters)
             self._threads = int(parameters.get("cpus_per_task", 1))
-            if cluster == "slurm":
+            if cluster == "slurm" and at_once is not None:
                 self._executor.update_parameters(slurm_array_parallelism=at_once)
         except (RuntimeError, ValueError, TypeError, AssertionError, NameError) as error:
             raise InputError(f"--slurm: {str(error).partition(chr(10))[0]}") from error
-        self._chunk = array_size() if cluster == "slurm" else at_once
+        self._chunk = array_size() if cluster == "slurm" else at_once or cores()
 
     def run(self, work: Work, tasks: Sequence[object]) -> Results:
         """As :class:`Engine`; arrays follow each other where one cannot hold all tasks."""

@@ -104,7 +104,10 @@ def _parsers() -> Tuple[argparse.ArgumentParser, Dict[str, argparse.Action]]:
     )
     how = result.add_argument_group("how the work is done")
     how.add_argument(
-        "--n-procs", type=int, metavar="N", help="participants at a time (default: as many as cores)"
+        "--n-procs",
+        type=int,
+        metavar="N",
+        help="participants at a time (default: as many as cores, or as the cluster allows)",
     )
     how.add_argument(
         "--slurm",
@@ -210,10 +213,10 @@ def _engine(options: argparse.Namespace, settings):
     from ..cohort.derivatives import LOGS
     from ..cohort.work import log_of
 
-    processes = options.n_procs or engines.cores()
     if options.slurm is None:
         return engines.Local(
-            processes, lambda one: [line["event"] for line in log_of(one, settings)][-1:] == ["began"]
+            options.n_procs or engines.cores(),
+            lambda one: [line["event"] for line in log_of(one, settings)][-1:] == ["began"],
         )
     parameters = {}
     for text in options.slurm:
@@ -221,7 +224,7 @@ def _engine(options: argparse.Namespace, settings):
         if not equals:
             raise InputError(f'--slurm: "{text}" is no OPTION=VALUE.')
         parameters[name] = int(value) if value.isdigit() else value
-    return engines.Cluster(Path(settings.output) / LOGS / "slurm", parameters, processes)
+    return engines.Cluster(Path(settings.output) / LOGS / "slurm", parameters, options.n_procs)
 
 
 def _work(results, chosen, settings) -> list:

@@ -106,7 +106,7 @@ class Study:
             "seconds": round(seconds, 1),
             "seconds_each": round(float(pd.Series([line["seconds"] for line in images]).median()), 2),
             "memory_mb": max((line.get("peak_mb") or 0 for line in images), default=0),
-            "shared_on": min(SHARED_ON, self.number),
+            "shared_on": len(self.whole_ones()),
             "one_process": round(shares[1], 1),
             "two_processes": round(shares[2], 1),
             "speedup": round(shares[1] / shares[2], 2),
@@ -150,12 +150,18 @@ class Study:
         time.sleep(PAUSE)
         return {"start": kill + 1, "killed_after": round(after, 1), "done": len(ended(out))}
 
+    def whole_ones(self) -> List[str]:
+        """The labels of some participants with nothing wrong on purpose."""
+        wrong = {*self.broken, self.planted}
+        labels = [f"{n:03d}" for n in range(1, self.number + 1)]
+        return [label for label in labels if f"sub-{label}" not in wrong][:SHARED_ON]
+
     def share(self, processes: int) -> float:
-        """Seconds for some participants that are whole, by so many processes."""
-        names = [f"{n:03d}" for n in range(1, self.number + 1) if f"sub-{n:03d}" not in self.broken]
-        labels = [name for name in names if f"sub-{name}" != self.planted][:SHARED_ON]
+        """Seconds for some whole participants, by so many processes."""
         began = time.monotonic()
-        command = self.command(self.work / f"by {processes}", processes, "--participant-label", *labels)
+        command = self.command(
+            self.work / f"by {processes}", processes, "--participant-label", *self.whole_ones()
+        )
         at = command.index("--transforms")
         subprocess.run([*command[:at], *command[at + 2 :]], cwd=checkout(), check=True, capture_output=True)
         return time.monotonic() - began
