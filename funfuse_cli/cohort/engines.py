@@ -80,10 +80,13 @@ class Local:
     """Processes of this computer, by loky.
 
     :param begun: tells of a task whether it began and did not end; asked when a process was lost.
+    :param prepare: called first in each process, for imports that must not be interrupted by an exception.
     """
 
-    def __init__(self, processes: int, begun: Callable[[object], bool]):
-        self._processes, self._begun = processes, begun
+    def __init__(
+        self, processes: int, begun: Callable[[object], bool], prepare: Optional[Callable[[], None]] = None
+    ):
+        self._processes, self._begun, self._prepare = processes, begun, prepare
 
     def run(self, work: Work, tasks: Sequence[object]) -> Results:
         """As :class:`Engine`. Those that were at work when a process was lost are tried once more, alone."""
@@ -110,7 +113,7 @@ class Local:
             executor = ProcessPoolExecutor(
                 processes,
                 initializer=_start,
-                initargs=(os.getpid(),),
+                initargs=(os.getpid(), self._prepare),
                 env=dict.fromkeys(THREADS, str(threads)),
             )
             futures = {executor.submit(_unless_stopped, work, task): task for task in tasks}
@@ -137,12 +140,15 @@ class Local:
 _stopped = threading.Event()
 
 
-def _start(parent: int) -> None:
+def _start(parent: int, prepare: Optional[Callable[[], None]]) -> None:
     """In each process: end with the one that started it, and clear up when asked to end."""
-    for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), _stop)
-    os.environ["TQDM_DISABLE"] = "1"
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    os.environ["TQDM_DISABLE"] = "1"
+    for handler in (signal.SIG_DFL, _stop):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, handler)
+        if handler is signal.SIG_DFL and prepare is not None:
+            prepare()
 
 
 def _stop(*_) -> None:

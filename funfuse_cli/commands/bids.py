@@ -213,11 +213,11 @@ def _engine(options: argparse.Namespace, settings):
     from ..cohort.derivatives import LOGS
     from ..cohort.work import log_of
 
+    def begun(one) -> bool:
+        return [line["event"] for line in log_of(one, settings)][-1:] == ["began"]
+
     if options.slurm is None:
-        return engines.Local(
-            options.n_procs or engines.cores(),
-            lambda one: [line["event"] for line in log_of(one, settings)][-1:] == ["began"],
-        )
+        return engines.Local(options.n_procs or engines.cores(), begun, fuse.prepare)
     parameters = {}
     for text in options.slurm:
         name, equals, value = text.partition("=")

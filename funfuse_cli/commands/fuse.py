@@ -181,6 +181,14 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def prepare() -> None:
+    """Start what every run needs: Slicer's libraries, which do not bear an exception while they load."""
+    from ..headless.boot import boot
+    from ..workflow import run  # noqa: F401 (with all that it imports)
+
+    boot()
+
+
 def check(arguments: List[str]) -> None:
     """Whether arguments can be used that are not about files; a wrong one ends the process, as in a run.
 
