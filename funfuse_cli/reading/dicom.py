@@ -12,7 +12,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 from FunFuseSlicer.Logic.errors import InputError
 
 from .itk import FORMATS
-from .planes import stack
+from .planes import SECONDARY_CAPTURE, stack
 from .source import Source
 
 # Endings of files that shall be DICOM, even where they do not have its mark.
@@ -20,7 +20,6 @@ ENDINGS = (".dcm", ".ima", ".dicom")
 # How files begin that macOS puts beside others on disks that are not its own.
 APPLE_DOUBLE = b"\x00\x05\x16\x07"
 DICOMDIR = "1.2.840.10008.1.3.10"
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 # What is no image, or none of a patient's inside, by DICOM modality.
 WORDS = {
     "SR": "structured report",

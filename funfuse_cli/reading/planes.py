@@ -14,6 +14,7 @@ from FunFuseSlicer.Logic.volumes.units import Units
 from .source import Source, usable_lengths
 
 NUCLEAR_MEDICINE = "1.2.840.10008.5.1.4.1.1.20"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 # Images at one place that differ by one of these are frames of a dynamic or gated scan ...
 TIMES = (
     "TemporalPositionIndex",
@@ -234,15 +235,17 @@ def _made(item, index: int, facts, position, axes, spacing) -> Plane:
 def _rescale(facts) -> Tuple[float, float]:
     """Slope and intercept: of this image, else those to real world values, else none.
 
-    Objects that must say 1 and 0, such as secondary captures, have those to real world values beside them.
+    A secondary capture must say 1 and 0; of one, those to real world values come first.
     """
     maps = facts.get("RealWorldValueMappingSequence")
-    found = 1.0, 0.0
-    for source, what in ((facts, "Rescale"), (maps[0] if maps else facts, "RealWorldValue")):
-        if found == (1.0, 0.0) and source.get(f"{what}Slope") is not None:
+    kinds = [(facts, "Rescale"), (maps[0] if maps else facts, "RealWorldValue")]
+    if str(facts.get("SOPClassUID")).startswith(SECONDARY_CAPTURE):
+        kinds.reverse()
+    for source, what in kinds:
+        if source.get(f"{what}Slope") is not None:
             intercept = source.get(f"{what}Intercept")
-            found = _number(source.get(f"{what}Slope")), _number(0 if intercept is None else intercept)
-    return found
+            return _number(source.get(f"{what}Slope")), _number(0 if intercept is None else intercept)
+    return 1.0, 0.0
 
 
 def _nuclear_medicine(folder: Path, item, count: int) -> List[Plane]:
