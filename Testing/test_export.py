@@ -52,8 +52,9 @@ def files_of(folder):
 
 @pytest.mark.parametrize("kind, ending", [("nrrd", ".nrrd"), ("nifti", ".nii.gz")])
 def test_volumes_in_either_format(panel, slicer, tmp_path, kind, ending):
-    assert press_export(panel, tmp_path, kind).startswith("5 files written to")
-    files = files_of(tmp_path)
+    assert "files written to" in press_export(panel, tmp_path, kind)
+    # A page for the browser may be among them.
+    files = {name for name in files_of(tmp_path) if not name.endswith(".html")}
     assert len(files) == 5 and all(name.endswith(ending) for name in files)
     for node in panel.session.nodes.values():
         found = sitk.GetArrayFromImage(sitk.ReadImage(node.GetStorageNode().GetFileName()))
