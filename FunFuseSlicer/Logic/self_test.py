@@ -6,6 +6,7 @@ Every test starts from an empty scene. The same tests run in Slicer and on its l
 import os
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -263,6 +264,48 @@ class SelfTests:
         self.panel.display.onFourPanesButton(False)
         self.assertFalse(views.four_panes_are_open())
         self.assertEqual(self._place(red), before)
+
+    def test_slices_become_pictures(self):
+        """A sheet of all slices of a view, which stays where it was."""
+        from PIL import Image
+
+        from .monitor import Monitor
+        from .scene import slice_pictures
+
+        self._need_views()
+        self._fuse()
+        red = self._logics()["Red"]
+        before = self._place(red)
+        with tempfile.TemporaryDirectory() as folder:
+            names = slice_pictures.file_names([red], True)
+            slice_pictures.write_slices(Path(folder), names, True, Monitor())
+            with Image.open(Path(folder, *names[red])) as sheet:
+                colors = sheet.getcolors(sheet.width * sheet.height)
+        self.assertGreater(len(colors), 1000)
+        self.assertEqual(self._place(red), before)
+
+    def test_results_become_dicom(self):
+        """With the pydicom that this Slicer brings."""
+        import pydicom
+
+        from .dicom.elements import item
+        from .dicom.grid import grid_of
+        from .dicom.series import MR, Plane, Series
+        from .scene.dicom_export import export_dicom
+        from .scene.inputs import volume_from_node
+
+        nodes, grid = self._fuse(), grid_of(volume_from_node(self.mri))
+        steps = grid.axes * grid.spacing
+        planes = [
+            Plane(MR, f"1.2.3.{n + 1}", None, at, steps, grid.size) for n, at in enumerate(grid.corners)
+        ]
+        study = {"PatientID": "1", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3", "Modality": "MR"}
+        with tempfile.TemporaryDirectory() as folder:
+            export_dicom(self.mri, self.pet, nodes, Series(item(**study), planes), None, Path(folder))
+            made = pydicom.dcmread(str(Path(folder, "colored.dcm")))
+            self.assertEqual(len(list(Path(folder, "fused").iterdir())), len(planes))
+        self.assertEqual(made.StudyInstanceUID, "1.2")
+        np.testing.assert_array_equal(made.pixel_array, self._voxels(nodes["colored"])[grid.order])
 
     def test_the_legend_can_be_seen(self):
         """With the legend a view has other pixels than without, after Apply and in a view made later."""
