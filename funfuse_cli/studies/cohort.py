@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List
 
 import pandas as pd
 
@@ -79,7 +79,7 @@ class Study:
         print(f"undisturbed {seconds:.0f} s, exit code {code}", flush=True)
         starts = [self.killed_run(killed, kill, kills, seconds, moments) for kill in range(kills)]
         self.run(killed, 2)
-        starts.append({"start": kills + 1, "killed_after": None, "done": len(ended(killed))})
+        starts.append({"start": kills + 1, "killed_after": "to the end", "done": len(ended(killed))})
         print(f"killed {count(kills, 'time')}", flush=True)
         made, again = (contents(folder) for folder in (whole, killed))
         done = ended(killed)
@@ -132,9 +132,7 @@ class Study:
             raise FunFuseError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-500:]}")
         return done.returncode
 
-    def killed_run(
-        self, out: Path, kill: int, kills: int, seconds: float, moments: random.Random
-    ) -> Dict[str, Optional[float]]:
+    def killed_run(self, out: Path, kill: int, kills: int, seconds: float, moments: random.Random) -> dict:
         """Begin, or go on, and kill it at a random moment of its share of the time."""
         moment = moments.uniform(0.2, 1.8) * seconds / (kills + 1)
         began = time.monotonic()
