@@ -210,3 +210,27 @@ def test_a_folder_of_another_data_set_is_left_alone(tmp_path):
     (tmp_path / derivatives.DESCRIPTION).write_text('{"GeneratedBy": [{"Name": "other"}]}')
     with pytest.raises(OutputError, match="another data set"):
         derivatives.describe(tmp_path, None)
+
+
+def test_one_session_after_the_other(tmp_path):
+    """What is not asked for now stays as it is; what was added is all that is made."""
+    root = cohorts.describe(tmp_path / "data")
+    mri, pet = cohorts.head(1)
+    cohorts.add_anatomy(root, "sub-1", mri)
+    for session in ("a", "b"):
+        cohorts.add_image(root, f"sub-1_ses-{session}_trc-FDG", pet)
+    settings, fuse = Settings(str(tmp_path / "out"), str(root)), Fuse()
+    for session in ("b", "a"):
+        (one,) = read_data_set(root, Choice(sessions=[session]))
+        assert process(one, settings, fuse).kind == DONE
+        assert process(one, settings, fuse).kind == BEFORE
+    (both,) = read_data_set(root, Choice())
+    assert process(both, settings, fuse).kind == BEFORE and len(fuse.calls) == 2
+    apart = files(settings.folder(both))
+    at_once = replace(settings, output=str(tmp_path / "at once"))
+    process(both, at_once, fuse)
+    assert files(at_once.folder(both)) == apart
+    shutil.rmtree(root / "sub-1" / "ses-b")
+    (left,) = read_data_set(root, Choice())
+    assert process(left, settings, fuse).kind == DONE and len(fuse.calls) == 4
+    assert not any("ses-b" in str(name) for name in files(settings.folder(left)))

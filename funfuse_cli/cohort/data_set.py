@@ -45,7 +45,7 @@ def read_data_set(root: Path, choice: Choice) -> List[Participant]:
             "a table of pairs with --pairs."
         )
     found = [
-        Participant(label, tuple(filter(choice.takes, _images(folders[label], root, choice.anatomies))))
+        choice.participant(label, _images(folders[label], root, choice.anatomies))
         for label in choice.labels_among(list(folders), root)
     ]
     if not any(participant.images for participant in found):

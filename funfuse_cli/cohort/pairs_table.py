@@ -39,13 +39,13 @@ def read_pairs(table: Path, choice: Choice) -> List[Participant]:
         mri, pet = (str(table.parent.absolute() / line[role]) for role in NEEDED[1:])
         name = "_".join(filter(None, parts))
         image = Image(pet, name, session, tracer, mri, choice.anatomies[0], **files)
-        if choice.takes(image):
-            participants.setdefault(label, []).append(image)
-    found = [Participant(label, tuple(_numbered(images))) for label, images in participants.items()]
+        participants.setdefault(label, []).append(image)
+    labels = choice.labels_among(list(participants), table)
+    found = [choice.participant(label, _numbered(participants[label])) for label in labels]
+    found = [participant for participant in found if participant.images]
     if not found:
         raise InputError(f"{table} has no pair of the sessions and tracers that are asked for.")
-    wanted = set(choice.labels_among([participant.label for participant in found], table))
-    return [participant for participant in found if participant.label in wanted]
+    return found
 
 
 def _lines(table: Path) -> List[Dict[str, str]]:

@@ -48,10 +48,12 @@ class Participant:
     """The unit of work.
 
     :param label: without "sub-".
+    :param others: names of images that there are, but are not asked for: their results stay.
     """
 
     label: str
     images: Tuple[Image, ...] = ()
+    others: Tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,11 +73,15 @@ class Choice:
     tracers: Sequence[str] = ()
     anatomies: Sequence[str] = ("T1w",)
 
-    def takes(self, image: Image) -> bool:
-        """Whether session and tracer of an image are asked for."""
-        return image.session in (self.sessions or (image.session,)) and image.tracer in (
-            self.tracers or (image.tracer,)
-        )
+    def participant(self, label: str, images: Sequence[Image]) -> Participant:
+        """With those images of which session and tracer are asked for."""
+        asked = [
+            image.session in (self.sessions or (image.session,))
+            and image.tracer in (self.tracers or (image.tracer,))
+            for image in images
+        ]
+        taken = tuple(image for image, is_asked in zip(images, asked) if is_asked)
+        return Participant(label, taken, tuple(image.name for image in images if image not in taken))
 
     def labels_among(self, there: Sequence[str], where: object) -> Iterator[str]:
         """The labels that are asked for, with or without "sub-", in the order of those that are there.

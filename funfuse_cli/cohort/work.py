@@ -20,7 +20,7 @@ import numpy as np
 
 from FunFuseSlicer.Logic.errors import FunFuseError, InputError, RegistrationError
 from FunFuseSlicer.Logic.metrics.slices import evaluate_volumes, means
-from FunFuseSlicer.Logic.output_folder import REPORT, Claim, all_or_nothing, sha256_of
+from FunFuseSlicer.Logic.output_folder import REPORT, Claim, all_or_nothing, checksums, sha256_of
 from FunFuseSlicer.Logic.registration.interface import OutOfTime
 from FunFuseSlicer.Logic.registration.plausibility import decompose, stretches
 from FunFuseSlicer.Logic.version import VERSION
@@ -117,31 +117,45 @@ class Outcome:
         ]
 
 
-def request(participant: Participant, settings: Settings) -> dict:
-    """All that a result depends on; equal requests have equal results."""
-    images = []
-    for image in participant.images:
-        files = {
-            role: {"path": settings.shown(path), "sha256": _checksum(path)}
-            for role, path in image.files().items()
-        }
-        images.append({**asdict(image), **dict.fromkeys(("mri", "pet", "mask", "transform")), **files})
-    asked = {"version": VERSION, **settings.facts(), "images": images}
-    return json.loads(json.dumps(asked))  # as it is read again
+def request(image: Image, settings: Settings) -> dict:
+    """All that the results of an image depend on; equal requests have equal results."""
+    files = {
+        role: {"path": settings.shown(path), "sha256": _checksum(path)}
+        for role, path in image.files().items()
+    }
+    asked = {**asdict(image), **dict.fromkeys(("mri", "pet", "mask", "transform")), **files}
+    # As it is read again.
+    return json.loads(json.dumps({"version": VERSION, **settings.facts(), "image": asked}))
 
 
 def finished(participant: Participant, settings: Settings) -> Optional[Outcome]:
     """What became of a participant, if its folder has what would be made now, whole; else None."""
+    report, known = read_report(settings.folder(participant)), _known(participant, settings)
+    names = [image.name for image in participant.images]
+    if report is None or not set(names) <= set(known) or len(report["images"]) != len(known):
+        return None
+    return Outcome(participant.label, BEFORE, tuple(known[name] for name in names))
+
+
+def _known(participant: Participant, settings: Settings) -> Dict[str, dict]:
+    """The records of images whose results are there, whole, and would be the same now; by name.
+
+    So are those of images that are not asked for now.
+    """
     folder = settings.folder(participant)
     report = read_report(folder)
-    if report is None or report.get("request") != request(participant, settings):
-        return None
     try:
-        if verify(folder):
-            return None
+        differing = set() if report is None else set(verify(folder))
     except InputError:
-        return None
-    return Outcome(participant.label, BEFORE, tuple(report["images"]))
+        return {}
+    asked = {image.name: image for image in participant.images}
+    known = {}
+    for record in [] if report is None else report["images"]:
+        name = record["name"]
+        is_same = name in asked and record["request"] == request(asked[name], settings)
+        if (name in participant.others or is_same) and not differing & set(record["made"]):
+            known[name] = record
+    return known
 
 
 def read_report(folder: Path) -> Optional[dict]:
@@ -162,18 +176,24 @@ def process(participant: Participant, settings: Settings, fuse: Fuse) -> Outcome
     if done is not None:
         return done
     began = time.perf_counter()
+    made: List[dict] = []
     try:
         claim = Claim([REPORT], _inputs(participant), settings.overwrite, "OUTPUT_DIR")
         with all_or_nothing(settings.folder(participant), claim) as new:
             note(participant, settings, "began")
-            asked = request(participant, settings)
-            made = [_image(image, new, settings, fuse) for image in participant.images]
-            images = tuple(record for record, _ in made)
-            write_report(new, {"participant": participant.name, "request": asked, "images": list(images)})
-        outcome = Outcome(participant.label, DONE, images)
+            records = _known(participant, settings)
+            for name in [name for record in records.values() for name in record["made"]]:
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(settings.folder(participant) / name, new / name)
+            for image in participant.images:
+                if image.name not in records:
+                    records[image.name], changing = _image(image, new, settings, fuse)
+                    made.append(changing)
+            images = [records[name] for name in sorted(records)]
+            write_report(new, {"participant": participant.name, "images": images})
+        outcome = Outcome(participant.label, DONE, tuple(records[image.name] for image in participant.images))
     except Exception as error:
         outcome = Outcome(participant.label, FAILED, (), settings.short(_told(error)))
-        made = []
     note(
         participant,
         settings,
@@ -182,7 +202,7 @@ def process(participant: Participant, settings: Settings, fuse: Fuse) -> Outcome
         sentence=outcome.sentence,
         seconds=round(time.perf_counter() - began, 2),
         peak_mb=peak_resident_mb(),
-        images=[changing for _, changing in made],
+        images=made,
     )
     return outcome
 
@@ -242,6 +262,13 @@ def _image(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dic
     :return: its record, and what is for the log.
     :raises FunFuseError: for what may go better at another time.
     """
+    before = set(checksums(new))
+    record, changing = _fused(image, new, settings, fuse)
+    made = [name for name in checksums(new) if name not in before]
+    return {**record, "request": request(image, settings), "made": made}, changing
+
+
+def _fused(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dict, dict]:
     files = {role: settings.shown(path) for role, path in image.files().items()}
     record = {"name": image.name, "session": image.session, "tracer": image.tracer, "files": files}
     if image.mri is None:
