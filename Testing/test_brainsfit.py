@@ -120,7 +120,7 @@ def test_recovers_a_displacement(any_brains, pair, untouched):
     mri, pet = pair
     moving, displacement = moved(pet, (6, -4, 8), (14, -9, 11))
     result = register(mri, moving, RIGID)
-    assert result.method == "BRAINS rigid" and result.plausible
+    assert result.method == "BRAINS rigid" and result.judgement != "wrong"
     assert error_mm(result.matrix, displacement) < 1.5
     assert result.similarity_after > result.similarity_before
 
@@ -233,12 +233,12 @@ def test_next_initialization_when_one_fails(brains, pair, untouched, monkeypatch
 
 def test_implausible_results_are_tried_three_times_and_shown_not_used(brains, pair, untouched, monkeypatch):
     monkeypatch.setenv("BRAINSFIT_PROGRAM_BEHAVIOR", "far")
-    with pytest.raises(ImplausibleRegistration, match="overlap") as caught:
+    with pytest.raises(ImplausibleRegistration, match="field of view") as caught:
         register(*pair, ALL)
     modes = [value(run, "--initializeTransformMode") for run in brains()]
     assert modes[:3] == list(brains_engine.INITIALIZATIONS)
     result = caught.value.result
-    assert not result.plausible and result.verdict.startswith("Not plausible") and result.overlap < 0.1
+    assert result.judgement == "wrong" and result.verdict.startswith("Wrong: only 0 % of the brain")
     assert "T1" in str(caught.value) and "FDG" in str(caught.value)
 
 

@@ -20,7 +20,7 @@ from .work import DONE, FAILED, Settings, log_of, read_report
 # least spread that counts, and words for it.
 FIGURES = {
     "mi_after": (-1, 0.01, "mutual information"),
-    "overlap": (-1, 0.005, "overlap of the heads"),
+    "outline": (-1, 0.04, "edge of the brain in the uptake"),
     "rotation_deg": (1, 1.0, "rotation"),
     "shift_mm": (1, 1.0, "shift"),
     "scale_min": (-1, 0.005, "smallest scale"),
@@ -41,7 +41,7 @@ WAITING, LACKS = "not done yet", "no PET"
 
 COLUMNS = (
     *("rank", "participant", "session", "tracer", "image", "outcome", "judgement", "suspicion", "because"),
-    *("mi_before", "mi_after", "overlap", "rotation_deg", "shift_mm", "scale_min", "scale_max"),
+    *("mi_before", "mi_after", "outline", "rotation_deg", "shift_mm", "scale_min", "scale_max"),
     *("Q_G", "Q_FMI", "Q_SSIM", "Q_VIFF", "b_P", "rank_fused", "seconds", "notes"),
 )
 

@@ -25,7 +25,7 @@ JPEG_QUALITY = 82
 # Of each figure its words, how it is written, and its unit; the first ones stand below the pictures, too.
 BELOW = {
     "mi_after": ("mutual information", ".3f", " nats"),
-    "overlap": ("overlap of the heads", ".3f", ""),
+    "outline": ("edge of the brain in the uptake", ".2f", ""),
     "rotation_deg": ("rotation", ".1f", "°"),
     "shift_mm": ("shift", ".1f", " mm"),
     "scale_min": ("smallest scale", ".3f", ""),

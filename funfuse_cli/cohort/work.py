@@ -349,7 +349,7 @@ def _figures(registration: dict, mri: Volume, pet: Volume, fused: Optional[Volum
     figures = {
         "mi_before": registration.get("similarity_before"),
         "mi_after": registration.get("similarity_after"),
-        "overlap": registration.get("overlap"),
+        "outline": (registration.get("evidence") or {}).get("outline"),
         "rotation_deg": parts.angle,
         "shift_mm": float(np.linalg.norm(parts.translation)),
         "scale_min": float(sizes[-1]),

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.errors import FunFuseError, InputError
 from FunFuseSlicer.Logic.output_folder import Claim, growing, part_of
-from FunFuseSlicer.Logic.registration import RegistrationOptions, register
+from FunFuseSlicer.Logic.registration import DOUBTFUL, RegistrationOptions, register
 
 from ..benchmarks.timing import peak_resident_mb
 from ..paths import input_path, output_path
@@ -94,7 +94,7 @@ def measure(task: Tuple[str, str, int, str], data: Path, out: Path, firsts: Dict
     began, cpu_began = time.perf_counter(), time.process_time()
     try:
         result = register(pair.mri, pair.pet, RegistrationOptions(engine=engine, stages=pair.stages))
-        record["outcome"] = "doubted" if result.verdict.startswith("Doubtful") else "good"
+        record["outcome"] = {DOUBTFUL: "doubted"}.get(result.judgement, result.judgement)
         record.update(stage=result.stage, message=" ".join(result.notes), matrix=result.matrix.tolist())
         record.update(similarity_before=result.similarity_before, similarity_after=result.similarity_after)
     except FunFuseError as error:

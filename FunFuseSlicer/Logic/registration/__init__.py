@@ -25,14 +25,18 @@ from .interface import (
     RegistrationOptions,
     RegistrationResult,
 )
+from .judgement import DOUBTFUL, GOOD, WRONG
 from .plausibility import Decomposition, compose, decompose, describe, objections
 from .preparation import check_volume
 from .selection import conclude
 
 __all__ = [
+    "DOUBTFUL",
+    "GOOD",
     "MASK_MODES",
     "REUSED",
     "STAGES",
+    "WRONG",
     "Candidate",
     "Decomposition",
     "Engine",

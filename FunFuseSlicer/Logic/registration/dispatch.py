@@ -9,9 +9,9 @@ from ..errors import InputError
 from ..monitor import Monitor
 from ..volumes.geometry import Volume, resample
 from . import simpleitk_engine
-from .interface import REUSED, Engine, OutOfTime, RegistrationOptions, RegistrationResult
+from .interface import REUSED, Candidate, Engine, OutOfTime, RegistrationOptions, RegistrationResult
 from .preparation import check_volume, check_within_reach
-from .selection import assess, conclude
+from .selection import Judge, applicable, conclude
 
 BRAINS, SIMPLEITK = "BRAINS", "SimpleITK"
 
@@ -89,13 +89,11 @@ def register(
 
 
 def reuse(fixed: Volume, moving: Volume, matrix: np.ndarray) -> RegistrationResult:
-    """A matrix found before, perhaps nudged by hand since, as a result with the method "reused".
-
-    Nothing is refused: whether to go on with an implausible matrix is for the user to say, who sees
-    the ``verdict``.
+    """A matrix found before, perhaps nudged by hand since, judged, as a result with the method "reused".
 
     :param matrix: 4×4 in RAS millimeters, moving (PET) to fixed (MRI).
     :raises InputError: a volume that cannot be used, or a matrix that cannot be inverted.
+    :raises ImplausibleRegistration: it is judged wrong; it carries it.
     """
     began = time.monotonic()
     for volume in (fixed, moving):
@@ -106,7 +104,8 @@ def reuse(fixed: Volume, moving: Volume, matrix: np.ndarray) -> RegistrationResu
             f"The transform from '{moving.name}' to '{fixed.name}' cannot be used: it flattens space. "
             "Register them anew."
         )
-    return assess(fixed, moving, matrix, REUSED, began)
+    at_hand = Judge(fixed, moving)
+    return applicable(at_hand.result(Candidate("none", matrix), REUSED, began), at_hand)
 
 
 class _Deadline(Monitor):

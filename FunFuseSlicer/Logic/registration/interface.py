@@ -12,12 +12,14 @@ import numpy as np
 from ..errors import InputError, RegistrationError
 from ..monitor import Monitor
 from ..volumes.geometry import Volume
+from .evidence import Evidence
+from .judgement import GOOD
 
 STAGES = ("rigid", "scale", "affine")
 MASK_MODES = ("automatic", "head", "none")
 
-# The method of a result that was not searched for, and how a verdict without any doubt begins.
-REUSED, PLAUSIBLE = "reused", "Plausible"
+# The method of a result that was not searched for.
+REUSED = "reused"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class RegistrationOptions:
         backgrounds can draw the scale and affine stages far away.
     :param iterations: of each stage of BRAINS, at most.
     :param minimum_gain: by which part more mutual information a scaled or affine result must
-        explain than the rigid one, else the rigid one is kept; 0 or more.
+        explain than the rigid one, else the rigid one is kept; 0 or more. None takes the last stage's result
+        whatever it gains; else one is looked for only where the rigid one leaves parts of the brain apart.
     :param far_apart: accept volumes whose fields of view have no point in common, as from two scanners
         with different table positions.
     :param check_header: try whether a mirrored or turned over head fits better, and say so; takes some
@@ -53,7 +56,7 @@ class RegistrationOptions:
     threads: int = 1
     masks: str = "automatic"
     iterations: int = 1500
-    minimum_gain: float = 0.1
+    minimum_gain: Optional[float] = 0.1
     far_apart: bool = False
     check_header: bool = True
     time_limit: float = 600.0
@@ -75,7 +78,7 @@ class RegistrationOptions:
             raise InputError(f"There is no mask mode '{self.masks}' for registration; choose one of {known}.")
         if self.iterations < 1:
             raise InputError(f"The number of iterations is {self.iterations}; it must be at least 1.")
-        if not self.minimum_gain >= 0.0:
+        if self.minimum_gain is not None and not self.minimum_gain >= 0.0:
             raise InputError(f"The minimum gain is {self.minimum_gain}; it must be 0 or more.")
         if not self.time_limit > 0.0:
             raise InputError(f"The time limit is {self.time_limit} s; it must be above 0.")
@@ -108,11 +111,12 @@ class RegistrationResult:
     :param seconds: wall-clock time.
     :param notes: sentences for the user, possibly none.
     :param description: rotation, translation, scale and shear in words.
-    :param verdict: one sentence: plausible or not, overlap of the heads, change of size.
-    :param overlap: which part of the smaller head lies in the other, in [0, 1].
-    :param objections: why the transform cannot be right; empty for a plausible one.
-    :param rigid_matrix: the rigid result, where another one was kept and this one was plausible, too:
-        right for one patient whose head should not change its size.
+    :param judgement: "good", "doubtful" or "wrong"; what is wrong must not be applied.
+    :param verdict: one sentence that begins with this word, with the reasons.
+    :param reasons: for "doubtful" and "wrong", in words.
+    :param evidence: what the images say about the place, in numbers.
+    :param rigid_matrix: the rigid result, where another one was kept: right for one patient whose head should
+        not change its size.
     """
 
     matrix: np.ndarray
@@ -123,26 +127,22 @@ class RegistrationResult:
     seconds: float
     notes: Tuple[str, ...] = field(default=())
     description: str = ""
+    judgement: str = GOOD
     verdict: str = ""
-    overlap: float = 1.0
-    objections: Tuple[str, ...] = field(default=())
+    reasons: Tuple[str, ...] = field(default=())
+    evidence: Optional[Evidence] = None
     rigid_matrix: Optional[np.ndarray] = None
 
     @property
     def trusted(self) -> bool:
-        """Whether the verdict is that nothing at all speaks against the transform."""
-        return self.verdict.startswith(PLAUSIBLE)
-
-    @property
-    def plausible(self) -> bool:
-        """Whether nothing speaks against the transform."""
-        return not self.objections
+        """Whether nothing at all speaks against the transform."""
+        return self.judgement == GOOD
 
 
 class ImplausibleRegistration(RegistrationError):
-    """All that was found contradicts what a head can do.
+    """All that was found is judged wrong.
 
-    :param result: the best of it, to be shown with its objections; it must not be applied by itself.
+    :param result: the best of it, to be shown with its reasons; it must not be applied.
     """
 
     def __init__(self, message: str, result: RegistrationResult):

@@ -1,15 +1,12 @@
-"""What a transform does, in numbers and in words, and whether a head could have moved like that."""
+"""What a transform does, in numbers and in words, and whether a head could have changed like that."""
 
 from dataclasses import dataclass
 from typing import Sequence, Tuple
 
 import numpy as np
 
-from .interface import PLAUSIBLE
-
 SCALE_RANGE = (0.8, 1.25)
 MAXIMUM_SHEAR = 0.15
-MINIMUM_OVERLAP = 0.6
 # What errors of voxel size and of the optimizer can make of two images of one head.
 SAME_PATIENT_SCALE = 0.05
 SAME_PATIENT_SHEAR = 0.03
@@ -107,15 +104,12 @@ def stretches(matrix: np.ndarray) -> np.ndarray:
     return np.linalg.svd(np.asarray(matrix, dtype=float)[:3, :3], compute_uv=False)
 
 
-def objections(matrix: np.ndarray, overlap: float) -> Tuple[str, ...]:
-    """Why a transform cannot be right; empty when it can.
-
-    :param overlap: which part of the smaller head lies in the other, in [0, 1].
-    """
+def objections(matrix: np.ndarray) -> Tuple[str, ...]:
+    """Why a transform cannot be right, whatever the images show; empty when it can."""
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
         return ("the transform is not a finite 4×4 matrix",)
-    if np.linalg.det(matrix[:3, :3]) <= 0:
+    if np.linalg.det(matrix[:3, :3]) <= 1e-9:
         return ("the transform mirrors or flattens the head",)
     found = []
     largest, _, smallest = stretches(matrix)
@@ -125,8 +119,6 @@ def objections(matrix: np.ndarray, overlap: float) -> Tuple[str, ...]:
         found.append(f"the transform shrinks the head to {100 * smallest:.0f} %")
     if max(abs(s) for s in decompose(matrix).shear) > MAXIMUM_SHEAR:
         found.append("the transform skews the head")
-    if overlap < MINIMUM_OVERLAP:
-        found.append(f"only {100 * overlap:.0f} % of the heads overlap")
     return tuple(found)
 
 
@@ -137,26 +129,6 @@ def fits_one_patient(matrix: np.ndarray) -> bool:
         float(np.abs(stretches(matrix) - 1.0).max()) <= SAME_PATIENT_SCALE
         and max(abs(s) for s in parts.shear) <= SAME_PATIENT_SHEAR
     )
-
-
-def verdict(matrix: np.ndarray, overlap: float, found: Sequence[str], doubts: Sequence[str] = ()) -> str:
-    """One sentence: can the transform be right?
-
-    :param overlap: as in :func:`objections`, which gives ``found``.
-    :param doubts: what else speaks against it.
-    """
-    if found:
-        return f"Not plausible: {' and '.join(found)}."
-    largest, _, smallest = stretches(matrix)
-    size = f"{100 * smallest:.0f} to {100 * largest:.0f} %"
-    facts = (
-        f"the heads overlap by {100 * overlap:.0f} %, the size becomes {size}, and nothing is mirrored"
-        if not np.allclose([largest, smallest], 1.0, rtol=0, atol=5e-4)
-        else f"the heads overlap by {100 * overlap:.0f} %, the size stays, and nothing is mirrored"
-    )
-    if doubts:
-        return f"Doubtful: {facts}, but {' and '.join(doubts)}."
-    return f"{PLAUSIBLE}: {facts}."
 
 
 def describe(matrix: np.ndarray, center: Sequence[float]) -> str:

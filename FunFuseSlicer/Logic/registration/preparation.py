@@ -4,7 +4,7 @@ Everything in this package works in RAS millimeters: the working images carry RA
 ITK expects LPS, which is harmless, since both images do, and spares every matrix two conversions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterable, Sequence, Tuple
 
 import numpy as np
@@ -12,16 +12,21 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import InputError
+from ..volumes.brain import estimate_brain
 from ..volumes.geometry import Volume
+from .contrast import evened, scale_intensity, scale_uptake
 
 MINIMUM_VOXELS = 5
 MINIMUM_EXTENT_MM = 40.0
 MAXIMUM_EXTENT_MM = 2500.0
 REMEDY = "If the PET already lies on the MRI, choose 'already registered'."
 
-_ROBUST_PERCENTILES = (0.1, 99.9)
 _MASK_SPACING_MM = 4.0
 _CLOSING_MM = 12.0
+# The brain and what is close to it gives the scale of an MRI.
+_SCALED_BY_MM = 6.0
+# And the hottest part of it that of a PET.
+_HOT_PERCENTILE, _HEADROOM = 99.5, 1.1
 
 
 @dataclass(frozen=True)
@@ -29,15 +34,17 @@ class WorkingImage:
     """An isotropic copy of a volume, with robustly scaled voxels.
 
     :param image: float32 in [0, 1], coordinates in RAS millimeters; 0 is background.
-    :param mask: uint8 on the same grid, 1 where the head is.
-    :param center: center of the head in RAS millimeters, (3,).
+    :param mask: uint8 on the same grid, 1 where the head is, or the brain.
+    :param center: center of that in RAS millimeters, (3,).
     :param name: what the user calls the volume.
+    :param brain: whether the mask is the brain alone.
     """
 
     image: sitk.Image
     mask: sitk.Image
     center: np.ndarray
     name: str
+    brain: bool = False
 
     @property
     def spacing(self) -> float:
@@ -103,14 +110,61 @@ def check_within_reach(fixed: Volume, moving: Volume) -> None:
 
 
 def prepare(volume: Volume, spacing: float) -> WorkingImage:
-    """The working image of a checked volume at ``spacing`` millimeters.
+    """The working image of a checked volume at ``spacing`` millimeters; its mask is the head.
 
-    :raises InputError: nearly all voxels have the same value, or no head stands out.
+    :raises InputError: no head stands out.
     """
-    scaled = scale_intensity(volume)
-    image = _isotropic(scaled, np.asarray(volume.ijk_to_ras, dtype=float), spacing)
-    mask = _head_mask(image, volume.name)
-    return WorkingImage(image, mask, mask_center(mask), volume.name)
+    image = _isotropic(scale_intensity(volume), np.asarray(volume.ijk_to_ras, dtype=float), spacing)
+    return _working(image, _head_mask(image, volume.name), volume.name, False)
+
+
+def prepare_mri(volume: Volume, spacing: float) -> WorkingImage:
+    """The working image of a checked MRI at ``spacing`` millimeters: its mask is the brain, and what a coil
+    makes of the intensities is taken out. Where no brain is found, the mask is the head.
+
+    :raises InputError: no head stands out.
+    """
+    found = estimate_brain(volume)
+    if found is None:
+        return prepare(volume, spacing)
+    geometry = np.asarray(volume.ijk_to_ras, dtype=float)
+    image = _isotropic(scale_intensity(volume), geometry, spacing)
+    brain = _isotropic(found.astype(np.float32), geometry, spacing) > 0.5
+    image = evened(image, brain)
+    near = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(dilate(brain, _SCALED_BY_MM)) > 0]
+    image = sitk.Clamp(image / max(float(np.percentile(near, 99.5)), 1e-9), sitk.sitkFloat32, 0.0, 1.0)
+    return _working(image, brain, volume.name, True)
+
+
+def prepare_pet(volume: Volume, spacing: float) -> WorkingImage:
+    """The working image of a checked PET at ``spacing`` millimeters; its mask is all that stands out.
+
+    :raises InputError: nothing does.
+    """
+    image = _isotropic(scale_uptake(volume), np.asarray(volume.ijk_to_ras, dtype=float), spacing)
+    return _working(image, _head_mask(image, volume.name), volume.name, False)
+
+
+def _working(image: sitk.Image, mask: sitk.Image, name: str, brain: bool) -> WorkingImage:
+    return WorkingImage(image, mask, mask_center(mask), name, brain)
+
+
+def scaled_by_brain(fixed: WorkingImage, moving: WorkingImage, matrix: np.ndarray) -> WorkingImage:
+    """The PET with 1 a little above the hottest of the brain, which lies there by a rough matrix.
+
+    :param matrix: 4×4 RAS, moving to fixed.
+    """
+    kji = np.argwhere(sitk.GetArrayViewFromImage(fixed.mask))
+    points = indices_to_ras(fixed.mask, kji[:: max(1, len(kji) // 20_000), ::-1].astype(float))
+    inverse = np.linalg.inv(matrix)
+    indices = ras_to_indices(moving.image, points @ inverse[:3, :3].T + inverse[:3, 3])
+    values = ndimage.map_coordinates(
+        sitk.GetArrayViewFromImage(moving.image), indices.T[::-1], order=1, mode="constant", cval=0.0
+    )
+    hot = _HEADROOM * float(np.percentile(values, _HOT_PERCENTILE))
+    if not 0.0 < hot < 1.0:
+        return moving
+    return replace(moving, image=sitk.Clamp(moving.image / hot, sitk.sitkFloat32, 0.0, 1.0))
 
 
 def coarsen(working: WorkingImage, spacing: float) -> WorkingImage:
@@ -127,7 +181,7 @@ def coarsen(working: WorkingImage, spacing: float) -> WorkingImage:
     image = sitk.Resample(smooth, *grid, 0.0, sitk.sitkFloat32, True)
     grid = grid[:2] + (sitk.sitkNearestNeighbor,) + grid[3:]
     mask = sitk.Resample(working.mask, *grid, 0.0, sitk.sitkUInt8, True)
-    return WorkingImage(image, mask, working.center, working.name)
+    return WorkingImage(image, mask, working.center, working.name, working.brain)
 
 
 def dilate(mask: sitk.Image, margin_mm: float) -> sitk.Image:
@@ -164,18 +218,6 @@ def _degenerate(geometry: np.ndarray) -> bool:
 
 def _times(numbers: Iterable[float]) -> str:
     return "×".join(str(int(n)) for n in numbers)
-
-
-def scale_intensity(volume: Volume) -> np.ndarray:
-    """Voxels in [0, 1] between robust extremes, so that one hot voxel does not swallow the histogram."""
-    array = np.ascontiguousarray(volume.array, dtype=np.float32)
-    step = max(1, array.size // 1_000_000)
-    low, high = np.percentile(array.ravel()[::step], _ROBUST_PERCENTILES)
-    if not high > low:
-        # A small object in an even background can hide from the percentiles.
-        low, high = float(array.min()), float(array.max())
-    scaled = (array - np.float32(low)) / np.float32(high - low)
-    return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
 def orthogonal_grid(volume: Volume, spacing: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:

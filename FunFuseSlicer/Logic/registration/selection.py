@@ -1,10 +1,10 @@
-"""Chooses among the matrices that an engine proposes the one to trust, or none.
+"""Chooses among the matrices that an engine proposes, and judges the one that is chosen.
 
 A scale or affine stage has more freedom than a patient's skull, and can end far off after a good
 rigid stage, drawn by background or by the edge of the field of view. Two images of one patient need
 no scaling; what small changes of size an optimizer finds there raises the mutual information by a
 few percent, while truly different head sizes raise it by much more. So the rigid result stays unless
-another one is plausible and explains clearly more of the same voxels.
+another one is possible and explains clearly more of the same voxels.
 """
 
 import time
@@ -12,21 +12,22 @@ from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
-import SimpleITK as sitk
-from scipy import ndimage
 
 from ..errors import RegistrationError
 from ..monitor import Monitor
 from ..volumes.geometry import Volume
+from .evidence import Witness
 from .interface import Candidate, ImplausibleRegistration, RegistrationOptions, RegistrationResult
+from .judgement import WRONG, judge, verdict
 from .orientation import header_doubt
-from .plausibility import describe, fits_one_patient, objections, stretches, verdict
-from .preparation import WorkingImage, indices_to_ras, prepare, ras_to_indices
+from .plausibility import describe, fits_one_patient, objections, stretches
+from .preparation import prepare_mri, prepare_pet
 from .similarity import Similarity
+from .starts import is_long, longest_mm
 
 _STAGE_NAME = "Checking the registration"
 JUDGE_MM = 3.0
-# Less of the MRI than this inside the PET's field of view is worth a word.
+# Less of the brain than this inside the PET's field of view is worth a word.
 _COVERED = 0.9
 
 
@@ -42,92 +43,93 @@ def conclude(
 
     :param began: ``time.monotonic()`` at the start of the work.
     :param monitor: progress and cancel.
-    :raises ImplausibleRegistration: no candidate is plausible; it carries the last one.
+    :raises ImplausibleRegistration: what is best is judged wrong; it carries it.
     :raises RegistrationError: there is no candidate.
     """
     monitor = monitor or Monitor()
     monitor.report(_STAGE_NAME, 0.0)
-    judge = _Judge(fixed, moving)
+    at_hand = Judge(fixed, moving)
     monitor.report(_STAGE_NAME, 0.2)
-    plausible: List[Candidate] = []
+    possible: List[Candidate] = []
     notes: List[str] = [candidate.note for candidate in candidates if candidate.note]
     for candidate in candidates:
-        found = objections(candidate.matrix, judge.overlap(candidate.matrix))
+        found = objections(candidate.matrix)
         if not found:
-            plausible.append(candidate)
-        elif plausible:
+            possible.append(candidate)
+        elif possible:
             notes.append(f"The {candidate.stage} result was set aside: {' and '.join(found)}.")
-    if not plausible:
-        raise _implausible(judge, candidates, options, began)
-    chosen, kept_rigid = choose(plausible, judge.similarity, options.minimum_gain)
+    if not possible:
+        raise _nothing(at_hand, candidates)
+    chosen, kept_rigid = choose(possible, at_hand.similarity, options.minimum_gain)
     if kept_rigid:
         notes.append(
             "The rigid result was kept: changing the size of the head explains hardly more of the images."
         )
     elif chosen.stage != "rigid":
         notes.append(_about_size(chosen))
-    rigid = [c.matrix for c in plausible if c.stage == "rigid" and c is not chosen]
-    before, after = judge.similarity(np.eye(4)), judge.similarity(chosen.matrix)
+    rigid = [c.matrix for c in possible if c.stage == "rigid" and c is not chosen]
+    before, after = at_hand.similarity(np.eye(4)), at_hand.similarity(chosen.matrix)
     method = f"{options.engine} {chosen.stage}"
     if before > after:
-        chosen, method, rigid = Candidate("none", np.eye(4)), f"{options.engine}, as given", []
+        chosen, method = Candidate("none", np.eye(4)), f"{options.engine}, as given"
+        rigid = [c.matrix for c in possible if c.stage == "rigid"]
         notes = ["No better place was found than the given one, which was kept."]
     doubt = None
     if options.check_header:
         doubt = header_doubt(
-            judge.fixed,
-            judge.moving,
+            at_hand.fixed,
+            at_hand.moving,
             chosen.matrix,
-            judge.similarity,
+            at_hand.similarity,
             options,
             lambda part: monitor.report(_STAGE_NAME, 0.3 + 0.7 * part),
         )
     monitor.report(_STAGE_NAME, 1.0)
-    result = judge.result(
-        chosen,
-        method,
-        began,
-        notes=notes,
-        rigid_matrix=rigid[0] if rigid else None,
-        doubt=None if doubt is None else doubt.words,
-    )
-    if doubt is None:
-        return result
-    sentence = (
-        f"The header of '{moving.name}' or '{fixed.name}' seems wrong: with its head {doubt.words}, "
-        f"'{moving.name}' explains {100 * doubt.gain:.0f} % more of '{fixed.name}'."
-    )
-    if not doubt.mirror_only:
-        # Any place that was found without turning the head over is a wrong one.
-        raise ImplausibleRegistration(
-            f"{sentence} Correct the orientation and load it again, or turn it over by hand (Transforms "
-            "module).",
-            replace(result, objections=(f"'{moving.name}' fits better {doubt.words}",)),
+    doubts = () if doubt is None else (f"'{moving.name}' fits better {doubt.words}",)
+    result = at_hand.result(chosen, method, began, notes, rigid[0] if rigid else None, doubts)
+    if doubt is not None:
+        sentence = (
+            f"The header of '{moving.name}' or '{fixed.name}' seems wrong: with its head {doubt.words}, "
+            f"'{moving.name}' explains {100 * doubt.gain:.0f} % more of '{fixed.name}'."
         )
-    warning = f"{sentence} Check left and right before you trust this result; nothing was mirrored."
-    return replace(result, notes=(warning, *result.notes))
+        if not doubt.mirror_only:
+            # Any place that was found without turning the head over is a wrong one.
+            raise ImplausibleRegistration(
+                f"{sentence} Correct the orientation and load it again, or turn it over by hand (Transforms "
+                "module). Check left and right then: headers are exchanged as often as turned.",
+                at_hand.result(chosen, method, began, notes, None, wrong=doubts),
+            )
+        warning = f"{sentence} Check left and right before you trust this result; nothing was mirrored."
+        result = replace(result, notes=(warning, *result.notes))
+    return applicable(result, at_hand)
 
 
-def assess(
-    fixed: Volume, moving: Volume, matrix: np.ndarray, method: str, began: float
-) -> RegistrationResult:
-    """What speaks for and against a matrix that comes from elsewhere; nothing is searched for.
+def applicable(result: RegistrationResult, at_hand: "Judge") -> RegistrationResult:
+    """The result itself; :raises ImplausibleRegistration: it is judged wrong, and says what to do."""
+    if result.judgement != WRONG:
+        return result
+    moving, fixed = at_hand.moving.name, at_hand.fixed.name
+    long = longest_mm(at_hand.moving)
+    body = (
+        f" The field of view of '{moving}' is {long / 10:.0f} cm long, so that it holds the body: crop it to "
+        "the head."
+        if is_long(at_hand.moving)
+        else ""
+    )
+    raise ImplausibleRegistration(
+        f"'{moving}' was not registered to '{fixed}': {' and '.join(result.reasons)}.{body} Check that both "
+        "show the same head, align them roughly by hand first, or choose 'already registered'.",
+        result,
+    )
 
-    :param matrix: invertible, 4×4 RAS, moving to fixed.
-    :param began: ``time.monotonic()`` at the start of the work.
-    """
-    return _Judge(fixed, moving).result(Candidate("none", matrix), method, began)
 
-
-class _Judge:
-    """Both volumes, prepared once, and what can be said about a matrix between them."""
+class Judge:
+    """Both volumes, prepared once, and what can be said about matrices between them."""
 
     def __init__(self, fixed: Volume, moving: Volume):
-        self.fixed, self.moving = prepare(fixed, JUDGE_MM), prepare(moving, JUDGE_MM)
+        self.fixed, self.moving = prepare_mri(fixed, JUDGE_MM), prepare_pet(moving, JUDGE_MM)
         self.similarity = Similarity(self.fixed, self.moving)
-
-    def overlap(self, matrix: np.ndarray) -> float:
-        return head_overlap(self.fixed, self.moving, matrix)
+        self._witness = Witness(self.fixed, self.moving)
 
     def result(
         self,
@@ -136,19 +138,22 @@ class _Judge:
         began: float,
         notes: Sequence[str] = (),
         rigid_matrix: Optional[np.ndarray] = None,
-        doubt: Optional[str] = None,
+        doubts: Sequence[str] = (),
+        wrong: Sequence[str] = (),
     ) -> RegistrationResult:
+        """The candidate, judged.
+
+        :param doubts: what else makes it doubtful; :param wrong: what else makes it wrong.
+        """
         matrix = np.array(candidate.matrix, dtype=float)
-        overlap = self.overlap(matrix)
-        found = objections(matrix, overlap)
-        covered = float(self.similarity.inside(matrix).mean())
-        if covered < _COVERED:
+        evidence = self._witness.evidence(matrix)
+        word, reasons = (WRONG, tuple(wrong)) if wrong else judge(matrix, evidence, doubts)
+        if evidence.covered < _COVERED:
             notes = [
                 *notes,
-                f"The field of view of '{self.moving.name}' covers {100 * covered:.0f} % of the head in "
-                f"'{self.fixed.name}'.",
+                f"The field of view of '{self.moving.name}' covers {100 * evidence.covered:.0f} % of the "
+                f"brain in '{self.fixed.name}'.",
             ]
-        doubts = () if doubt is None else (f"it fits better {doubt}",)
         return RegistrationResult(
             matrix=matrix,
             method=method,
@@ -158,9 +163,10 @@ class _Judge:
             seconds=time.monotonic() - began,
             notes=tuple(notes),
             description=describe(matrix, np.linalg.inv(matrix)[:3] @ np.append(self.fixed.center, 1)),
-            verdict=verdict(matrix, overlap, found, doubts),
-            overlap=overlap,
-            objections=found,
+            judgement=word,
+            verdict=verdict(word, reasons, matrix, evidence),
+            reasons=reasons,
+            evidence=evidence,
             rigid_matrix=rigid_matrix,
         )
 
@@ -178,11 +184,9 @@ def _about_size(chosen: Candidate) -> str:
     )
 
 
-def _implausible(
-    judge: _Judge, candidates: Sequence[Candidate], options: RegistrationOptions, began: float
-) -> RegistrationError:
-    """The error when nothing can be trusted."""
-    names = f"'{judge.moving.name}' could not be registered to '{judge.fixed.name}'"
+def _nothing(at_hand: Judge, candidates: Sequence[Candidate]) -> RegistrationError:
+    """The error when no candidate can be."""
+    names = f"'{at_hand.moving.name}' could not be registered to '{at_hand.fixed.name}'"
     remedy = (
         "Check that both show the same head, align them roughly by hand first, or choose "
         "'already registered'."
@@ -192,48 +196,29 @@ def _implausible(
     ]
     if not invertible:
         return RegistrationError(f"{names}: the engine found nothing. {remedy}")
-    last = invertible[-1]
-    result = judge.result(last, f"{options.engine} {last.stage}", began)
-    return ImplausibleRegistration(f"{names}: {' and '.join(result.objections)}. {remedy}", result)
+    result = at_hand.result(invertible[-1], invertible[-1].stage, time.monotonic())
+    return ImplausibleRegistration(f"{names}: {' and '.join(result.reasons)}. {remedy}", result)
 
 
 def choose(
-    plausible: Sequence[Candidate], similarity: Similarity, minimum_gain: float
+    possible: Sequence[Candidate], similarity: Similarity, minimum_gain: Optional[float]
 ) -> Tuple[Candidate, bool]:
     """The candidate to keep, and whether it is a rigid one in spite of others.
 
     All are judged by the voxels of the MRI that every one of them finds inside the PET, so that none
     gains by pushing what it cannot explain out of the picture.
 
-    :param plausible: at least one.
+    :param possible: at least one.
+    :param minimum_gain: as in :class:`RegistrationOptions`.
     """
-    inside = np.logical_and.reduce([similarity.inside(candidate.matrix) for candidate in plausible])
-    values = {id(candidate): similarity(candidate.matrix, inside) for candidate in plausible}
-    best = max(plausible, key=lambda candidate: values[id(candidate)])
-    rigid = [candidate for candidate in plausible if candidate.stage == "rigid"]
+    if minimum_gain is None:
+        return possible[-1], False
+    inside = np.logical_and.reduce([similarity.inside(candidate.matrix) for candidate in possible])
+    values = {id(candidate): similarity(candidate.matrix, inside) for candidate in possible}
+    best = max(possible, key=lambda candidate: values[id(candidate)])
+    rigid = [candidate for candidate in possible if candidate.stage == "rigid"]
     if not rigid or best is rigid[0]:
-        return best, bool(rigid) and len(plausible) > 1
+        return best, bool(rigid) and len(possible) > 1
     if values[id(best)] >= (1.0 + minimum_gain) * values[id(rigid[0])]:
         return best, False
     return rigid[0], True
-
-
-def head_overlap(fixed: WorkingImage, moving: WorkingImage, matrix: np.ndarray) -> float:
-    """Which part of the smaller of both heads lies in the other, in [0, 1].
-
-    :param matrix: 4×4 RAS, moving to fixed; 0 is returned when it cannot be inverted.
-    """
-    matrix = np.asarray(matrix, dtype=float)
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-9:
-        return 0.0
-    fixed_mask = sitk.GetArrayViewFromImage(fixed.mask)
-    moving_mask = sitk.GetArrayFromImage(moving.mask)
-    points = indices_to_ras(fixed.mask, np.argwhere(fixed_mask)[:, ::-1].astype(float))
-    inverse = np.linalg.inv(matrix)
-    indices = ras_to_indices(moving.mask, points @ inverse[:3, :3].T + inverse[:3, 3])
-    hits = ndimage.map_coordinates(moving_mask, indices.T[::-1], order=0, mode="constant", cval=0)
-    common = float(hits.sum()) * fixed.spacing**3
-    fixed_volume = len(points) * fixed.spacing**3
-    # As large as it becomes on the MRI.
-    moving_volume = float(moving_mask.sum()) * moving.spacing**3 * abs(np.linalg.det(matrix[:3, :3]))
-    return min(1.0, common / max(min(fixed_volume, moving_volume), 1e-9))

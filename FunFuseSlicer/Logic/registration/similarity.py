@@ -4,6 +4,7 @@ The metric inside an optimizer counts only the samples that happen to overlap, s
 transforms are not comparable. Here every candidate is judged on the same points of the fixed image.
 """
 
+from copy import copy
 from typing import Optional, Tuple
 
 import numpy as np
@@ -25,14 +26,31 @@ def mutual_information(a: np.ndarray, b: np.ndarray, bins: int = BINS) -> float:
     """
     if a.size < 2:
         return 0.0
-    joint = np.zeros(bins * bins)
+    return information_of(joint_histogram(a, b, bins)[0])
+
+
+def joint_histogram(
+    a: np.ndarray, b: np.ndarray, bins: int, group: Optional[np.ndarray] = None, groups: int = 1
+) -> np.ndarray:
+    """(groups, bins, bins) weights of paired samples in [0, 1]; ``group`` says to which each belongs."""
+    size = bins * bins
+    joint = np.zeros(groups * size)
     low_a, part_a = _bin(a, bins)
     low_b, part_b = _bin(b, bins)
+    first = low_a * bins + low_b if group is None else group * size + low_a * bins + low_b
     for step_a, weight_a in ((0, 1.0 - part_a), (1, part_a)):
         for step_b, weight_b in ((0, 1.0 - part_b), (1, part_b)):
-            index = (low_a + step_a) * bins + (low_b + step_b)
-            joint += np.bincount(index, weights=weight_a * weight_b, minlength=bins * bins)
-    joint = joint.reshape(bins, bins) / joint.sum()
+            index = first + step_a * bins + step_b
+            joint += np.bincount(index, weights=weight_a * weight_b, minlength=groups * size)
+    return joint.reshape(groups, bins, bins)
+
+
+def information_of(joint: np.ndarray) -> float:
+    """Mutual information in nats of a joint histogram; 0 for an empty one."""
+    total = joint.sum()
+    if not total > 0:
+        return 0.0
+    joint = joint / total
     expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
     some = joint > 0
     return max(0.0, float(np.sum(joint[some] * np.log(joint[some] / expected[some]))))
@@ -58,12 +76,21 @@ class Similarity:
         self._points = indices_to_ras(fixed.image, ijk)
         array = sitk.GetArrayViewFromImage(fixed.image)
         self._fixed = ndimage.map_coordinates(array, ijk.T[::-1], order=1, mode="nearest").astype(float)
+        self._take(moving)
+
+    def _take(self, moving: WorkingImage) -> None:
         self._moving_image = moving.image
         self._moving = sitk.GetArrayFromImage(moving.image)
         corners = ras_to_indices(moving.image, np.vstack([np.zeros(3), np.eye(3)]))
         self._ras_to_moving = np.eye(4)
         self._ras_to_moving[:3, :3] = (corners[1:] - corners[0]).T
         self._ras_to_moving[:3, 3] = corners[0]
+
+    def among(self, moving: WorkingImage) -> "Similarity":
+        """The same judge of another moving image."""
+        other = copy(self)
+        other._take(moving)
+        return other
 
     def __call__(self, matrix: np.ndarray, inside: Optional[np.ndarray] = None) -> float:
         """Mutual information, positive, more is better.

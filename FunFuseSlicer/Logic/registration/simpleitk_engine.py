@@ -16,17 +16,28 @@ import SimpleITK as sitk
 from ..errors import Cancelled, RegistrationError
 from ..monitor import Monitor
 from ..volumes.geometry import Volume
+from .evidence import Witness
 from .interface import Candidate, OutOfTime, RegistrationOptions
-from .preparation import WorkingImage, bounding_box, coarsen, dilate, prepare
+from .judgement import NO_SIZE, asks_for_size
+from .preparation import (
+    WorkingImage,
+    bounding_box,
+    coarsen,
+    dilate,
+    prepare_mri,
+    prepare_pet,
+    scaled_by_brain,
+)
 from .similarity import HEAD_MARGIN_MM, Similarity
-from .starts import best_starts, candidates
+from .starts import best_starts, candidates, is_long
 
 FINEST_MM = 2.0
 COARSE_MM, MIDDLE_MM = 8.0, 4.0
 # The edge of the head pulls from afar, but a PET is blurred across it: the last word has the inside.
-FINE_MARGIN_MM = 2.0
+FINE_MARGIN_MM, FINE_BRAIN_MARGIN_MM = 2.0, 6.0
 STARTS = 5
 STARTS_APART_MM = 8.0
+STARTS_IN_BODY, IN_BODY_APART_MM = 8, 60.0
 
 _BINS = 32
 # Radius at which a rotation or stretch is weighed against a shift.
@@ -87,21 +98,23 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
     :raises Cancelled: the monitor says so.
     """
     monitor.report(_STAGE_NAME, 0.0)
-    fine_images = [prepare(fixed, FINEST_MM)]
+    fine_images = [prepare_mri(fixed, FINEST_MM)]
     monitor.report(_STAGE_NAME, 0.05)
-    fine_images.append(prepare(moving, FINEST_MM))
+    fine_images.append(prepare_pet(moving, FINEST_MM))
     monitor.report(_STAGE_NAME, 0.1)
     coarse_images = [coarsen(image, COARSE_MM) for image in fine_images]
-    middle_images = [coarsen(image, MIDDLE_MM) for image in fine_images]
     # Steps are long and tire slowly where an iteration is cheap.
     coarse = _level(coarse_images, options, HEAD_MARGIN_MM, *_COARSE_WALK)
-    middle = _level(middle_images, options, HEAD_MARGIN_MM, *_MIDDLE_WALK)
-    fine = _level(fine_images, options, FINE_MARGIN_MM, 0.5, 0.01, 0.7, 60)
     monitor.report(_STAGE_NAME, 0.15)
-
     matrix = _rough(
         coarse_images, coarse, options, lambda part: monitor.report(_STAGE_NAME, 0.15 + 0.2 * part)
     )
+    # Now that the brain in the PET is known, its uptake sets the scale.
+    fine_images[1] = scaled_by_brain(*fine_images, matrix)
+    middle_images = [coarsen(image, MIDDLE_MM) for image in fine_images]
+    middle = _level(middle_images, options, HEAD_MARGIN_MM, *_MIDDLE_WALK)
+    margin_mm = FINE_BRAIN_MARGIN_MM if fine_images[0].brain else FINE_MARGIN_MM
+    fine = _level(fine_images, options, margin_mm, 0.5, 0.01, 0.7, 60)
     # The rough pose is settled; what follows refines it. Sizes need no finer level before shear does.
     levels = {"rigid": (middle, fine), "scale": (middle,), "affine": (middle, fine)}
     steps = [(stage, level) for stage in options.stages for level in levels[stage]]
@@ -127,6 +140,11 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
             found[last] = replace(found[last], note=f"{error} What was found by then is used.")
             break
         found[stage] = Candidate(stage, matrix)
+        more = options.minimum_gain is not None and len(options.stages) > 1
+        if more and stage == "rigid" and level is fine:
+            if not asks_for_size(Witness(*fine_images).evidence(matrix)):
+                found[stage] = replace(found[stage], note=NO_SIZE)
+                break
     return list(found.values())
 
 
@@ -162,10 +180,15 @@ def _rough(
     """The best rigid matrix at the coarse level, from several starts."""
     fixed, moving = images
     similarity = Similarity(fixed, moving)
-    starts = best_starts(candidates(fixed, moving), similarity, fixed.center, STARTS, STARTS_APART_MM)
+    # In a body each organ has its chance: a bladder can look more like a brain than a brain not yet in place.
+    count, apart_mm = (STARTS_IN_BODY, IN_BODY_APART_MM) if is_long(moving) else (STARTS, STARTS_APART_MM)
+    starts = best_starts(candidates(fixed, moving), similarity, fixed.center, count, apart_mm)
+    # What is hot elsewhere must not take the contrast from what is taken for the brain.
+    scaled = [scaled_by_brain(fixed, moving, start) for start in starts]
+    levels = [replace(level, moving=image.image) for image in scaled]
     best, best_value = None, -np.inf
-    for matrix in _optimize_all(starts, level, options, progress):
-        value = -np.inf if matrix is None else similarity(matrix)
+    for image, matrix in zip(scaled, _optimize_all(starts, levels, options, progress)):
+        value = -np.inf if matrix is None else similarity.among(image)(matrix)
         if value > best_value:
             best, best_value = matrix, value
     if best is None:
@@ -178,7 +201,7 @@ def _rough(
 
 def _optimize_all(
     starts: Sequence[np.ndarray],
-    level: _Level,
+    levels: Sequence[_Level],
     options: RegistrationOptions,
     progress: Callable[[float], None],
 ) -> List[Optional[np.ndarray]]:
@@ -196,7 +219,7 @@ def _optimize_all(
                 raise Cancelled()
 
         try:
-            return None if stop.is_set() else _optimize("rigid", starts[number], level, alone, part)
+            return None if stop.is_set() else _optimize("rigid", starts[number], levels[number], alone, part)
         except RuntimeError:
             return None
 

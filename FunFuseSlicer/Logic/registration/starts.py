@@ -12,6 +12,9 @@ from .similarity import Similarity
 TURN_DEGREES = 15.0
 # From the crown down, about the height of a brain: below come face and neck, which differ in extent.
 BRAIN_HEIGHT_MM = 130.0
+# A field of view longer than this holds more than a head; where to look in it, and how densely.
+LONG_MM = 320.0
+WINDOW_MM, WINDOW_STEP_MM = 160.0, 25.0
 
 
 def centers(working: WorkingImage) -> List[np.ndarray]:
@@ -31,6 +34,41 @@ def centers(working: WorkingImage) -> List[np.ndarray]:
     return [intensity, mask_center(working.mask), upper, middle]
 
 
+def longest_mm(working: WorkingImage) -> float:
+    """The longest edge of a field of view in millimeters."""
+    return working.spacing * max(working.image.GetSize())
+
+
+def is_long(working: WorkingImage) -> bool:
+    """Whether a field of view holds more than a head."""
+    return longest_mm(working) > LONG_MM
+
+
+def along_the_body(working: WorkingImage) -> List[np.ndarray]:
+    """Where in a field of view longer than a head the brain may be: centers of what lies between two planes.
+
+    :return: RAS millimeters, from one end to the other; empty for a field of view of usual length.
+    """
+    image = working.image
+    if not is_long(working):
+        return []
+    size = working.spacing * np.asarray(image.GetSize())
+    axis = int(size.argmax())
+    array = sitk.GetArrayViewFromImage(image)
+    # What is bright must not decide: a thigh and a bladder count as much as a brain.
+    kji = np.argwhere(array > 0.25 * array[sitk.GetArrayViewFromImage(working.mask) > 0].mean())
+    ijk = kji[:, ::-1].astype(float)
+    along = ijk[:, axis] * working.spacing
+    found = []
+    for middle in np.arange(WINDOW_MM / 2.0, size[axis] - WINDOW_MM / 4.0, WINDOW_STEP_MM):
+        near = np.abs(along - middle) < WINDOW_MM / 2.0
+        if near.any():
+            center = ijk[near].mean(axis=0)
+            center[axis] = middle / working.spacing
+            found.append(indices_to_ras(image, center[None])[0])
+    return found
+
+
 def candidates(fixed: WorkingImage, moving: WorkingImage) -> List[np.ndarray]:
     """Rigid 4×4 matrices (RAS, moving to fixed), the identity first.
 
@@ -40,13 +78,14 @@ def candidates(fixed: WorkingImage, moving: WorkingImage) -> List[np.ndarray]:
     turns = [rotation_matrix([r, a, s]) for r in steps for a in steps for s in steps]
     pairs = list(zip(centers(fixed), centers(moving)))
     pairs.append((fixed.center, fixed.center))  # as the headers say
+    pairs += [(fixed.center, source) for source in along_the_body(moving)]
     return [np.eye(4)] + [_about(target, source, turn) for target, source in pairs for turn in turns]
 
 
 def turned_over(fixed: WorkingImage, moving: WorkingImage, flip: np.ndarray) -> List[np.ndarray]:
     """4×4 matrices (RAS, moving to fixed) that mirror or turn over the moving head, a few of each kind.
 
-    :param flip: 3×3, diagonal, of ±1 along R, A, S.
+    :param flip: 3×3, what it does to R, A, S.
     """
     steps = np.vstack([np.zeros(3), TURN_DEGREES * np.eye(3), -TURN_DEGREES * np.eye(3)])
     turns = [rotation_matrix(degrees) @ flip for degrees in steps]

@@ -4,9 +4,10 @@ It runs beside Slicer, on hidden nodes made from the volumes in world coordinate
 nodes, their parent transforms among them, are read and never touched. Both heads are moved to the
 origin first: BRAINSFit turns and scales about it, and volumes may lie meters away from it.
 
-One run finds the rigid position, a second one goes on from there with scale and affine. So the rigid
-result is known as well, and nothing is computed twice. The parameters are those of
-https://slicer.readthedocs.io/en/latest/user_guide/modules/brainsfit.html
+One run finds the rigid position. Where that leaves parts of the brain apart, a second one goes on from there
+with scale and affine, and half of the samples, which are enough so close to the end: of one patient's pair it
+has nothing to gain. So the rigid result is known as well, and nothing is computed twice. The parameters are
+those of https://slicer.readthedocs.io/en/latest/user_guide/modules/brainsfit.html
 """
 
 import time
@@ -17,16 +18,18 @@ import SimpleITK as sitk
 
 from ..errors import Cancelled, InputError, RegistrationError
 from ..monitor import Monitor
+from ..registration.contrast import scale_intensity
 from ..registration.dispatch import add_engine
+from ..registration.evidence import Witness
 from ..registration.interface import Candidate, OutOfTime, RegistrationOptions
-from ..registration.plausibility import objections
-from ..registration.preparation import WorkingImage, dilate, orthogonal_grid, prepare, scale_intensity
-from ..registration.selection import JUDGE_MM, head_overlap
+from ..registration.judgement import NO_SIZE, WRONG, asks_for_size, judge
+from ..registration.preparation import WorkingImage, dilate, orthogonal_grid, prepare_mri, prepare_pet
+from ..registration.selection import JUDGE_MM
 from ..registration.similarity import HEAD_MARGIN_MM, Similarity
 from ..volumes.geometry import Volume, resample
 from .beside import beside
 
-# How to bring both heads together at the start: the next one when the result is not plausible.
+# How to bring both heads together at the start: the next one when the result is judged wrong.
 INITIALIZATIONS = ("useMomentsAlign", "useGeometryAlign", "useCenterOfHeadAlign")
 
 _STAGE_NAME = "Registering"
@@ -35,6 +38,8 @@ _RIGID_NAME, _REFINED_NAME = "Registering: place and direction", "Registering: s
 _FLAGS = {"rigid": "useRigid", "scale": "useScaleVersor3D", "affine": "useAffine"}
 _FIRST_CUBE_MM = 2.0
 _SAMPLING_RANGE = (0.002, 1.0)
+# Part of the samples with which the second run makes do.
+_LATE_SAMPLING = 0.5
 # The range of an MRI: some steps of BRAINSFit were made for integers.
 _WHITE = 1000.0
 _WAIT_SECONDS = 0.03
@@ -66,14 +71,17 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
             "The module General Registration (BRAINS) is not part of this application; choose SimpleITK."
         )
     monitor.report(_STAGE_NAME, None)
-    volumes = fixed, moving
-    judge = beside(lambda _: tuple(prepare(volume, JUDGE_MM) for volume in volumes), monitor, _STAGE_NAME)
-    with _Session(fixed, moving, judge, options, monitor) as session:
+    images = beside(
+        lambda _: (prepare_mri(fixed, JUDGE_MM), prepare_pet(moving, JUDGE_MM)), monitor, _STAGE_NAME
+    )
+    with _Session(fixed, moving, images, options, monitor) as session:
         matrix = session.rigid()
         found = [Candidate("rigid", matrix)]
         more = options.stages[1:]
         if not more:
             return found
+        if options.minimum_gain is not None and not session.asks_for_size(matrix):
+            return [Candidate("rigid", matrix, NO_SIZE)]
         try:
             found.append(Candidate(more[-1], session.refined(matrix, more)))
         except (OutOfTime, BrainsError) as error:
@@ -92,13 +100,13 @@ class _Session:
         self,
         fixed: Volume,
         moving: Volume,
-        judge: Tuple[WorkingImage, WorkingImage],
+        images: Tuple[WorkingImage, WorkingImage],
         options: RegistrationOptions,
         monitor: Monitor,
     ):
         self._names = moving.name, fixed.name
-        self._judge, self._options, self._monitor = judge, options, monitor
-        self._to_origin = [_shift(-image.center) for image in judge]
+        self._images, self._options, self._monitor = images, options, monitor
+        self._to_origin = [_shift(-image.center) for image in images]
         self._nodes: List[object] = []
         self._volumes = fixed, moving
 
@@ -114,16 +122,16 @@ class _Session:
         self._remove_nodes()
 
     def rigid(self) -> np.ndarray:
-        """The rigid matrix (RAS, moving to fixed): of the first start that leads to a plausible one.
+        """The rigid matrix (RAS, moving to fixed): of the first start that leads to one that is not wrong.
 
         When none does, the one that explains most, so that it can be shown.
         """
 
-        def compare(_monitor: Monitor) -> Tuple[Similarity, float]:
-            similarity = Similarity(*self._judge)
-            return similarity, similarity(np.eye(4))
+        def compare(_monitor: Monitor) -> Tuple[Similarity, float, Witness]:
+            similarity = Similarity(*self._images)
+            return similarity, similarity(np.eye(4)), Witness(*self._images)
 
-        similarity, before = beside(compare, self._monitor, _STAGE_NAME)
+        similarity, before, self._witness = beside(compare, self._monitor, _STAGE_NAME)
         best: Optional[np.ndarray] = None
         best_value, first_error = -np.inf, None
         for mode in INITIALIZATIONS:
@@ -132,15 +140,12 @@ class _Session:
             except BrainsError as error:
                 first_error = first_error or error
                 continue
-            value, plausible = beside(
-                lambda _, found=matrix: (
-                    similarity(found),
-                    not objections(found, head_overlap(*self._judge, found)),
-                ),
+            value, word = beside(
+                lambda _, found=matrix: (similarity(found), judge(found, self._witness.evidence(found))[0]),
                 self._monitor,
                 _STAGE_NAME,
             )
-            if value >= _NEARLY * before and plausible:
+            if value >= _NEARLY * before and word != WRONG:
                 return matrix
             if value > best_value:
                 best, best_value = matrix, value
@@ -148,12 +153,19 @@ class _Session:
             raise first_error
         return best
 
+    def asks_for_size(self, matrix: np.ndarray) -> bool:
+        """Whether a rigid matrix leaves a size to be asked for; after :meth:`rigid`."""
+        witness = self._witness
+        return beside(lambda _: asks_for_size(witness.evidence(matrix)), self._monitor, _STAGE_NAME)
+
     def refined(self, matrix: np.ndarray, stages: Sequence[str]) -> np.ndarray:
         """Go on from a rigid matrix with the freedom of more stages."""
         fixed_shift, moving_shift = self._to_origin
         start = self._add_transform(fixed_shift @ matrix @ np.linalg.inv(moving_shift))
         parameters = {"initialTransform": start, "initializeTransformMode": "Off"}
         parameters.update({_FLAGS[stage]: True for stage in stages})
+        sampling = _LATE_SAMPLING * self._parameters["samplingPercentage"]
+        parameters["samplingPercentage"] = max(_SAMPLING_RANGE[0], sampling)
         return self._run(_REFINED_NAME, parameters)
 
     def _common_parameters(self) -> Dict[str, object]:
@@ -174,7 +186,7 @@ class _Session:
         }
         if options.masks == "head":
             names = "fixedBinaryVolume", "movingBinaryVolume"
-            for name, image, shift in zip(names, self._judge, self._to_origin):
+            for name, image, shift in zip(names, self._images, self._to_origin):
                 parameters[name] = self._add_mask(image, shift)
         return parameters
 

@@ -9,6 +9,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from ..fusion.fuser import NETWORK
+from ..registration import DOUBTFUL
 from ..volumes.geometry import Volume, resample
 from .attributes import (
     MRI_REFERENCE,
@@ -30,6 +31,9 @@ OUTPUT_NAMES = {
     "pet_part": "{mri} + {pet} PET part",
     "colored": "{mri} + {pet} colored",
 }
+
+# How the names of results end whose registration is doubtful.
+DOUBTED = " (registration doubtful)"
 
 # All but the transform, which a pair that was registered already does not have.
 VOLUME_ROLES = tuple(role for role in OUTPUT_NAMES if role != "transform")
@@ -208,6 +212,8 @@ def voxels_of(image) -> np.ndarray:
 
 def _describe(node, role: str, mri_node, pet_node, provenance: Dict[str, str]) -> None:
     write_attributes(node, {**provenance, "Role": role})
+    plain = node.GetName()[: -len(DOUBTED)] if node.GetName().endswith(DOUBTED) else node.GetName()
+    node.SetName(plain + DOUBTED if provenance.get("Judgement") == DOUBTFUL else plain)
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, pet_node.GetID())
 

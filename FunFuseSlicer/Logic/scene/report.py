@@ -33,7 +33,7 @@ SETTINGS = {
 }
 
 # How the sentence on a registration begins, in scenes that have no word for it.
-BEGINNINGS = {"Plausible:": "good", "Doubtful:": "doubtful", "Not plausible:": "wrong"}
+BEGINNINGS = {"Plausible:": "good", "Good:": "good", "Doubtful:": "doubtful", "Not plausible:": "wrong"}
 
 
 def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:

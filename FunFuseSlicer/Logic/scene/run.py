@@ -55,7 +55,7 @@ class Run:
     seconds: float
 
     def warnings(self) -> List[str]:
-        """The notes, after the verdict on the registration where it is not simply plausible."""
+        """The notes, after the verdict on the registration where it is not simply good."""
         doubt = [] if self.registration is None or self.registration.trusted else [self.registration.verdict]
         return [*doubt, *self.notes]
 
@@ -205,6 +205,7 @@ def _provenance(mri, pet, options, fuser, registration, fusion, part_scale) -> D
             "MRIScale": repr(fusion.scales[0]),
             "PETScale": repr(fusion.scales[1]),
             "Registration": "none" if registration is None else registration.method,
+            "Judgement": "" if registration is None else registration.judgement,
             "RegistrationSummary": _summary(registration),
             "RegistrationDetails": "" if registration is None else registration.description,
             # Of the images before; Evaluate fills it again.
