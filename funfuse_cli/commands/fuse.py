@@ -22,6 +22,7 @@ from FunFuseSlicer.Logic.volumes.units import KINDS
 from ..installation import command
 from ..paths import input_path, output_path
 from ..reading.options import add_frame_option
+from ..reading.person import one_person
 from ..reading.reader import FORMATS, Reading, is_flat, is_picture, read
 from ..reading.transform import read_transform
 from ..workflow.output_folder import (
@@ -41,6 +42,8 @@ EXAMPLE = f"{command('fuse')} --mri T1.nii.gz --pet FDG.nii.gz --out result"
 
 # By modality of DICOM.
 _KINDS = {"MR": MR, "PT": PT, "NM": PT, "ST": PT}
+
+RIGID, AUTO, AFFINE, NONE = REGISTRATIONS = ("rigid", "auto", "affine", "none")
 
 
 def main(arguments: List[str], dated: bool = True) -> int:
@@ -122,7 +125,25 @@ def parser() -> argparse.ArgumentParser:
         help="where the PET lies on the MRI, instead of registering: an affine transform of ITK (.tfm, .txt, "
         ".h5), as earlier runs wrote it",
     )
-    files.add_argument("--no-register", action="store_true", help="the PET lies on the MRI already")
+    files.add_argument(
+        "--registration",
+        choices=REGISTRATIONS,
+        help="rigid: for images of one person, whose head keeps its size (default where DICOM says so by its "
+        "PatientID); auto: rigid, and affine where the size of the brain asks for it (default otherwise); "
+        "affine: always; none: the PET lies on the MRI already. Use one for all subjects of a cohort",
+    )
+    files.add_argument(
+        "--no-register",
+        dest="registration",
+        action="store_const",
+        const=NONE,
+        help="the same as --registration none",
+    )
+    files.add_argument(
+        "--register-only",
+        action="store_true",
+        help="write the transform, the registered PET and the report, and fuse nothing",
+    )
     files.add_argument(
         "--far-apart",
         action="store_true",
@@ -198,10 +219,8 @@ def check(arguments: List[str]) -> None:
 
 
 def _run(options, arguments: List[str], folder: Path, monitor, started: float, dated: bool) -> dict:
-    from FunFuseSlicer.Logic.registration import RegistrationOptions
-
     from ..workflow.dicom import study_of
-    from ..workflow.run import Request, run_request
+    from ..workflow.run import Request, register_request, run_request
 
     fusion = _fusion_options(options)
     if os.path.realpath(options.mri) == os.path.realpath(options.pet):
@@ -216,7 +235,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     if options.units:
         pet = readings[1].in_unit(options.units)
     for path, volume in ((options.mri, mri), (options.pet, pet)):
-        if is_flat(volume) and not options.no_register:
+        if is_flat(volume) and options.registration != NONE:
             raise InputError(f"{path} is a single slice and cannot be registered: add --no-register.")
     pictures = is_picture(options.mri) and is_flat(mri)
     if pictures and mri.array.shape != pet.array.shape:
@@ -229,7 +248,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     study = study_of(*readings[:2], options.dicom_mri) if options.dicom or options.dicom_mri else None
     notes = [note for reading in readings for note in reading.notes]
     notes += [f'"{pet.name}": no SUV, because {units.problem}'] if units.problem else []
-    notes += _about_both(*readings[:2], registered=options.no_register)
+    notes += _about_both(*readings[:2], registered=options.registration == NONE)
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
         notes += [note] if note else []
@@ -242,7 +261,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
         inputs["frame"] = options.frame if first else "{}-{}".format(*options.frame)
     inputs["pet_unit"] = pet.unit or "unknown"
     inputs["pet_suv_factors"] = units.factors
-    registration = None if options.no_register else RegistrationOptions(far_apart=options.far_apart)
+    registration = _registration_options(options, *readings[:2])
     outputs = [name for name in options.outputs if not (options.no_scene and name == "scene")]
     source = provenance("fuse", arguments, paths, dated)
     matrix = None if options.transform is None else read_transform(options.transform)
@@ -262,7 +281,34 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
         study,
         matrix,
     )
-    return run_request(request, folder, monitor)
+    return (
+        register_request(request, folder, monitor)
+        if options.register_only
+        else run_request(request, folder, monitor)
+    )
+
+
+def _registration_options(options, mri: Reading, pet: Reading):
+    """How to register, or None where the PET lies on the MRI already.
+
+    :raises InputError: options that contradict each other.
+    """
+    from FunFuseSlicer.Logic.registration import STAGES, RegistrationOptions
+
+    if options.registration is not None and options.transform is not None:
+        raise InputError(
+            f"--transform takes the place of a registration: leave --registration {options.registration} out."
+        )
+    if options.registration == NONE:
+        if options.register_only:
+            raise InputError("--register-only with --registration none leaves nothing to do: leave one out.")
+        return None
+    chosen = options.registration or (RIGID if one_person(mri, pet) else AUTO)
+    return RegistrationOptions(
+        stages=STAGES[:1] if chosen == RIGID else STAGES,
+        far_apart=options.far_apart,
+        **({"minimum_gain": None} if chosen == AFFINE else {}),
+    )
 
 
 def _own_weights(options) -> Optional[str]:
@@ -330,9 +376,18 @@ def _summary(report: dict, out: Path) -> None:
     for note in report["notes"] + registration.get("notes", []):
         print(f"  note: {note}")
     print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
+    if registration.get("verdict"):
+        print(f"              {registration['verdict']}")
+    if fusion is None:
+        _where(report, out)
+        return
     label = method_labels()[fusion["method"]]
     slices = count(fusion["slices"], "slice")
     print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
+    _where(report, out)
+
+
+def _where(report: dict, out: Path) -> None:
     print(f"total         {report['seconds']['total']:.1f} s")
     print(f"results       {out.resolve()}")
     for line in contents(report, out):

@@ -17,7 +17,8 @@ from FunFuseSlicer.Logic.report.page import page
 from FunFuseSlicer.Logic.scene.export import DICOM_FOLDER, ENDINGS
 from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
 from FunFuseSlicer.Logic.version import VERSION
-from FunFuseSlicer.Logic.volumes.geometry import Volume
+from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
+from FunFuseSlicer.Logic.volumes.preprocessing import clean, replaced_sentences
 
 from ..extension import load_module
 from ..headless.boot import boot
@@ -106,6 +107,43 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
     return write_report(folder, report)
 
 
+def register_request(request: Request, folder: Path, monitor: Monitor) -> dict:
+    """Register alone, and write the PET on the MRI's grid, the transform and the report.
+
+    :return: the report, as :func:`run_request`; its entry "fusion" is None.
+    :raises RegistrationError: nothing was found, or what was found is judged wrong.
+    """
+    slicer = boot()
+    load_module()
+    from FunFuseSlicer.Logic.registration import register, reuse
+    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
+
+    (mri, _), (pet, replaced) = clean(request.mri, mri=True), clean(request.pet)
+    result = (
+        register(mri, pet, request.registration, monitor)
+        if request.matrix is None
+        else reuse(mri, pet, request.matrix)
+    )
+    slicer.mrmlScene.Clear(False)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "PET to MRI")
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(result.matrix))
+    save_node(transform, folder / "pet_to_mri.tfm")
+    registered = add_volume_node(resample(pet, mri, result.matrix))
+    save_node(registered, folder / f"pet_registered{ENDINGS[request.volumes]}")
+    notes = [*request.notes, *replaced_sentences([(pet.name, replaced)])]
+    report = {
+        "inputs": request.inputs,
+        "registration": _registration_report(result),
+        "fusion": None,
+        "reading": {"notes": notes},
+        "notes": notes if result.trusted else [result.verdict, *notes],
+        "version": VERSION,
+        **({} if request.provenance is None else {"provenance": request.provenance}),
+        "seconds": {"total": round(time.perf_counter() - request.started, 2)},
+    }
+    return write_report(folder, report)
+
+
 def _write_volumes(run, request: Request, report: dict, folder: Path, monitor: Monitor) -> None:
     nodes = _made(run, request, VOLUME_ROLES)
     steps = len(nodes) + 3
@@ -174,24 +212,33 @@ def _report(request: Request, run) -> dict:
         "fusion": fusion,
         "completeness": slices.completeness,
         "reading": {"notes": [*request.notes, *run.reading_notes]},
-        "notes": [*request.notes, *run.notes],
+        "notes": [*_doubted(run), *request.notes, *run.notes],
         "version": VERSION,
         **({} if request.provenance is None else {"provenance": request.provenance}),
     }
 
 
+def _doubted(run) -> Sequence[str]:
+    """The verdict, where it is a doubtful one."""
+    return [] if run.registration is None or run.registration.trusted else [run.registration.verdict]
+
+
 def _registration_report(result) -> dict:
     """The registration as JSON; the matrix maps the PET (moving) to the MRI (fixed), in RAS mm."""
     if result is None:
-        return {"method": "none", "matrix": np.eye(4).tolist(), "seconds": 0.0}
+        return {"method": "none", "judgement": None, "matrix": np.eye(4).tolist(), "seconds": 0.0}
+    rigid = result.rigid_matrix
     return {
         "method": result.method,
+        "judgement": result.judgement,
+        "reasons": list(result.reasons),
         "matrix": np.asarray(result.matrix).tolist(),
+        "rigid_matrix": None if rigid is None else np.asarray(rigid).tolist(),
         "seconds": round(result.seconds, 3),
         "similarity_before": result.similarity_before,
         "similarity_after": result.similarity_after,
         "verdict": result.verdict,
-        "overlap": result.overlap,
         "description": result.description,
+        "evidence": None if result.evidence is None else result.evidence.facts(),
         "notes": list(result.notes),
     }
