@@ -30,6 +30,7 @@ STUDIES = {
     "field": ("funfuse_cli.studies.field", "the metrics and images of other papers; for docs/field.md"),
     "weights": ("funfuse_cli.studies.weights", "the metrics over λ and Ω, with heat maps"),
     "registration": ("funfuse_cli.studies.registration", "known displacements; writes docs/registration.md"),
+    "verdict": ("funfuse_cli.studies.verdict", "wrong registrations told; for docs/registration.md"),
     "tracers": ("funfuse_cli.studies.tracers", "the PET part on maps of many tracers; for docs/tracers.md"),
     "hue": ("funfuse_cli.studies.hue", "does the color depend on the MRI? for docs/hue.md"),
     "robustness": ("funfuse_cli.studies.robustness", "odd inputs and many runs; writes docs/robustness.md"),
