@@ -19,7 +19,7 @@ from .contrast import evened, scale_intensity, scale_uptake
 MINIMUM_VOXELS = 5
 MINIMUM_EXTENT_MM = 40.0
 MAXIMUM_EXTENT_MM = 2500.0
-REMEDY = "If the PET already lies on the MRI, choose 'already registered'."
+REMEDY = "If the PET already lies on the MRI, take it as already registered."
 
 _MASK_SPACING_MM = 4.0
 _CLOSING_MM = 12.0

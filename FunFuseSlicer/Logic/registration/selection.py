@@ -118,7 +118,7 @@ def applicable(result: RegistrationResult, at_hand: "Judge") -> RegistrationResu
     )
     raise ImplausibleRegistration(
         f"'{moving}' was not registered to '{fixed}': {' and '.join(result.reasons)}.{body} Check that both "
-        "show the same head, align them roughly by hand first, or choose 'already registered'.",
+        "show the same head, align them roughly by hand first, or take them as already registered.",
         result,
     )
 
@@ -188,8 +188,8 @@ def _nothing(at_hand: Judge, candidates: Sequence[Candidate]) -> RegistrationErr
     """The error when no candidate can be."""
     names = f"'{at_hand.moving.name}' could not be registered to '{at_hand.fixed.name}'"
     remedy = (
-        "Check that both show the same head, align them roughly by hand first, or choose "
-        "'already registered'."
+        "Check that both show the same head, align them roughly by hand first, or take them as already "
+        "registered."
     )
     invertible = [
         c for c in candidates if np.isfinite(c.matrix).all() and abs(np.linalg.det(c.matrix)) > 1e-9

@@ -131,7 +131,7 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
                 break  # a later stage left the field of view; the earlier ones stand
             raise RegistrationError(
                 f"Registering '{moving.name}' to '{fixed.name}' failed: they lost each other. "
-                "Align them roughly by hand first, or choose 'already registered'."
+                "Align them roughly by hand first, or take them as already registered."
             ) from error
         except OutOfTime as error:
             if not found:
@@ -194,7 +194,7 @@ def _rough(
     if best is None:
         raise RegistrationError(
             f"No position was found at which '{moving.name}' and '{fixed.name}' overlap. "
-            "Align them roughly by hand first, or choose 'already registered'."
+            "Align them roughly by hand first, or take them as already registered."
         )
     return best
 

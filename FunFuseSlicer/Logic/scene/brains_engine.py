@@ -231,7 +231,7 @@ class _Session:
 
     def _sentence(self, what: str, said: str) -> str:
         text = f"BRAINSFit {what} while registering '{self._names[0]}' to '{self._names[1]}'."
-        remedy = "Choose the engine SimpleITK, or 'already registered'."
+        remedy = "Choose the engine SimpleITK, or take them as already registered."
         return f"{text} {said} {remedy}" if said else f"{text} {remedy}"
 
     def _add(self, class_name: str, name: str):
