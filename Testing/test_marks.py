@@ -73,7 +73,7 @@ def test_the_preview_shows_the_chosen_colors_where_uptake_is_highest(tmp_path):
     y = (TILE - scale * contents.pet.shape[1]) / 2 + scale * (j + 0.5)
     left, top = sheet.shape[1] - 6 * TILE - 6 * 4 + 3 * (TILE + 4), 30
     found = sheet[int(top + y), int(left + x)]
-    wanted = contents.sources["contribution"].colors(contents.table, 1.0, 0.5, np.s_[k, j, i])
+    wanted = contents.sources["contribution"].colors(contents.table, 1.0, 0.5)[k, j, i]
     assert np.abs(found - wanted).max() < 40 and np.ptp(wanted.astype(int)) > 100
 
 

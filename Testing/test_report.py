@@ -516,7 +516,7 @@ def test_all_images_are_the_programs(opened, shown):
         return np.reshape(pixels, (*shown.pet.shape[1:], 4))[..., :3]
 
     mri = np.rint(255 * np.clip(shown.mri.array[k] / shown.mri_scale, 0, 1))
-    uptake = np.clip(shown.pet[k] / shown.pet_scale, 0, 1)
+    uptake = np.clip(shown.pet[k] / shown.pet_range[1], 0, 1)
     table = resampled_table(shown.table)
     pet = 255 * table[np.rint(255 * uptake).astype(int)] * (np.rint(255 * uptake) >= 0.02 * 255)[..., None]
     fused = 255 * ColorSource(tuple(shown.fused), shown.pet, 1.0).brightness(0.8, k)

@@ -2,7 +2,16 @@
 
 from typing import Dict, List, Tuple
 
-LABELS = {"mri": "MRI", "pet": "PET"}
+# What inputs are called on the page; of others their name in report.json.
+LABELS = {
+    "mri": "MRI",
+    "pet": "PET",
+    "mask": "Mask",
+    "frame": "Frame of the PET",
+    "pet_unit": "Unit of the PET",
+    "dicom_mri": "DICOM of the MRI",
+    "transform": "Transform",
+}
 
 
 def facts_of_report(report: dict) -> Dict[str, List[Tuple[str, str]]]:
