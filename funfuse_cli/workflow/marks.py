@@ -74,7 +74,11 @@ def color_bar(width: int, colors: np.ndarray, title: str, ends: Range, unit: str
     _write(draw, title, (0, 2), "lt", size, GRAY)
     for n in range(TICKS):
         part = n / (TICKS - 1)
-        text = number(low + part * (high - low)) if n < TICKS - 1 else f"≥ {number(high)} {unit}".strip()
+        text = number(low + part * (high - low))
+        if n == TICKS - 1:
+            text = f"≥ {text} {unit}".strip()
+        elif n == 0 and low:
+            text = f"≤ {text}"
         anchor = "lt" if n == 0 else "rt" if n == TICKS - 1 else "mt"
         _write(draw, text, (part * (width - 1), 2 * size + 7), anchor, size - 2, GRAY)
     return np.asarray(image)

@@ -97,6 +97,7 @@ def _registration(node) -> Facts:
 
 
 def _settings(node) -> Facts:
-    rows = [(label, attribute(node, name)) for name, label in SETTINGS.items()]
-    labels = method_labels()
-    return [(label, labels.get(text, text) if label == "Method" else text) for label, text in rows]
+    said = {name: attribute(node, name) for name in SETTINGS}
+    said["Method"] = method_labels().get(said["Method"], said["Method"])
+    said["UptakeRange"] = " to ".join(f"{float(end):g}" for end in said["UptakeRange"].split())
+    return [(label, said[name]) for name, label in SETTINGS.items()]

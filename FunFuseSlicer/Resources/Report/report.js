@@ -230,7 +230,8 @@ function drawBar(id, colorOf, [lowest, highest], unit, title) {
   canvas.setAttribute("aria-label", `Color scale of ${title}, ${number(lowest)} to ${withUnit(number(highest), unit)}`);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => {
     const tick = document.createElement("span");
-    tick.textContent = part === 1 ? "≥ " + withUnit(number(highest), unit) : number(lowest + part * (highest - lowest));
+    const value = number(lowest + part * (highest - lowest)), below = part === 0 && lowest !== 0 ? "≤ " : "";
+    tick.textContent = part === 1 ? "≥ " + withUnit(value, unit) : below + value;
     return tick;
   });
   document.getElementById(id + "-ticks").replaceChildren(...ticks);
