@@ -157,7 +157,7 @@ class Witness:
         """As far at the edge of the brain, about its center."""
         degrees = np.zeros(3)
         degrees[axis] = np.degrees(step * _STEP_MM / _LEVER_MM)
-        return self._about_center(rotation_matrix(degrees))
+        return self._about_center(rotation_matrix(degrees.tolist()))
 
     def _stretch(self, axis: int, step: int) -> np.ndarray:
         """As far at the edge of the brain, by another size along an axis of the MRI."""

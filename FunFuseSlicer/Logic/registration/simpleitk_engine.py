@@ -110,7 +110,7 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
         coarse_images, coarse, options, lambda part: monitor.report(_STAGE_NAME, 0.15 + 0.2 * part)
     )
     # Now that the brain in the PET is known, its uptake sets the scale.
-    fine_images[1] = scaled_by_brain(*fine_images, matrix)
+    fine_images[1] = scaled_by_brain(fine_images[0], fine_images[1], matrix)
     middle_images = [coarsen(image, MIDDLE_MM) for image in fine_images]
     middle = _level(middle_images, options, HEAD_MARGIN_MM, *_MIDDLE_WALK)
     margin_mm = FINE_BRAIN_MARGIN_MM if fine_images[0].brain else FINE_MARGIN_MM
