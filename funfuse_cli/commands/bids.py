@@ -189,10 +189,11 @@ def _participants(participants, settings, options: argparse.Namespace, data_set:
         return 0
     outcomes = list(before)
     if chosen:
+        engine = _engine(options, settings)
         check_writable(settings.output, "OUTPUT_DIR")
         describe(Path(settings.output), data_set)
         work = partial(process, settings=settings, fuse=partial(fuse.main, dated=False))
-        outcomes += _work(_engine(options, settings).run(work, chosen), chosen, settings)
+        outcomes += _work(engine.run(work, chosen), chosen, settings)
     return _tell(outcomes, settings)
 
 
