@@ -34,6 +34,8 @@ STAND_IN = [sys.executable, str(ROOT / "Testing" / "brainsfit_program.py")]
 # Many samples, since the head is small; the check of the header takes time and is not the subject here.
 RIGID = RegistrationOptions(engine="BRAINS", stages=("rigid",), sampling_fraction=0.5, check_header=False)
 ALL = replace(RIGID, stages=("rigid", "scale", "affine"))
+# The second run is made whatever there is to gain.
+FORCED = replace(ALL, minimum_gain=None)
 
 
 @pytest.fixture(params=["stand-in", "BRAINSFit"])
@@ -189,7 +191,7 @@ def test_parent_transforms_are_honored_and_stay(slicer, brains, pair):
 
 def test_parameters_of_both_runs(brains, pair, untouched):
     mri, pet = pair
-    register(mri, moved(pet, (0, 0, 0), (8, 0, 0))[0], replace(ALL, iterations=77))
+    register(mri, moved(pet, (0, 0, 0), (8, 0, 0))[0], replace(FORCED, iterations=77))
     rigid, more = brains()
     assert "--useRigid" in rigid and not flags(rigid) & {
         "--useScaleVersor3D",
@@ -202,9 +204,16 @@ def test_parameters_of_both_runs(brains, pair, untouched):
     for run in (rigid, more):
         assert value(run, "--maskProcessingMode") == "ROIAUTO" and value(run, "--costMetric") == "MMI"
         assert value(run, "--numberOfIterations") == "77"
-        # Half of all cubes of 2 mm, in voxels of 3 × 3 × 4 mm: more than there are.
-        assert float(value(run, "--samplingPercentage")) == 1.0
         assert "--outputVolume" not in run and value(run, "--linearTransform").endswith(".h5")
+    # Half of all cubes of 2 mm, in voxels of 3 × 3 × 4 mm: more than there are; the second run takes half.
+    assert [float(value(run, "--samplingPercentage")) for run in (rigid, more)] == [1.0, 0.5]
+
+
+def test_no_second_run_where_the_size_is_right(brains, pair, untouched):
+    mri, pet = pair
+    result = register(mri, moved(pet, (0, 0, 4), (8, 0, 0))[0], ALL)
+    assert len(brains()) == 1 and result.method == "BRAINS rigid"
+    assert any("no size is asked for" in note for note in result.notes)
 
 
 def test_masks_and_sampling(brains, pair, untouched):
@@ -233,12 +242,13 @@ def test_next_initialization_when_one_fails(brains, pair, untouched, monkeypatch
 
 def test_implausible_results_are_tried_three_times_and_shown_not_used(brains, pair, untouched, monkeypatch):
     monkeypatch.setenv("BRAINSFIT_PROGRAM_BEHAVIOR", "far")
-    with pytest.raises(ImplausibleRegistration, match="field of view") as caught:
-        register(*pair, ALL)
+    mri, pet = pair
+    with pytest.raises(ImplausibleRegistration, match="was not registered") as caught:
+        register(mri, moved(pet, (0, 0, 30), (40, 0, 0))[0], ALL)
     modes = [value(run, "--initializeTransformMode") for run in brains()]
     assert modes[:3] == list(brains_engine.INITIALIZATIONS)
     result = caught.value.result
-    assert result.judgement == "wrong" and result.verdict.startswith("Wrong: only 0 % of the brain")
+    assert result.judgement == "wrong" and result.verdict.startswith("Wrong: ")
     assert "T1" in str(caught.value) and "FDG" in str(caught.value)
 
 
@@ -246,7 +256,7 @@ def test_rigid_result_stands_when_the_second_run_fails(brains, pair, untouched, 
     monkeypatch.setenv("BRAINSFIT_PROGRAM_BEHAVIOR", "refuse-affine")
     mri, pet = pair
     moving, displacement = moved(pet, (0, 0, 5), (6, 0, 0))
-    result = register(mri, moving, ALL)
+    result = register(mri, moving, FORCED)
     assert result.method == "BRAINS rigid" and error_mm(result.matrix, displacement) < 1.5
     assert any("the affine stage failed" in note and "rigid result is used" in note for note in result.notes)
 
