@@ -163,6 +163,9 @@ class DisplaySection(Section):
         enable(widget, reason)
         enable(self.ui.automaticRangeCheckBox, reason)
         if not nodes:
+            self._showing_range = True
+            widget.setRange(0.0, 0.0)
+            self._showing_range = False
             return
         scale = number_of(nodes["colored"], "PETScale") or 1.0
         self._shown_range = uptake_range(chosen)
