@@ -607,7 +607,7 @@ def test_time_limit(mri, pet):
     from FunFuseSlicer.Logic.registration import simpleitk_engine
 
     moving = _moved(pet, _rigid((0, 0, 7), (14, 0, 0)))
-    candidates = simpleitk_engine.run(mri, moving, FAST, Clock())
+    candidates = simpleitk_engine.run(mri, moving, replace(FAST, minimum_gain=None), Clock())
     assert candidates[0].stage == "rigid" and "The time is over" in candidates[-1].note
     assert any("The time is over" in note for note in _conclude(mri, moving, candidates).notes)
 
