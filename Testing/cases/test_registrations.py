@@ -31,14 +31,19 @@ def _found(pair, options=QUICK):
         ({}, {"values": glands(50), "counts": 400.0}),
         ({}, BODY),
         ({}, {**BODY, "values": {**heads.FDG, "bladder": 60.0}}),
-        ({"coil": ((20, -40, 10), 45.0)}, {}),
-        ({"coil": ((0, 60, 0), 50.0)}, {}),
     ],
-    ids=["hot glands", "body with a full bladder", "hotter bladder", "coil behind", "coil in front"],
+    ids=["hot glands", "body with a full bladder", "hotter bladder"],
 )
 def test_registered_and_called_good(mri, pet):
     result, error = _found(made(mri, pet, pose(*POSE)))
     assert error < 3 and result.judgement == "good"
+
+
+@pytest.mark.parametrize("coil", [((20, -40, 10), 45.0), ((0, 60, 0), 50.0)], ids=["behind", "in front"])
+def test_registered_in_spite_of_a_surface_coil(coil):
+    result, error = _found(made({"coil": coil}, {}, pose(*POSE)))
+    # Where the coil hardly sees, only noise is left to compare with: that may be doubted.
+    assert error < 3 and result.judgement in ("good", "doubtful")
 
 
 def test_right_headers_beside_hot_glands_are_called_right_as_they_are():
