@@ -75,6 +75,9 @@ def evened(image: sitk.Image, brain: sitk.Image) -> sitk.Image:
         grown = sitk.Resample(_like(lifted, strong), image, sitk.Transform(), sitk.sitkLinear)
         image = _without(image, grown)
     method = sitk.N4BiasFieldCorrectionImageFilter()
+    # With more threads the order of sums, and with it the last digits, would vary from run to run.
+    method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)
     method.SetMaximumNumberOfIterations(_FIELD_ITERATIONS)
     method.Execute(lifted, small)
     field = sitk.GetArrayFromImage(method.GetLogBiasFieldAsImage(image))
