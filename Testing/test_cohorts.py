@@ -178,8 +178,8 @@ def test_a_wrong_call_shows_the_usage(undisturbed, tmp_path, capsys, arguments):
 # --- The group ----------------------------------------------------------------------------------------
 
 
-def test_a_table_of_pairs_with_a_wrong_transform_among_the_first_of_the_group(tmp_path, capsys):
-    """Six good pairs, and one whose transform is wrong by 15 degrees and 20 mm."""
+def test_a_table_of_pairs_and_a_group_that_leads_to_the_wrong_transform(tmp_path):
+    """Six good pairs, and one whose transform is wrong by 15 degrees and 20 mm: refused, or the first."""
     lines = ["id,mri,pet,transform"]
     for seed in range(1, 8):
         mri, pet = cohorts.head(seed)
@@ -193,13 +193,18 @@ def test_a_table_of_pairs_with_a_wrong_transform_among_the_first_of_the_group(tm
     (tmp_path / "pairs.csv").write_text("\n".join(lines), encoding="utf-8")
     arguments = [str(tmp_path / "out"), "--pairs", str(tmp_path / "pairs.csv")]
     outputs = ("--outputs", "registered", "fused")
-    assert main(["bids", arguments[0], "participant", *arguments[1:], "--n-procs", "2", *outputs]) == 0
-    assert main(["bids", arguments[0], "group", *arguments[1:]]) == 0
+    work = main(["bids", arguments[0], "participant", *arguments[1:], "--n-procs", "2", *outputs])
+    assert main(["bids", arguments[0], "group", *arguments[1:]]) == work
     with (tmp_path / "out" / "group.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 7 and rows[0]["participant"] == "sub-p4" and float(rows[0]["suspicion"]) > 5
+    (wrong,) = [row for row in rows if row["participant"] == "sub-p4"]
+    assert len(rows) == 7 and all(row["rank"] for row in rows if row is not wrong)
+    if work == 1:
+        assert wrong["outcome"] == "refused" and "was not registered" in wrong["notes"]
+    else:
+        assert wrong["rank"] == "1" and float(wrong["suspicion"]) > 5
     page = (tmp_path / "out" / "group.html").read_text(encoding="utf-8")
-    assert page.index("sub-p4") < page.index("sub-p1") and page.count('<img src="data:image/jpeg') == 7
+    assert page.count('<img src="data:image/jpeg') == 7 - work and wrong["image"] in page
     assert "default-src 'none'" in page and "<script" not in page
     assert not re.search(r'src="(?!data:)|href="(?!sub-|#)|url\(', page), "nothing comes from anywhere"
 
