@@ -193,7 +193,7 @@ def summed(places: pd.DataFrame) -> pd.DataFrame:
         for name, some in (("", others), (", another size", wrong[wrong.kind == "size"])):
             rows.append(
                 {
-                    "pairs": ("held out" if held_out else "thresholds set on these") + name,
+                    "pairs": ("second group" if held_out else "first group") + name,
                     "wrong": len(some),
                     "told": 100.0 * (some.judgement != GOOD).mean(),
                     "called_wrong": 100.0 * (some.judgement == WRONG).mean(),
@@ -205,9 +205,9 @@ def summed(places: pd.DataFrame) -> pd.DataFrame:
 
 
 def roc(places: pd.DataFrame) -> pd.DataFrame:
-    """Told wrong ones and false alarms, in %, of what was held out and of the rest, for each threshold."""
+    """Told wrong ones, other sizes apart, and false alarms, in %, of both groups, for each threshold."""
     rows = []
-    for held_out, group in places.groupby("held_out"):
+    for held_out, group in places[places.kind != "size"].groupby("held_out"):
         wrong = truly(group)
         strains = group.strain.to_numpy()
         for limit in np.unique(np.concatenate([[0.0, 1.0], strains])):
@@ -228,15 +228,15 @@ def plot(places: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(6.0, 4.6), layout="constrained")
     panel = figure.subplots()
     for held_out, group in roc(places).groupby("held_out"):
-        wrong = truly(places[places.held_out == held_out])
+        wrong = truly(places[(places.held_out == held_out) & (places.kind != "size")])
         counts = f"{int((wrong == True).sum())} wrong, {int((wrong == False).sum())} right"  # noqa: E712
-        label = f"{'held out' if held_out else 'thresholds set on these'}: {counts}"
+        label = f"{'second' if held_out else 'first'} group: {counts}"
         ordered = group.sort_values("strain", ascending=False)
         (line,) = panel.step(ordered.false_alarms, ordered.told, where="post", lw=2, label=label)
         used = ordered[ordered.strain == 1.0].iloc[0]
         panel.plot(used.false_alarms, used.told, "o", color=line.get_color(), ms=8)
     panel.set(xlabel="right registrations doubted [%]", ylabel="wrong registrations told [%]")
-    panel.set(xlim=(-1, 40), ylim=(60, 101))
+    panel.set(xlim=(-1, 40), ylim=(80, 101))
     panel.grid(alpha=0.3)
     panel.legend(loc="lower right", frameon=False)
     figure.savefig(path, dpi=110)

@@ -1,4 +1,4 @@
-"""The pairs on which the verdict of a registration is measured; those held out decided about no threshold."""
+"""The pairs on which the verdict of a registration is measured, those of the thresholds and others."""
 
 from functools import partial
 from pathlib import Path

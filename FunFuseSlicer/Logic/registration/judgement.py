@@ -45,7 +45,7 @@ class Limits:
 
 
 DOUBT = Limits(
-    information=0.15, offset_mm=3.0, part_mm=6.0, parts_mm=3.5, size_mm=4.5, outline=0.7, covered=0.6
+    information=0.15, offset_mm=3.0, part_mm=6.0, parts_mm=3.9, size_mm=5.2, outline=0.7, covered=0.6
 )
 REFUSE = Limits(
     information=0.06, offset_mm=6.5, part_mm=np.inf, parts_mm=7.0, size_mm=np.inf, outline=0.4, covered=0.2
