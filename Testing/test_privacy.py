@@ -86,7 +86,8 @@ def test_the_patient_and_the_folders_are_named_nowhere(no_network, tmp_path, cap
     for word in TELLTALES:
         assert word not in logged + printed.out
         assert [name for name, data in written.items() if word.encode() in data] == []
-    assert json.loads(written["report.json"])["inputs"] == {"mri": "T1.nii", "pet": "pet"}
+    inputs = json.loads(written["report.json"])["inputs"]
+    assert (inputs["mri"], inputs["pet"]) == ("T1.nii", "pet")
     assert INPUT_FOLDER not in logged + printed.out and OUTPUT_FOLDER not in logged
     for word in (INPUT_FOLDER, OUTPUT_FOLDER):
         assert [name for name, data in written.items() if word.encode() in data] == []

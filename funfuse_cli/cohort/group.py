@@ -58,7 +58,8 @@ class Oddity(NamedTuple):
 def rows_of(participants: Iterable[Participant], settings: Settings) -> List[Row]:
     """A row for each image, in the order in which a person should look at them.
 
-    Those with a result first, by judgement and suspicion; then those without, with a sentence.
+    First those whose registration is wrong, which have no result, then those with one, by judgement and
+    suspicion; then those without any other reason to look at them but a sentence.
     """
     rows = [row for participant in participants for row in _rows(participant, settings)]
     done = [row for row in rows if row["outcome"] == DONE]
@@ -66,9 +67,10 @@ def rows_of(participants: Iterable[Participant], settings: Settings) -> List[Row
         if oddity is not None:
             row["suspicion"], row["because"] = round(max(0.0, oddity.z), 2), FIGURES[oddity.figure][2]
     done.sort(key=lambda row: (JUDGEMENTS.index(row["judgement"]), -(row["suspicion"] or 0.0), row["image"]))
-    for rank, row in enumerate(done, 1):
+    refused = [row for row in rows if row["outcome"] != DONE and row["judgement"] == WRONG]
+    for rank, row in enumerate(refused + done, 1):
         row["rank"] = rank
-    return done + [row for row in rows if row["outcome"] != DONE]
+    return refused + done + [row for row in rows if row["rank"] == ""]
 
 
 def oddities(rows: Sequence[Row]) -> List[Optional[Oddity]]:
@@ -132,7 +134,8 @@ def _rows(participant: Participant, settings: Settings) -> List[Row]:
             outcome = FAILED if sentence else WAITING
             rows.append(_row(participant, **own, outcome=outcome, notes=sentence))
         elif record["outcome"] != DONE:
-            rows.append(_row(participant, **own, outcome=record["outcome"], notes=record["sentence"]))
+            told = {"judgement": record.get("judgement", ""), "notes": record["sentence"]}
+            rows.append(_row(participant, **own, outcome=record["outcome"], **told))
         else:
             registration = record["registration"]
             judgement, words = judgement_of(registration)

@@ -42,15 +42,15 @@ SHOWN = {
 def write_page(rows: Sequence[Row], settings: Settings, path: Path) -> None:
     """The page about the rows of :func:`.group.rows_of`, in their order."""
     done = [row for row in rows if row["outcome"] == DONE]
-    others = [row for row in rows if row["outcome"] != DONE]
+    ranked, others = ([row for row in rows if (row["rank"] != "") is to_see] for to_see in (True, False))
     style = (HERE / "group.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    cards = "\n".join(_card(row, settings) for row in done)
+    cards = "\n".join(_card(row, settings) for row in ranked)
     text = Template((HERE / "group.html").read_text(encoding="utf-8")).substitute(
         style=style,
         style_hash=f"sha256-{digest}",
         count=len(rows),
-        summary=escape(_summary(done, others)),
+        summary=escape(_summary(ranked, others)),
         version=VERSION,
         cards=f'<ol class="cards">\n{cards}\n</ol>',
         without=_without(others),
@@ -59,9 +59,10 @@ def write_page(rows: Sequence[Row], settings: Settings, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _summary(done: Sequence[Row], others: Sequence[Row]) -> str:
-    people = len({row["participant"] for row in [*done, *others]})
-    words = [f"{sum(row['judgement'] == word for row in done)} {word}" for word in reversed(JUDGEMENTS)]
+def _summary(ranked: Sequence[Row], others: Sequence[Row]) -> str:
+    people = len({row["participant"] for row in [*ranked, *others]})
+    words = [f"{sum(row['judgement'] == word for row in ranked)} {word}" for word in reversed(JUDGEMENTS)]
+    done = [row for row in ranked if row["outcome"] == DONE]
     without = [row for row in others if row["outcome"] != LACKS]
     lacking = len(others) - len(without)
     said = f"{count(people, 'participant')}, {count(len(done), 'result')}: registration {', '.join(words)}."
@@ -75,6 +76,7 @@ def _card(row: Row, settings: Settings) -> str:
     if (folder / page_name(name)).is_file():
         title = f'<a href="{folder.name}/{quote(page_name(name))}">{title}</a>'
     odd = f"suspicion {row['suspicion']}: {row['because']}" if row["because"] else "too few to compare with"
+    odd = odd if row["outcome"] == DONE else "no result"
     facts = [
         f"{words} {format(float(row[key]), form)}{unit}"
         for key, (words, form, unit) in BELOW.items()

@@ -21,7 +21,8 @@ import numpy as np
 from FunFuseSlicer.Logic.errors import FunFuseError, InputError, RegistrationError
 from FunFuseSlicer.Logic.metrics.slices import evaluate_volumes, means
 from FunFuseSlicer.Logic.output_folder import REPORT, Claim, all_or_nothing, checksums, sha256_of
-from FunFuseSlicer.Logic.registration.interface import OutOfTime
+from FunFuseSlicer.Logic.registration.interface import ImplausibleRegistration, OutOfTime
+from FunFuseSlicer.Logic.registration.judgement import WRONG
 from FunFuseSlicer.Logic.registration.plausibility import decompose, stretches
 from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.geometry import Volume, axial_order
@@ -285,7 +286,8 @@ def _fused(image: Image, new: Path, settings: Settings, fuse: Fuse) -> Tuple[dic
             raise
         except (InputError, RegistrationError) as error:
             sentence = settings.short(str(error).replace(f"{Path(work)}{os.sep}", ""))
-            return {**record, "outcome": REFUSED, "sentence": sentence}, {}
+            judgement = {"judgement": WRONG} if isinstance(error, ImplausibleRegistration) else {}
+            return {**record, "outcome": REFUSED, "sentence": sentence, **judgement}, {}
         report = json.loads((result / REPORT).read_text(encoding="utf-8"))
         kept = {key: _unchanging(report[key]) for key in KEPT if key in report}
         facts = {

@@ -101,10 +101,9 @@ class Study:
             "files": len(made),
             "megabytes": round(sum(map(len, made.values())) / 1e6, 1),
             "planted": self.planted,
-            # 0: the verdict refused it.
-            "planted_rank": int(table["rank"][table.participant == self.planted].fillna(0).iloc[0]),
+            "planted_rank": int(table["rank"][table.participant == self.planted].fillna(len(table)).iloc[0]),
             "planted_told": str(table.notes[table.participant == self.planted].iloc[0]),
-            "results": int(table["rank"].notna().sum()),
+            "results": int((table.outcome == "done").sum()),
             "seconds": round(seconds, 1),
             "seconds_each": round(float(pd.Series([line["seconds"] for line in images]).median()), 2),
             "memory_mb": max((line.get("peak_mb") or 0 for line in images), default=0),
