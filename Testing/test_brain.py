@@ -127,3 +127,22 @@ def _check_patient(mri, pet):
     hot = uptake > 0.5 * np.percentile(uptake, 99.9)
     assert 0.9 < brain[hot].mean()
     assert 800 < _milliliters(brain, volume) < 2000
+
+
+def test_a_volume_is_looked_at_once_until_it_changes(monkeypatch):
+    from FunFuseSlicer.Logic.volumes import brain as module
+
+    asked = []
+    monkeypatch.setattr(module, "_estimate", lambda mri: asked.append(mri) or np.zeros(mri.array.shape, bool))
+    volume = heads.mri(mm=8.0)
+    first = module.estimate_brain(volume)
+    assert module.estimate_brain(replace(volume, name="again")) is first and len(asked) == 1
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0, 0] = True
+    module.estimate_brain(replace(volume, ijk_to_ras=2 * volume.ijk_to_ras))
+    module.estimate_brain(volume.with_array(volume.array.copy()))
+    module.estimate_brain(volume)
+    assert len(asked) == 4
+    volume.array[0, 0, 0] += 1
+    module.estimate_brain(volume)
+    assert len(asked) == 5, "somebody wrote into the voxels"

@@ -5,9 +5,10 @@ After S. M. Smith, Fast robust automated brain extraction, Human Brain Mapping 1
 range or the judgement of a registration. No segmentation for measuring volumes.
 """
 
+import weakref
 from dataclasses import dataclass
 from functools import cache
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -37,15 +38,46 @@ _RIM_MM, _RIM_CONTRAST, _RIM_SHARE = 9.0, 0.8, 0.55
 _FAR_MM = 20.0
 
 
+class _Memory:
+    """The brain of the volume that was asked about last: the parts of a run ask one after the other."""
+
+    def __init__(self) -> None:
+        self._array: Callable[[], Optional[np.ndarray]] = lambda: None
+        self._seen: Optional[bytes] = None
+        self._brain: Optional[np.ndarray] = None
+
+    def brain(
+        self, volume: Volume, estimate: Callable[[Volume], Optional[np.ndarray]]
+    ) -> Optional[np.ndarray]:
+        """As ``estimate(volume)``, which is called unless these are the same voxels in the same place."""
+        # A sample of the voxels, too: somebody may have written into the array.
+        sample = np.ascontiguousarray(volume.array[tuple(slice(None, None, 7) for _ in volume.array.shape)])
+        seen = np.asarray(volume.ijk_to_ras, dtype=float).tobytes() + sample.tobytes()
+        if self._array() is not volume.array or self._seen != seen:
+            brain = estimate(volume)
+            if brain is not None:
+                brain.flags.writeable = False
+            self._array, self._seen, self._brain = weakref.ref(volume.array), seen, brain
+        return self._brain
+
+
+_memory = _Memory()
+
+
 def estimate_brain(mri: Volume) -> Optional[np.ndarray]:
     """The brain of an MRI, with liquor: T1, T2 or FLAIR, skull on or stripped, also of a whole body.
 
     Axes may point anywhere, but the crown is looked for at the upper end of a volume longer than a head.
 
     :param mri: finite, of any size; about a second for 256 × 256 × 180 voxels.
-    :return: bool on the MRI's grid, (k, j, i); None where it cannot say: the volume is a slice or smaller
-        than a brain, has no contrast, or what was found is not of a brain's size or not darker around.
+    :return: bool on the MRI's grid, (k, j, i), not to be written into; None where it cannot say: the volume
+        is a slice or smaller than a brain, has no contrast, or what was found is not of a brain's size or not
+        darker around.
     """
+    return _memory.brain(mri, _estimate)
+
+
+def _estimate(mri: Volume) -> Optional[np.ndarray]:
     array = np.asarray(mri.array)
     if array.ndim != 3 or (np.array(array.shape) * mri.spacing[::-1]).min() < _LEAST_MM:
         return None
