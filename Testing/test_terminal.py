@@ -59,13 +59,13 @@ def pair(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_greek_letters_become_words_where_the_encoding_has_none(encoding, tmp_path):
+def test_greek_letters_become_words_where_the_encoding_has_none(encoding):
     more = ENCODINGS[encoding]
     code, out, err = run("train", "--help", **more)
     assert code == 0 and b"lambda" in out and err == b""
-    code, out, err = run("train", "--lambda", "7", "--data", tmp_path, "--out", tmp_path / "run", **more)
+    code, out, err = run("evaluate", "--lambda", "7", "--mri", "a", **more)
     assert code == 2 and out == b""
-    assert err.rstrip() == b"error: lambda must lie in [0, 1], not 7.0."
+    assert err.rstrip() == b"error: --lambda must lie between 0 and 1, not 7.0."
 
 
 def test_what_every_encoding_can_say():

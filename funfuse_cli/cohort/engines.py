@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import as_completed
@@ -31,6 +32,7 @@ THREADS = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
     *("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "VTK_SMP_MAX_THREADS"),
 )
+EXTENSION = "FunFuseSlicer.py"
 # Slurm's own default of MaxArraySize.
 ARRAY_SIZE = 1001
 POLL_SECONDS = 0.25
@@ -73,6 +75,20 @@ def _threads(number: int) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
+@contextlib.contextmanager
+def _own_path() -> Iterator[None]:
+    """What is started here finds the package, also where this process has loaded Slicer's modules.
+
+    Slicer puts their folders on the path; FunFuse's holds a module of the package's name.
+    """
+    before = sys.path[:]
+    sys.path[:] = [folder for folder in before if not os.path.isfile(os.path.join(folder, EXTENSION))]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 # --- This computer ------------------------------------------------------------------------------------
 
 
@@ -109,7 +125,7 @@ class Local:
     def _round(self, work: Work, tasks: Sequence[object], processes: int, threads: int):
         """All tasks, until a process is lost; returns those that are left, and whether one was."""
         left, broken = [*tasks], False
-        with _threads(threads):
+        with _threads(threads), _own_path():
             executor = ProcessPoolExecutor(
                 processes,
                 initializer=_start,
