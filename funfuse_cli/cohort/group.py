@@ -13,6 +13,8 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from FunFuseSlicer.Logic.registration.judgement import GOOD, JUDGEMENTS, WRONG
+
 from .participants import Participant
 from .work import DONE, FAILED, Settings, log_of, read_report
 
@@ -32,9 +34,6 @@ FIGURES = {
 # From so many images of one tracer on, there is a cohort to compare with.
 FEWEST = 5
 CONSISTENT = 1.4826
-
-GOOD, DOUBTFUL, WRONG = "good", "doubtful", "wrong"
-JUDGEMENTS = (WRONG, DOUBTFUL, GOOD)
 
 # An image that was not worked on yet, and a participant that has none.
 WAITING, LACKS = "not done yet", "no PET"
@@ -66,7 +65,7 @@ def rows_of(participants: Iterable[Participant], settings: Settings) -> List[Row
     for row, oddity in zip(done, oddities(done)):
         if oddity is not None:
             row["suspicion"], row["because"] = round(max(0.0, oddity.z), 2), FIGURES[oddity.figure][2]
-    done.sort(key=lambda row: (JUDGEMENTS.index(row["judgement"]), -(row["suspicion"] or 0.0), row["image"]))
+    done.sort(key=lambda row: (-JUDGEMENTS.index(row["judgement"]), -(row["suspicion"] or 0.0), row["image"]))
     refused = [row for row in rows if row["outcome"] != DONE and row["judgement"] == WRONG]
     for rank, row in enumerate(refused + done, 1):
         row["rank"] = rank
@@ -160,8 +159,5 @@ def _row(participant: Participant, **facts: object) -> Row:
 
 def judgement_of(registration: dict) -> Tuple[str, List[str]]:
     """The word for a registration, and the sentence with it where it is not simply good."""
-    verdict = registration.get("verdict", "")
-    word = registration.get("judgement")
-    if word is None:
-        word = DOUBTFUL if verdict.startswith("Doubtful") else WRONG if verdict.startswith("Not") else GOOD
-    return word, [] if word == GOOD else [verdict]
+    word = registration["judgement"] or GOOD  # what was not registered has none
+    return word, [] if word == GOOD else [registration["verdict"]]

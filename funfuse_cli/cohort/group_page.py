@@ -12,11 +12,12 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
+from FunFuseSlicer.Logic.registration.judgement import JUDGEMENTS
 from FunFuseSlicer.Logic.version import VERSION
 
 from ..workflow.progress import count
 from .derivatives import FIGURES, alignment_name, page_name
-from .group import COLUMNS, DONE, JUDGEMENTS, LACKS, Row
+from .group import COLUMNS, DONE, LACKS, Row
 from .work import Settings
 
 HERE = Path(__file__).parent
@@ -61,7 +62,7 @@ def write_page(rows: Sequence[Row], settings: Settings, path: Path) -> None:
 
 def _summary(ranked: Sequence[Row], others: Sequence[Row]) -> str:
     people = len({row["participant"] for row in [*ranked, *others]})
-    words = [f"{sum(row['judgement'] == word for row in ranked)} {word}" for word in reversed(JUDGEMENTS)]
+    words = [f"{sum(row['judgement'] == word for row in ranked)} {word}" for word in JUDGEMENTS]
     done = [row for row in ranked if row["outcome"] == DONE]
     without = [row for row in others if row["outcome"] != LACKS]
     lacking = len(others) - len(without)

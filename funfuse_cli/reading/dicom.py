@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.volumes.dicom_units import values_of
 
 from .itk import FORMATS
 from .planes import SECONDARY_CAPTURE, stack
@@ -57,8 +58,8 @@ class Item:
             return WORDS[modality]
         if str(header.get("SOPClassUID", "")).startswith(SECONDARY_CAPTURE):
             return "secondary capture"
-        types = {str(value).upper() for value in _values(header.get("ImageType"))}
-        series_types = {str(value).upper() for value in _values(header.get("SeriesType"))}
+        types = {str(value).upper() for value in values_of(header.get("ImageType"))}
+        series_types = {str(value).upper() for value in values_of(header.get("SeriesType"))}
         surveys = [word for value, word in SURVEYS.items() if value in types]
         return "projection" if "REPROJECTION" in series_types else surveys[0] if surveys else ""
 
@@ -160,10 +161,6 @@ def _item(path: Path) -> List[Item]:
 
 def _damaged(path: Path) -> InputError:
     return InputError(f"{path} is incomplete or damaged: export the series again.")
-
-
-def _values(value) -> list:
-    return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
 def _without_copies(items: List[Item], notes: List[str]) -> List[Item]:

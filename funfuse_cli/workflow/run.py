@@ -171,7 +171,7 @@ def _write_dicom(run, mri_node, pet_node, study: Study, folder: Path, monitor: M
 def _write_shown(run, request: Request, report: dict, folder: Path) -> None:
     """The page and the preview, which show the same."""
     nodes = {role: node for role, node in vars(run.nodes).items() if node is not None}
-    contents = contents_of(nodes, run.fusion.gradients)
+    contents = contents_of(nodes, run.fusion.gradients, run.fusion.brain)
     if request.writes("report"):
         text = page(contents, {**facts_of(nodes), **facts_of_report(report)}, report["notes"])
         (folder / "report.html").write_text(text, encoding="utf-8")

@@ -53,10 +53,21 @@ class ColorSource:
 
 
 def contribution_source(
-    mri_part: np.ndarray, pet_part: np.ndarray, scale: Optional[float] = None, low: float = 0.0
+    mri_part: np.ndarray,
+    pet_part: np.ndarray,
+    scale: Optional[float] = None,
+    uptake_range: Optional[Range] = None,
+    uptake_scale: float = 1.0,
 ) -> ColorSource:
-    """Mode "contribution": the hue is the PET's part."""
-    return ColorSource((mri_part, pet_part), pet_part, scale or scale_of(pet_part), low)
+    """Mode "contribution": the hue is the PET's part.
+
+    :param scale: the part's robust maximum; measured when None.
+    :param uptake_range: the uptake at the ends of the color map; None for 0 and the robust maximum.
+    :param uptake_scale: the robust maximum of uptake, see :func:`part_range`.
+    """
+    scale = scale or scale_of(pet_part)
+    low, high = (0.0, scale) if uptake_range is None else part_range(uptake_range, scale, uptake_scale)
+    return ColorSource((mri_part, pet_part), pet_part, high, low)
 
 
 def uptake_source(

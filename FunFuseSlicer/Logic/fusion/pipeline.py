@@ -13,7 +13,6 @@ from ..color.sources import (
     Range,
     contribution_source,
     gradient_source,
-    part_range,
     scale_of,
     uptake_source,
 )
@@ -306,9 +305,7 @@ def color_source(fusion: Fusion, mode: str, uptake_range: Optional[Range] = None
             return uptake_source(value, fusion.uptake, 1.0)
         low, high = uptake_range
         return uptake_source(value, fusion.uptake_slices.in_its_unit(), high, low)
-    scale = scale_of(parts[1], fusion.brain)
-    low, high = (0.0, scale) if uptake_range is None else part_range(uptake_range, scale, fusion.scales[1])
-    return contribution_source(*parts, high, low)
+    return contribution_source(*parts, scale_of(parts[1], fusion.brain), uptake_range, fusion.scales[1])
 
 
 def value_and_function(

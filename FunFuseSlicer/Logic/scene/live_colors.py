@@ -16,7 +16,6 @@ from ..color.sources import (
     Range,
     contribution_source,
     gradient_source,
-    part_range,
     scale_of,
     uptake_source,
 )
@@ -140,12 +139,8 @@ def source_of(nodes, mode: str, uptake_range: Optional[Range] = None, gradients=
     if mode == "uptake":
         low, high = uptake_range or (0.0, number_of(colored, "PETScale"))
         return uptake_source(parts or (_voxels(nodes["fused"]),), pet, high, low)
-    scale = number_of(colored, "PETPartScale")
-    if uptake_range is None:
-        return contribution_source(*parts, scale)
     uptake_scale = number_of(colored, "PETScale") or scale_of(pet)
-    low, high = part_range(uptake_range, scale or scale_of(parts[1]), uptake_scale)
-    return contribution_source(*parts, high, low)
+    return contribution_source(*parts, number_of(colored, "PETPartScale"), uptake_range, uptake_scale)
 
 
 def _in_turns(action: Callable[[int], None], count: int) -> Iterator[float]:

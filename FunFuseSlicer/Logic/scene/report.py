@@ -36,11 +36,12 @@ SETTINGS = {
 BEGINNINGS = {"Plausible:": "good", "Good:": "good", "Doubtful:": "doubtful", "Not plausible:": "wrong"}
 
 
-def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
+def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Contents:
     """What is shown of a whole result, on the patient's axes.
 
     :param nodes: by role, see :func:`.outputs.find_results`.
     :param gradients: equation (5)'s images of a run in that mode; they are not in the scene.
+    :param brain: bool (k, j, i), where a run has estimated it already.
     :raises InputError: the MRI has been removed, or a volume cannot be used.
     """
     colored = nodes["colored"]
@@ -67,7 +68,7 @@ def contents_of(nodes: Mapping[str, object], gradients=None) -> Contents:
             balance=float(attribute(colored, "Balance") or 0.5),
             judgement=_judgement(colored),
             version=attribute(colored, "Version"),
-            brain=estimate_brain(mri),
+            brain=estimate_brain(mri) if brain is None else brain,
         )
     )
 

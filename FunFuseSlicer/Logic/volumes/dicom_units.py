@@ -98,7 +98,7 @@ def _injection(headers: Sequence) -> Injection:
     if len(isotopes) > 1:
         wrong.append(f"there are {len(isotopes)} injections")
     isotope = isotopes[0] if isotopes else {}
-    corrections = {str(word).upper() for word in _values(header.get("CorrectedImage"))}
+    corrections = {str(word).upper() for word in values_of(header.get("CorrectedImage"))}
     wrong += [
         f"it is not corrected for {what}"
         for word, what in (("ATTN", "attenuation"), ("DECY", "decay"))
@@ -223,7 +223,8 @@ def _items(header: Any, keyword: str) -> list:
     return list(header.get(keyword) or [])
 
 
-def _values(value: Any) -> list:
+def values_of(value: Any) -> list:
+    """All values of an attribute that may have one or several; none for None."""
     return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
