@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funfuse_cli.studies.odd_inputs import heads
 from FunFuseSlicer.Logic.errors import Cancelled, InputError
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import (
@@ -39,7 +40,13 @@ from FunFuseSlicer.Logic.registration import (
 from FunFuseSlicer.Logic.registration.evidence import PARTS, Evidence
 from FunFuseSlicer.Logic.registration.judgement import judge, verdict
 from FunFuseSlicer.Logic.registration.plausibility import Decomposition, fits_one_patient, rotation_matrix
-from FunFuseSlicer.Logic.registration.preparation import check_within_reach, coarsen, indices_to_ras, prepare
+from FunFuseSlicer.Logic.registration.preparation import (
+    check_within_reach,
+    coarsen,
+    indices_to_ras,
+    prepare,
+    prepare_mri,
+)
 from FunFuseSlicer.Logic.registration.similarity import mutual_information
 from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS, Volume, resample, volume_from_sitk
 from Testing.conftest import REAL_IMAGES
@@ -227,6 +234,21 @@ def test_same_seed_gives_same_bits(mri, pet):
     first, second = register(mri, moving, RIGID_ONLY), register(mri, moving, RIGID_ONLY)
     assert first.matrix.tobytes() == second.matrix.tobytes()
     assert first.similarity_after == second.similarity_after
+
+
+def test_a_brain_has_the_same_voxels_in_every_run_with_any_number_of_threads():
+    volume = heads.mri(mm=5.0)
+    default = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    found = []
+    try:
+        for threads in (1, 3, 3, 2):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+            working = prepare_mri(volume, 4.0)
+            assert working.brain and sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
+            found.append(sitk.GetArrayFromImage(working.image).tobytes())
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(default)
+    assert len(set(found)) == 1
 
 
 def test_threads_of_the_rough_search_change_no_bit(mri, pet):

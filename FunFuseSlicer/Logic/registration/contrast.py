@@ -1,6 +1,8 @@
 """Intensities on which a metric can rely: hot organs and surface coils must not rule it."""
 
-from typing import Optional
+import threading
+from contextlib import contextmanager
+from typing import Iterator, Optional
 
 import numpy as np
 import SimpleITK as sitk
@@ -74,16 +76,32 @@ def evened(image: sitk.Image, brain: sitk.Image) -> sitk.Image:
         lifted = _like(lifted, np.exp(logs - strong))
         grown = sitk.Resample(_like(lifted, strong), image, sitk.Transform(), sitk.sitkLinear)
         image = _without(image, grown)
-    method = sitk.N4BiasFieldCorrectionImageFilter()
-    # With more threads the order of sums, and with it the last digits, would vary from run to run.
-    method.SetNumberOfThreads(1)
-    method.SetNumberOfWorkUnits(1)
-    method.SetMaximumNumberOfIterations(_FIELD_ITERATIONS)
-    method.Execute(lifted, small)
-    field = sitk.GetArrayFromImage(method.GetLogBiasFieldAsImage(image))
+    with _one_thread():
+        method = sitk.N4BiasFieldCorrectionImageFilter()
+        method.SetMaximumNumberOfIterations(_FIELD_ITERATIONS)
+        method.Execute(lifted, small)
+        field = sitk.GetArrayFromImage(method.GetLogBiasFieldAsImage(image))
     # Beyond the brain nothing is known: the spline could run off.
     field = np.clip(field, field[inside].min(), field[inside].max()) - np.median(field[inside])
     return _without(image, _like(image, field))
+
+
+_threads_lock = threading.Lock()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The order of sums, and with it the last digits, would vary with the number of threads.
+
+    The filters within N4 know only the number for all filters, not that of the outer one.
+    """
+    with _threads_lock:
+        threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            yield
+        finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
 def _smooth_part(logs: np.ndarray, inside: np.ndarray) -> Optional[np.ndarray]:

@@ -131,7 +131,8 @@ def prepare_mri(volume: Volume, spacing: float) -> WorkingImage:
     image = _isotropic(scale_intensity(volume), geometry, spacing)
     brain = _isotropic(found.astype(np.float32), geometry, spacing) > 0.5
     image = evened(image, brain)
-    near = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(dilate(brain, _SCALED_BY_MM)) > 0]
+    around = dilate(brain, _SCALED_BY_MM)
+    near = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(around) > 0]
     image = sitk.Clamp(image / max(float(np.percentile(near, 99.5)), 1e-9), sitk.sitkFloat32, 0.0, 1.0)
     return _working(image, brain, volume.name, True)
 
