@@ -83,6 +83,9 @@ def slicer():
     layout.SetViewArrangement(arrangement)
     for node_id in _view_ids(slicer) - views:
         slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetNodeByID(node_id))
+    kept = [slicer.mrmlScene.GetNthNode(index) for index in range(slicer.mrmlScene.GetNumberOfNodes())]
+    silent = [node.GetID() for node in kept if node.GetDisableModifiedEvent()]
+    assert not silent, f"nodes whose change was begun and never ended: {silent}"
 
 
 def _view_ids(slicer) -> set:

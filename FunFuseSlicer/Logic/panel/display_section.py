@@ -188,9 +188,8 @@ class DisplaySection(Section):
         chosen = self.session.choices
         if chosen is None or self._showing_range or not low < high:
             return
-        modifying = chosen.parameterNode.StartModify()
-        chosen.automaticRange, chosen.rangeLow, chosen.rangeHigh = False, low, high
-        chosen.parameterNode.EndModify(modifying)
+        with slicer.util.NodeModify(chosen.parameterNode):
+            chosen.automaticRange, chosen.rangeLow, chosen.rangeHigh = False, low, high
 
     # Legend and panes
 

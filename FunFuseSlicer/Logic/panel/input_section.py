@@ -82,9 +82,8 @@ class InputSection(Section):
     def onSwapButton(self, _checked=False):
         """Exchange MRI and PET."""
         chosen = self.session.choices
-        modifying = chosen.parameterNode.StartModify()
-        chosen.mri, chosen.pet = chosen.pet, chosen.mri
-        chosen.parameterNode.EndModify(modifying)
+        with slicer.util.NodeModify(chosen.parameterNode):
+            chosen.mri, chosen.pet = chosen.pet, chosen.mri
 
     def onInstallTorchButton(self, _checked=False):
         """Let the PyTorch extension install PyTorch."""

@@ -293,11 +293,12 @@ def _style_chart(chart, name: str, series: Dict[str, object], rows: Sequence[Row
 
 
 def _add_series(chart, series: Dict[str, object]) -> None:
-    modifying = chart.StartModify()
-    chart.RemoveAllPlotSeriesNodeIDs()
-    for node in series.values():
-        chart.AddAndObservePlotSeriesNodeID(node.GetID())
-    chart.EndModify(modifying)
+    import slicer
+
+    with slicer.util.NodeModify(chart):
+        chart.RemoveAllPlotSeriesNodeIDs()
+        for node in series.values():
+            chart.AddAndObservePlotSeriesNodeID(node.GetID())
 
 
 def _describe(node, role: str, mri_node, fused, slices: int) -> None:

@@ -38,19 +38,17 @@ def show_legends(
     scale = _scale_display(nodes["colored"], make=visible)
     if scale is not None:
         titles[scale], ends = _title_and_ends(nodes, mode, pet_name, uptake_range)
-        modifying = scale.StartModify()
-        scale.SetAndObserveColorNodeID(pet_display.GetColorNodeID())
-        scale.SetWindowLevelMinMax(*ends)
-        scale.EndModify(modifying)
+        with slicer.util.NodeModify(scale):
+            scale.SetAndObserveColorNodeID(pet_display.GetColorNodeID())
+            scale.SetWindowLevelMinMax(*ends)
     for display, title in titles.items():
         legend = logic.GetColorLegendDisplayNode(display)
         if legend is None and visible:
             legend = logic.AddDefaultColorLegendDisplayNode(display)
         if legend is not None:
-            modifying = legend.StartModify()
-            legend.SetTitleText(title)
-            legend.SetVisibility(visible)
-            legend.EndModify(modifying)
+            with slicer.util.NodeModify(legend):
+                legend.SetTitleText(title)
+                legend.SetVisibility(visible)
             # Its scale may be another one, which Slicer does not notice.
             legend.Modified()
     views.announce_layers()

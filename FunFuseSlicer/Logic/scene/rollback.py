@@ -64,21 +64,22 @@ class _Memory:
 
     def give_back(self) -> None:
         """Make the node what it was."""
+        import slicer
+
         node = self._node
-        modifying = node.StartModify()
-        if node.IsA("vtkMRMLScalarVolumeDisplayNode"):
-            # In Slicer 5.8 copying adds to those that there are.
-            node.ResetWindowLevelPresets()
-        node.CopyContent(self._content, self._deep)
-        for role, now in _references(node).items():
-            then = self._references.get(role, [])
-            for index in reversed(range(len(then), len(now))):
-                node.RemoveNthNodeReferenceID(role, index)
-        for role, then in self._references.items():
-            for index, node_id in enumerate(then):
-                if node.GetNthNodeReferenceID(role, index) != node_id:
-                    node.SetNthNodeReferenceID(role, index, node_id)
-        node.EndModify(modifying)
+        with slicer.util.NodeModify(node):
+            if node.IsA("vtkMRMLScalarVolumeDisplayNode"):
+                # In Slicer 5.8 copying adds to those that there are.
+                node.ResetWindowLevelPresets()
+            node.CopyContent(self._content, self._deep)
+            for role, now in _references(node).items():
+                then = self._references.get(role, [])
+                for index in reversed(range(len(then), len(now))):
+                    node.RemoveNthNodeReferenceID(role, index)
+            for role, then in self._references.items():
+                for index, node_id in enumerate(then):
+                    if node.GetNthNodeReferenceID(role, index) != node_id:
+                        node.SetNthNodeReferenceID(role, index, node_id)
         if self._item and self._hierarchy.GetItemParent(self._item) != self._parent:
             self._hierarchy.SetItemParent(self._item, self._parent)
             self._hierarchy.MoveItem(self._item, self._next)

@@ -102,16 +102,17 @@ def layers_of(logic) -> Layers:
 
 def set_layers(logic, layers: Layers) -> None:
     """Show these layers."""
+    import slicer
+
     node = logic.GetSliceCompositeNode()
     with _announced(node):
-        modifying = node.StartModify()
-        node.SetBackgroundVolumeID(layers.background)
-        node.SetForegroundVolumeID(layers.foreground)
-        node.SetLabelVolumeID(layers.label)
-        node.SetForegroundOpacity(layers.foreground_opacity)
-        node.SetLabelOpacity(layers.label_opacity)
-        node.SetCompositing(layers.compositing)
-        node.EndModify(modifying)
+        with slicer.util.NodeModify(node):
+            node.SetBackgroundVolumeID(layers.background)
+            node.SetForegroundVolumeID(layers.foreground)
+            node.SetLabelVolumeID(layers.label)
+            node.SetForegroundOpacity(layers.foreground_opacity)
+            node.SetLabelOpacity(layers.label_opacity)
+            node.SetCompositing(layers.compositing)
 
 
 def announce_layers() -> None:
@@ -220,17 +221,18 @@ def place_shown() -> Optional[Place]:
 
 def go_to(place: Optional[Place]) -> None:
     """Bring the panes to a place; nothing happens for None."""
+    import slicer
+
     for logic in _pane_logics() if place is not None else ():
         node = logic.GetSliceNode()
         width, height, _ = node.GetDimensions()
-        modifying = node.StartModify()
-        node.GetSliceToRAS().DeepCopy(place.slice_to_ras)
-        node.SetXYZOrigin(*place.origin)
-        # Of another shape than that view: Slicer, too, keeps the height when a view is resized.
-        high = place.field_height_mm
-        node.SetFieldOfView(high * width / max(height, 1), high, node.GetFieldOfView()[2])
-        node.UpdateMatrices()
-        node.EndModify(modifying)
+        with slicer.util.NodeModify(node):
+            node.GetSliceToRAS().DeepCopy(place.slice_to_ras)
+            node.SetXYZOrigin(*place.origin)
+            # Of another shape than that view: Slicer, too, keeps the height when a view is resized.
+            high = place.field_height_mm
+            node.SetFieldOfView(high * width / max(height, 1), high, node.GetFieldOfView()[2])
+            node.UpdateMatrices()
 
 
 def close_four_panes(layout_before: Optional[int]) -> None:
