@@ -107,9 +107,9 @@ class Broken(Exception):
 def failing_at_line(number: int):
     """Raises at the n-th line that is executed in the room of the scene, below push_outputs.
 
-    A line that is executed often counts twice: for the first time, and for the fifth. Even times could be the
-    end of a ``with``, at which nothing can fail. Functions that only read, or fill a new node of their own, do
-    not count.
+    A line that is executed often counts twice: for the first time, and for the fifth. Even times could be
+    the end of a ``with``, at which nothing can fail. Functions that only read, or fill a new node of their
+    own, do not count.
     """
     skipped = "push_outputs", "find_outputs", "_find_color_node", "_add_jet_node", "_ids", "_references"
     # What a new result does not have goes when all that can fail is done.

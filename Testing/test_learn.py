@@ -17,7 +17,7 @@ from FunFuseSlicer.Logic.methods.lp_sr import ATOMS, SIDE, load_dictionary, spar
 from FunFuseSlicer.Logic.output_folder import LIST
 
 QUICK = {
-    "lp-sr": ["--patches", "600", "--iterations", "2", "--atoms-per-patch", "3"],
+    "lp-sr": ["--patches", "600", "--iterations", "1", "--atoms-per-patch", "2"],
     "lp-cnn": ["--patches", "100", "--steps", "2", "--batch", "4"],
 }
 FILES = {"lp-sr": "lp_sr.npy", "lp-cnn": "lp_cnn.pt"}
@@ -127,12 +127,12 @@ def test_the_dictionary_finds_the_atoms_that_patches_are_made_of():
     truth = generator.normal(size=(SIDE**2, ATOMS))
     truth -= truth.mean(axis=0)
     truth /= np.linalg.norm(truth, axis=0)
-    codes = np.zeros((3000, ATOMS))
+    codes = np.zeros((1500, ATOMS))
     for code in codes:
         code[generator.choice(ATOMS, 2, replace=False)] = generator.uniform(20, 40, 2)
     patches = codes @ truth.T
     fractions, errors = [], []
-    for iterations in (1, 12):
+    for iterations in (1, 8):
         generator = np.random.default_rng(1)
         found = lp_sr.learn_dictionary(patches, iterations, 2, generator, fractions.append)
         np.testing.assert_allclose(np.linalg.norm(found, axis=0), 1, atol=1e-9)

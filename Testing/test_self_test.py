@@ -20,28 +20,15 @@ def panel(slicer, qt_started, library_as_before):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_self_test(panel, name):
-    from FunFuseSlicer import FunFuseSlicerTest
-
-    test = FunFuseSlicerTest(name)
-    test.setUp()
-    getattr(test, name)()
-    test.tearDown()
-
-
-def test_no_warning_of_vtk_is_ours(panel):
-    """Such as of a call that Slicer calls deprecated."""
+    """It passes, and no warning of VTK is ours, such as of a call that Slicer calls deprecated."""
     from funfuse_cli.headless.messages import collect_vtk_messages
     from FunFuseSlicer import FunFuseSlicerTest
 
     with collect_vtk_messages() as messages:
-        for name in (
-            "test_registration_brings_the_pet_back",
-            "test_four_panes",
-            "test_saved_scene_restores_choices_and_results",
-        ):
-            test = FunFuseSlicerTest(name)
-            test.setUp()
-            getattr(test, name)()
+        test = FunFuseSlicerTest(name)
+        test.setUp()
+        getattr(test, name)()
+        test.tearDown()
     assert not messages
 
 
@@ -51,14 +38,17 @@ def test_without_a_main_window_what_needs_views_is_skipped(slicer, panel):
 
     from FunFuseSlicer import FunFuseSlicerTest
 
+    # Those that look at slices or layers; the others take minutes, and know nothing of windows.
+    seen = ("views", "panes", "pictures", "legend", "layers", "alive", "results", "sliders")
+    names = [name for name in NAMES if any(word in name for word in seen)]
     application = slicer.app.applicationLogic()
     logics = application.GetSliceLogics()
     application.SetSliceLogics(None)
     try:
         outcome = unittest.TestResult()
-        unittest.TestSuite(FunFuseSlicerTest(name) for name in NAMES).run(outcome)
+        unittest.TestSuite(FunFuseSlicerTest(name) for name in names).run(outcome)
     finally:
         application.SetSliceLogics(logics)
     assert not outcome.failures and not outcome.errors
     assert {reason for _, reason in outcome.skipped} == {"needs the slice views of a main window"}
-    assert len(outcome.skipped) < len(NAMES) / 2
+    assert 3 <= len(outcome.skipped) < len(names) / 2
