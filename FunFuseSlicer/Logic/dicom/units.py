@@ -2,27 +2,10 @@
 
 from typing import Any
 
-from ..volumes.units import BODY_SURFACE, BQML, LEAN_MASS, SUV
+from ..volumes.dicom_units import DEFINED
+from ..volumes.units import BODY_SURFACE, BQML, LEAN_MASS, SUV, SUVR
 from .elements import code
 
-_UCUM = {
-    "CNTS": ("{counts}", "Counts"),
-    "CPS": ("{counts}/s", "Counts per second"),
-    "BQML": ("Bq/ml", "Becquerels/milliliter"),
-    "PROPCNTS": ("{propcounts}", "Proportional to counts"),
-    "PROPCPS": ("{propcounts}/s", "Proportional to counts per second"),
-    "GML": ("g/ml{SUVbw}", "Standardized Uptake Value body weight"),
-    "CM2ML": ("cm2/ml{SUVbsa}", "Standardized Uptake Value body surface area"),
-    "CM2": ("cm2", "Centimeter**2"),
-    "PCNT": ("%", "Percent"),
-    "MGMINML": ("mg/min/ml", "Milligrams/minute/milliliter"),
-    "UMOLMINML": ("umol/min/ml", "Micromole/minute/milliliter"),
-    "MLMING": ("ml/min/g", "Milliliter/minute/gram"),
-    "MLG": ("ml/g", "Milliliter/gram"),
-    "1CM": ("/cm", "/Centimeter"),
-    "UMOLML": ("umol/ml", "Micromole/milliliter"),
-    "NONE": ("1", "no units"),
-}
 _SUV = {
     "LBM": ("g/ml{SUVlbm}", "Standardized Uptake Value lean body mass (James)"),
     "IBW": ("g/ml{SUVibw}", "Standardized Uptake Value ideal body weight"),
@@ -39,21 +22,24 @@ def unknown() -> Any:
     return code("[arb'U]", "UCUM", "arbitrary unit")
 
 
-# Values that were turned into SUV since: Units and SUV Type, and the code.
+# Values that were turned into SUV or SUVR since: Units and SUV Type, and the code.
 _TURNED = {
-    SUV: ("GML", "BW", _UCUM["GML"]),
+    SUV: ("GML", "BW", DEFINED["GML"][1:]),
     LEAN_MASS: ("GML", "LBM", _SUV["LBM"]),
-    BODY_SURFACE: ("CM2ML", "BSA", _UCUM["CM2ML"]),
+    BODY_SURFACE: ("CM2ML", "BSA", DEFINED["CM2ML"][1:]),
+    SUVR: ("NONE", None, DEFINED["NONE"][1:]),
 }
 
 
 def name_units(result: Any, unit: str) -> None:
-    """Let a PET whose values were turned into SUV say so, in place of the unit of its source.
+    """Let a PET whose values were turned into SUV or SUVR say so, in place of the unit of its source.
 
     :param unit: of the values, see :mod:`volumes.units`.
     """
     if unit in _TURNED:
         result.Units, result.SUVType, _ = _TURNED[unit]
+        if result.SUVType is None:
+            del result.SUVType
 
 
 def code_of(unit: str, source: Any = None) -> Any:
@@ -65,7 +51,7 @@ def code_of(unit: str, source: Any = None) -> Any:
     codes = {name: told for name, (_, _, told) in _TURNED.items()}
     if unit not in codes and source is not None:
         return units_of(source.header)
-    codes[BQML] = _UCUM["BQML"]
+    codes[BQML] = DEFINED["BQML"][1:]
     return code(codes[unit][0], "UCUM", codes[unit][1]) if unit in codes else unknown()
 
 
@@ -75,5 +61,5 @@ def units_of(header: Any) -> Any:
     :param header: a Dataset of PET Image Storage.
     """
     units, kind = str(header.get("Units") or "").upper(), str(header.get("SUVType") or "").upper()
-    told = _SUV[kind] if units == "GML" and kind in _SUV else _UCUM.get(units)
-    return unknown() if told is None else code(told[0], "UCUM", told[1])
+    told = _SUV[kind] if units == "GML" and kind in _SUV else DEFINED.get(units, ())[1:]
+    return code(told[0], "UCUM", told[1]) if told else unknown()

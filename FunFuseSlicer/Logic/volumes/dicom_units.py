@@ -1,6 +1,6 @@
 """What the values of a PET are, from its DICOM headers; made by QIBA's vendor-neutral pseudo-code for SUV.
 
-Headers are anything with pydicom's ``get``, so that this works without it.
+Headers are Datasets of pydicom, which is not imported here.
 """
 
 import math
@@ -9,18 +9,26 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 from .units import BODY_SURFACE, BQML, COUNTS, LEAN_MASS, SUV, UNKNOWN, Injection, Units, units_of_activity
 
-# Names of the values of Units (0054,1001), PS3.3 C.8.9.1.1.3.
-NAMES = {
-    "BQML": BQML,
-    "CNTS": COUNTS,
-    "PROPCNTS": COUNTS,
-    "PCNT": "%",
-    "MLMINML": "ml/min/ml",
-    "MLMING": "ml/min/g",
-    "MLML": "ml/ml",
-    "UMOLML": "µmol/ml",
-    "UMOLMINML": "µmol/min/ml",
-    "1CM": "1/cm",
+# Values of Units (0054,1001), PS3.3 C.8.9.1.1.3: the name here, code and meaning of UCUM (PS3.16 CID 84).
+DEFINED = {
+    "BQML": (BQML, "Bq/ml", "Becquerels/milliliter"),
+    "GML": (SUV, "g/ml{SUVbw}", "Standardized Uptake Value body weight"),
+    "CM2ML": (BODY_SURFACE, "cm2/ml{SUVbsa}", "Standardized Uptake Value body surface area"),
+    "CNTS": (COUNTS, "{counts}", "Counts"),
+    "PROPCNTS": (COUNTS, "{propcounts}", "Proportional to counts"),
+    "CPS": ("counts/s", "{counts}/s", "Counts per second"),
+    "PROPCPS": ("counts/s", "{propcounts}/s", "Proportional to counts per second"),
+    "NONE": (UNKNOWN, "1", "no units"),
+    "PCNT": ("%", "%", "Percent"),
+    "CM2": ("cm²", "cm2", "Centimeter**2"),
+    "1CM": ("1/cm", "/cm", "/Centimeter"),
+    "MLG": ("ml/g", "ml/g", "Milliliter/gram"),
+    "MLML": ("ml/ml", "ml/ml", "Milliliter/milliliter"),
+    "MLMING": ("ml/min/g", "ml/min/g", "Milliliter/minute/gram"),
+    "MLMINML": ("ml/min/ml", "ml/min/ml", "Milliliter/minute/milliliter"),
+    "MGMINML": ("mg/min/ml", "mg/min/ml", "Milligrams/minute/milliliter"),
+    "UMOLML": ("µmol/ml", "umol/ml", "Micromole/milliliter"),
+    "UMOLMINML": ("µmol/min/ml", "umol/min/ml", "Micromole/minute/milliliter"),
 }
 # SUV Type (0054,1006) of values in g/ml; without it they are by weight.
 SUV_TYPES = {"": SUV, "BW": SUV, "LBM": LEAN_MASS, "LBMJAMES128": LEAN_MASS, "LBMJANMA": LEAN_MASS}
@@ -60,8 +68,9 @@ def units_of_headers(headers: Sequence) -> Units:
         return Units(BODY_SURFACE, {BODY_SURFACE: 1.0})
     if code == "CNTS":
         return _counts(headers)
-    name = NAMES.get(code, code.lower())
-    return units_of_activity(name, 1.0, _injection(headers)) if code == "BQML" else Units(name)
+    if code == "BQML":
+        return units_of_activity(BQML, 1.0, _injection(headers))
+    return Units(DEFINED[code][0] if code in DEFINED else code.lower())
 
 
 def _mapped(header: Any) -> Units:
@@ -238,10 +247,8 @@ def _number(value: Any) -> Optional[float]:
 
 def _private(header: Any, group: int, creator: str, element: int) -> Any:
     """The value of an attribute in the private block of a creator; None where there is none."""
-    for block in range(0x10, 0x100):
-        name = header.get((group, block))
-        if name is not None and str(getattr(name, "value", name)) == creator:
-            found = header.get((group, (block << 8) + element))
-            value = getattr(found, "value", found)
-            return value.decode("ascii", "ignore") if isinstance(value, bytes) else value
-    return None
+    try:
+        value = header.private_block(group, creator)[element].value
+    except KeyError:
+        return None
+    return value.decode("ascii", "ignore") if isinstance(value, bytes) else value

@@ -2,10 +2,10 @@
 
 from typing import Any, List, Optional
 
-from .units import BQML, COUNTS, SUV, Injection, Units, units_of_activity
+from .units import BQML, COUNTS, SUV, SUVR, Injection, Units, units_of_activity
 
 ACTIVITIES = {"bq/ml": (BQML, 1.0), "kbq/ml": ("kBq/ml", 1e3), "mbq/ml": ("MBq/ml", 1e6)}
-OTHERS = {"suv": SUV, "g/ml": SUV, "suvr": "SUVR", "counts": COUNTS}
+OTHERS = {"suv": SUV, "g/ml": SUV, "suvr": SUVR, "counts": COUNTS}
 DOSES = {"bq": 1.0, "kbq": 1e3, "mbq": 1e6, "gbq": 1e9, "mci": 3.7e7, "uci": 3.7e4}
 # Half-lives in seconds, rounded: tables differ by less than SUV can be measured.
 HALF_LIVES = {

@@ -12,6 +12,8 @@ from typing import Dict, List, Optional
 from ..errors import InputError
 
 BQML, SUV, COUNTS, UNKNOWN = "Bq/ml", "SUV", "counts", ""
+# A ratio to the mean of a reference region.
+SUVR = "SUVR"
 # Kinds of SUV by what the dose is spread over: weight, lean mass, surface of the body.
 BODY_WEIGHT, LEAN_MASS, BODY_SURFACE = "SUV", "SUL", "SUVbsa"
 KINDS = (BODY_WEIGHT, LEAN_MASS, BODY_SURFACE)
