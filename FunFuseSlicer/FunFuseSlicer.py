@@ -28,6 +28,7 @@ from FunFuseSlicer.Logic.registration import RegistrationOptions
 from FunFuseSlicer.Logic.scene.run import Run, fuse_nodes
 from FunFuseSlicer.Logic.scene.sample_data import register_sample_data
 from FunFuseSlicer.Logic.self_test import SelfTests
+from FunFuseSlicer.Logic.volumes.reference import Region
 
 
 class FunFuseSlicer(ScriptedLoadableModule):
@@ -70,6 +71,8 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         monitor: Optional[Monitor] = None,
         show: bool = True,
         matrix: Optional[np.ndarray] = None,
+        region: Optional[Region] = None,
+        unit: str = "",
     ) -> Run:
         """Register, fuse, color, and put the results into the scene beside the MRI.
 
@@ -85,9 +88,14 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         :param show: lay the colored volume over the MRI in the slice views.
         :param matrix: 4×4 in RAS, PET to MRI, as an earlier run found it or the user corrected it: it is
             checked and used instead of registering.
+        :param region: a reference region, whose mean is measured on the PET's own grid.
+        :param unit: turn the values of the PET into "SUV", "SUL", "SUVbsa", by its DICOM files, or "SUVR", by
+            the reference region; "" for as they are.
         :raises Logic.errors.FunFuseError: with a sentence for the user.
         """
-        return fuse_nodes(mriNode, petNode, options, registration, maskNode, monitor, show, matrix)
+        return fuse_nodes(
+            mriNode, petNode, options, registration, maskNode, monitor, show, matrix, region, unit
+        )
 
 
 class FunFuseSlicerWidget(Panel):

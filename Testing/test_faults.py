@@ -287,7 +287,7 @@ STEPS = [
     ("FunFuseSlicer.Logic.fusion.pipeline", "fuse_slices_steps"),
     ("FunFuseSlicer.Logic.scene.run", "color_volume"),
     ("FunFuseSlicer.Logic.scene.outputs", "fill"),
-    ("FunFuseSlicer.Logic.scene.outputs", "use_color_map"),
+    ("FunFuseSlicer.Logic.scene.outputs", "use_color_maps"),
     ("FunFuseSlicer.Logic.scene.outputs", "_push_transform"),
     ("FunFuseSlicer.Logic.scene.views", "show_overlay"),
 ]

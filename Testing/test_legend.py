@@ -179,7 +179,8 @@ print("empty", window.picture().max())
 pair = [add_volume_node(volume) for volume in synthetic_head((6, 48, 44), (3.5, 3.5, 12))]
 made = load_module().FunFuseSlicerLogic().process(*pair, registration=None)
 nodes = {{name: getattr(made.nodes, name) for name in ("colored", "pet_registered", "pet_part")}}
-show_legends(nodes, "contribution", "FDG", True)
+from FunFuseSlicer.Logic.scene.live_colors import Look
+show_legends(nodes, Look(0.6, 0.5, "contribution", "Jet"), "FDG", True)
 picture = window.picture()
 print("colorful", (picture.max(axis=-1).astype(int) - picture.min(axis=-1) > 100).sum())
 """

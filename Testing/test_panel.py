@@ -70,9 +70,14 @@ def test_every_parameter_of_the_form_exists(slicer):
         if prop.get("name") == "SlicerParameterName"
     ]
     assert len(names) == len(set(names))
-    # The method is a name, which its selector knows; the others are noted, not chosen.
+    # Method, tracer and part are names, which their selectors know; the others are noted, not chosen.
     assert set(names) == set(Parameters.__annotations__) - {
         "method",
+        "tracer",
+        "tracerInUse",
+        "lookBefore",
+        "referenceAt",
+        "referencePart",
         "modeOfNetwork",
         "rangeLow",
         "rangeHigh",

@@ -190,6 +190,7 @@ def contents_of(gradients: bool = False, parts: bool = True, ends=None, **change
         "fused": images,
         "sources": sources,
         "table": jet_table(),
+        "pet_table": jet_table(),
         "omega": 0.6,
         "balance": 0.5,
         "judgement": "good",

@@ -76,6 +76,10 @@ def fuse(
     options = FusionOptions() if options is None else options
     if not isinstance(options, FusionOptions):
         raise InputError(f"The options are a {type(options).__name__}: give FusionOptions.")
+    if options.reference_at is not None and options.uptake_range is None:
+        raise InputError(
+            "No reference region is measured here: give uptake_range, which range_at makes of its mean."
+        )
     colors = _color_table(options.colormap, table)
     fuser = load_fuser(options)
     flat = np.ndim(getattr(mri, "array", mri)) == 2

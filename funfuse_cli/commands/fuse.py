@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import re
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -16,8 +17,11 @@ from FunFuseSlicer.Logic.fusion.models import DEVICES, WEIGHTS_ENDING
 from FunFuseSlicer.Logic.output_folder import all_or_nothing
 from FunFuseSlicer.Logic.scene.export import ENDINGS
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
+from FunFuseSlicer.Logic.volumes.geometry import Volume
 from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
-from FunFuseSlicer.Logic.volumes.units import KINDS
+from FunFuseSlicer.Logic.volumes.reference import Region, labeled
+from FunFuseSlicer.Logic.volumes.tracers import OTHER, Preset, preset, presets, research_note
+from FunFuseSlicer.Logic.volumes.units import KINDS, SUVR
 
 from ..installation import command
 from ..paths import input_path, output_path
@@ -43,6 +47,9 @@ EXAMPLE = f"{command('fuse')} --mri T1.nii.gz --pet FDG.nii.gz --out result"
 # By modality of DICOM.
 _KINDS = {"MR": MR, "PT": PT, "NM": PT, "ST": PT}
 
+# Where a reference region lies.
+ON_MRI, ON_PET = SPACES = ("mri", "pet")
+
 RIGID, AUTO, AFFINE, NONE = REGISTRATIONS = ("rigid", "auto", "affine", "none")
 
 
@@ -59,6 +66,7 @@ def main(arguments: List[str], dated: bool = True) -> int:
     writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
     writes |= set(DICOM if options.dicom or options.dicom_mri else ())
     inputs = (options.mri, options.pet, options.mask, options.transform, options.dicom_mri)
+    inputs += options.reference[:1] if options.reference else ()
     planned = claim(sorted(in_format(writes, options.format)), options, *inputs, _own_weights(options))
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
         report = _run(options, arguments, folder, monitor, started, dated)
@@ -114,9 +122,22 @@ def parser() -> argparse.ArgumentParser:
     add_frame_option(files)
     files.add_argument(
         "--units",
-        choices=KINDS,
+        choices=(*KINDS, SUVR),
         help="turn the PET into SUV (by weight), SUL (by lean mass) or SUVbsa (by body surface), by its "
-        "DICOM headers or JSON side car (default: its own unit)",
+        "DICOM headers or JSON side car, or into SUVR, by --reference (default: its own unit)",
+    )
+    files.add_argument(
+        "--reference",
+        type=_region_path,
+        metavar="FILE[:LABEL]",
+        help="reference region: a mask, or a label map and one of its labels, on any grid; the mean of the "
+        "PET over it is measured on the PET's own grid. It is taken to lie on the PET, before registration, "
+        "where its grid is that of the PET, else on the MRI",
+    )
+    files.add_argument(
+        "--reference-space",
+        choices=SPACES,
+        help="where the reference region lies, if that is not what its grid tells",
     )
     files.add_argument(
         "--transform",
@@ -173,7 +194,28 @@ def parser() -> argparse.ArgumentParser:
         help="what the ends of the color map stand for, in the PET's unit, so that two visits have one scale "
         "(default: 0 and what 0.5 %% of the brain exceeds)",
     )
+    look.add_argument(
+        "--reference-at",
+        type=float,
+        metavar="PERCENT",
+        help="in the place of --range: from 0, with the mean of the reference region at so many percent of "
+        "the color map",
+    )
     look.add_argument("--colormap", metavar="NAME", help='"Jet" (default) or a color map of Slicer')
+    look.add_argument(
+        "--pet-colormap",
+        metavar="NAME",
+        help="of the PET itself, such as Grey or InvertedGrey (default: the same)",
+    )
+    look.add_argument(
+        "--tracer",
+        choices=(AUTO, *presets()),
+        default=AUTO,
+        metavar="NAME",
+        help="how its guide shows this tracer: sets color maps, range, balance and mode where you give none. "
+        f"{', '.join(presets())}; auto (default): by DICOM header or side car, else other, which sets "
+        f"nothing. {research_note()}",
+    )
     look.add_argument(
         "--normalize",
         choices=("robust", "minmax", "none"),
@@ -202,6 +244,12 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def _region_path(text: str) -> Tuple[Path, Optional[int]]:
+    """A file, and a label of it behind a colon."""
+    found = re.fullmatch(r"(.+):(\d+)", text)
+    return (input_path(found.group(1)), int(found.group(2))) if found else (input_path(text), None)
+
+
 def prepare() -> None:
     """Start what every run needs: Slicer's libraries, which do not bear an exception while they load."""
     from ..headless.boot import boot
@@ -222,7 +270,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     from ..workflow.dicom import study_of
     from ..workflow.run import Request, register_request, run_request
 
-    fusion = _fusion_options(options)
+    _fusion_options(options)
     if os.path.realpath(options.mri) == os.path.realpath(options.pet):
         raise InputError(f"{options.mri} is given as MRI and as PET: give two different images.")
     readings = [
@@ -232,8 +280,11 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     ]
     mri, pet, mask = [*(reading.volume for reading in readings), None][:3]
     units = readings[1].units
-    if options.units:
+    if options.units and options.units != SUVR:
         pet = readings[1].in_unit(options.units)
+    chosen = preset(pet.tracer or OTHER if options.tracer == AUTO else options.tracer)
+    fusion = _fusion_options(options, chosen, options.units or pet.unit)
+    region = None if options.reference is None else _region(options, mri, pet)
     for path, volume in ((options.mri, mri), (options.pet, pet)):
         if is_flat(volume) and options.registration != NONE:
             raise InputError(f"{path} is a single slice and cannot be registered: add --no-register.")
@@ -248,18 +299,21 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     study = study_of(*readings[:2], options.dicom_mri) if options.dicom or options.dicom_mri else None
     notes = [note for reading in readings for note in reading.notes]
     notes += [f'"{pet.name}": no SUV, because {units.problem}'] if units.problem else []
+    notes += _about_tracer(options, chosen, fusion)
     notes += _about_both(*readings[:2], registered=options.registration == NONE)
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
         notes += [note] if note else []
     roles = ("mri", "pet", "mask", "transform", "dicom_mri")
     paths = {role: path for role in roles if (path := getattr(options, role)) is not None}
+    if options.reference is not None:
+        paths["reference"] = options.reference[0]
     # Without folders: their names often are those of patients.
     inputs = {role: path.name for role, path in paths.items()}
     if options.frame is not None:
         first = isinstance(options.frame, int)
         inputs["frame"] = options.frame if first else "{}-{}".format(*options.frame)
-    inputs["pet_unit"] = pet.unit or "unknown"
+    inputs["pet_unit"] = options.units or pet.unit or "unknown"
     inputs["pet_suv_factors"] = units.factors
     registration = _registration_options(options, *readings[:2])
     outputs = [name for name in options.outputs if not (options.no_scene and name == "scene")]
@@ -280,6 +334,8 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
         options.format,
         study,
         matrix,
+        region,
+        SUVR if options.units == SUVR else "",
     )
     return (
         register_request(request, folder, monitor)
@@ -311,23 +367,82 @@ def _registration_options(options, mri: Reading, pet: Reading):
     )
 
 
+def _region(options, mri: Volume, pet: Volume) -> Region:
+    """The reference region, and the space that it lies in.
+
+    :raises InputError: it cannot be read, or does not have the label.
+    """
+    path, label = options.reference
+    labels = read(path).volume
+    mask = labeled(labels, label, labels.name if label is None else f"{labels.name}:{label}")
+    on_pet = labels.same_grid(pet) and not labels.same_grid(mri)
+    return Region(mask, on_pet if options.reference_space is None else options.reference_space == ON_PET)
+
+
+def _about_tracer(options, chosen: Preset, fusion) -> List[str]:
+    """What a preset set, and what its guide asks for and was not given."""
+    if chosen.name == OTHER:
+        return []
+    how = "as its header or side car says" if options.tracer == AUTO else "as you say"
+    notes = [f"the tracer is {chosen.label}, {how} (--tracer): shown in {fusion.colormap}. {research_note()}"]
+    if fusion.reference_at is not None and options.reference is None:
+        notes.append(
+            f"the scale of {chosen.label} has its reference region at {fusion.reference_at:g} %: give "
+            f"{chosen.reference} as --reference. Without, the range is that of the brain."
+        )
+    return notes
+
+
 def _own_weights(options) -> Optional[str]:
     """The user's own file of weights, if it is given."""
     return options.model if str(options.model).endswith(WEIGHTS_ENDING) else None
 
 
-def _fusion_options(options):
-    """What was given; the rest is the library's own choice.
+def _fusion_options(options, chosen: Optional[Preset] = None, unit: str = ""):
+    """What was given, else what the preset of the tracer sets; the rest is the library's own choice.
 
+    :param unit: that the PET is shown in.
     :raises InputError: a value that cannot be, or an option that means nothing for the method.
     """
+    from FunFuseSlicer.Logic.color.colorize import NEED_PARTS
+    from FunFuseSlicer.Logic.fusion.fuser import NETWORK
     from FunFuseSlicer.Logic.fusion.pipeline import NETWORK_OPTIONS, FusionOptions
 
-    names = ("method", "omega", "mode", "colormap", "uptake_range", *NETWORK_OPTIONS)
+    if options.reference is None:
+        needless = [
+            f"--{name}"
+            for name in ("reference-space", "reference-at")
+            if getattr(options, name.replace("-", "_")) is not None
+        ]
+        needless += ["--units SUVR"] if options.units == SUVR else []
+        if needless:
+            raise InputError(f"{', '.join(needless)}: only with a reference region. Give --reference FILE.")
+    if options.reference_at is not None and options.uptake_range is not None:
+        raise InputError("--range and --reference-at both set the scale: leave one out.")
+    names = (
+        "method",
+        "omega",
+        "mode",
+        "colormap",
+        "uptake_range",
+        "reference_at",
+        "pet_colormap",
+        *NETWORK_OPTIONS,
+    )
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.uptake_range is not None:
         given["uptake_range"] = tuple(options.uptake_range)
-    fusion = FusionOptions(**given, normalization=options.normalize or "robust")
+    preset_sets = {} if chosen is None else chosen.look(unit)
+    if {"uptake_range", "reference_at"} & set(given):
+        preset_sets = {**preset_sets, "uptake_range": None, "reference_at": None}
+    if given.get("method", NETWORK) != NETWORK:
+        # Those give the fused image alone.
+        preset_sets = {
+            name: value
+            for name, value in preset_sets.items()
+            if name not in NETWORK_OPTIONS and (name, value) not in [("mode", mode) for mode in NEED_PARTS]
+        }
+    fusion = FusionOptions(**{**preset_sets, **given}, normalization=options.normalize or "robust")
     useless = [f"--{'lambda' if name == 'lam' else name}" for name in given if name in NETWORK_OPTIONS]
     if useless and not fusion.uses_network:
         raise InputError(
@@ -378,6 +493,11 @@ def _summary(report: dict, out: Path) -> None:
     print(f"registration  {registration['method']}, {registration['seconds']:.1f} s")
     if registration.get("verdict"):
         print(f"              {registration['verdict']}")
+    if report["reference"] is not None:
+        mean = "{name}: mean {mean:.6g} {unit}, {voxels} voxels, {milliliters:.3g} ml".format(
+            **report["reference"]
+        )
+        print(f"reference     {mean}")
     if fusion is None:
         _where(report, out)
         return

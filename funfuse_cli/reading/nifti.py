@@ -14,6 +14,7 @@ import numpy as np
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS
 from FunFuseSlicer.Logic.volumes.side_car_units import units_of_side_car
+from FunFuseSlicer.Logic.volumes.tracers import tracer_of_side_car
 
 from .source import Damaged, Source, gray_of_color, usable_lengths
 
@@ -71,12 +72,13 @@ def read_nifti(path: Path, size: int) -> Source:
         notes.append("it is an Analyze file, which does not say which side is left: check it in the result.")
     frames = _Frames(_real(raw, path, vectors), slope, intercept)
     told = _side_car(path, notes)
+    tracer = tracer_of_side_car(told or {}, path.name)
     seconds = None
     if len(frames) > 1 and told is not None:
         seconds = usable_lengths(told.get("FrameDuration"), len(frames))
         if seconds is None:
             notes.append(f"its side car gives no {len(frames)} lengths of frames (FrameDuration).")
-    return Source(frames, affine, notes, seconds, units=units_of_side_car(told or {}))
+    return Source(frames, affine, notes, seconds, units=units_of_side_car(told or {}), tracer=tracer)
 
 
 class _Frames(Sequence):

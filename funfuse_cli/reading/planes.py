@@ -9,6 +9,7 @@ import numpy as np
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.dicom_units import units_of_headers
 from FunFuseSlicer.Logic.volumes.geometry import RAS_TO_LPS, out_of_memory
+from FunFuseSlicer.Logic.volumes.tracers import tracer_of_header
 from FunFuseSlicer.Logic.volumes.units import Units
 
 from .source import Source, usable_lengths
@@ -120,6 +121,7 @@ def stack(folder: Path, series: Sequence, notes: List[str]) -> Source:
         modality or None,
         units_of_headers([item.header for item in series]) if modality in ("PT", "NM") else Units(),
         [item.path for item in series],
+        tracer_of_header(header) if modality in ("PT", "NM") else "",
     )
 
 

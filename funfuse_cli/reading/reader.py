@@ -1,7 +1,7 @@
 """Reads a volume, whatever it is on disk."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.volumes.geometry import Volume, enough_memory
-from FunFuseSlicer.Logic.volumes.units import Units
+from FunFuseSlicer.Logic.volumes.units import Units, scaled
 
 from ..paths import input_path
 from .dicom import is_dicom, read_dicom
@@ -48,9 +48,7 @@ class Reading:
         :param kind: of :data:`units.KINDS`.
         :raises InputError: that cannot be had; says what is missing or wrong.
         """
-        factor = self.units.factor(kind, self.volume.name)
-        array = self.volume.array * np.float32(factor)
-        return replace(self.volume, array=array.astype(np.float32, copy=False), unit=kind)
+        return scaled(self.volume, self.units.factor(kind, self.volume.name), kind)
 
 
 def read_volume(path, frame: FrameChoice = None) -> Volume:
@@ -79,7 +77,7 @@ def read(path, frame: FrameChoice = None, modalities: Tuple[str, ...] = ()) -> R
         raise InputError(f"{path} has no usable voxel size or place in its header: correct the header.")
     name = _plain_name(path)
     notes = tuple(f'"{name}": {note}' for note in source.notes)
-    volume = Volume(array, source.ijk_to_ras, name, source.units.name)
+    volume = Volume(array, source.ijk_to_ras, name, source.units.name, source.tracer)
     place = source.frame_of_reference, source.modality
     return Reading(volume, notes, *place, source.units, tuple(source.files))
 

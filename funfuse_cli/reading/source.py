@@ -29,7 +29,7 @@ class Source:
     :param counts: the values are counts, which a longer frame has more of.
     :param frame_of_reference: a DICOM UID; equal coordinates are the same place within one only.
     :param modality: of DICOM, such as "MR" or "PT".
-    :param units: what the values are, of a PET.
+    :param units: what the values are, of a PET; ``tracer`` the name of its preset, "" where nothing tells it.
     :param files: of a DICOM series, those that were read.
     """
 
@@ -42,6 +42,7 @@ class Source:
     modality: Optional[str] = None
     units: Units = field(default_factory=Units)
     files: Sequence[Path] = ()
+    tracer: str = ""
 
 
 def one_image(source: Source, path, choice: FrameChoice) -> np.ndarray:

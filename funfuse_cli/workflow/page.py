@@ -11,6 +11,7 @@ LABELS = {
     "pet_unit": "Unit of the PET",
     "dicom_mri": "DICOM of the MRI",
     "transform": "Transform",
+    "reference": "Reference region",
 }
 
 

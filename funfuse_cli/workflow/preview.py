@@ -6,12 +6,11 @@ from typing import Callable, Dict
 import numpy as np
 from PIL import Image, ImageDraw
 
-from FunFuseSlicer.Logic.color.colorize import chroma_table, resampled_table
+from FunFuseSlicer.Logic.color.colorize import chroma_table, least_shown, resampled_table
 from FunFuseSlicer.Logic.color.sources import ColorSource
 from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
 from FunFuseSlicer.Logic.report.contents import JUDGEMENTS, Contents
 from FunFuseSlicer.Logic.report.places import ASYMMETRY, Index
-from FunFuseSlicer.Logic.scene.color_maps import LEAST_SHOWN
 
 from ..headless.rendering import compose
 from .marks import BACK, color_bar, line_of_text, marked
@@ -25,6 +24,7 @@ LEAST_OF_PLANE = 0.1
 TICK, POINTER = 6, (124, 196, 255)
 SHARED = "PET and colored pictures share this one color scale."
 SHARED_MAP = "PET and colored pictures share one color map, each with the scale below its bar."
+OWN_MAPS = "PET and colored pictures have a color map of their own each, with the scale below its bar."
 RESEARCH = "For research use, not for diagnosis."
 
 
@@ -45,11 +45,11 @@ def write_preview(contents: Contents, path: Path) -> None:
 
 def _images(contents: Contents) -> Dict[str, Callable]:
     """By title, what gives the colors of a part of the volumes, uint8, for an index into them."""
-    colored, table = contents.sources[contents.mode], resampled_table(contents.table)
+    colored, table = contents.sources[contents.mode], resampled_table(contents.pet_table)
     fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_range[1], contents.pet_range[0])
     uptake = fused.function()
     pet = alignment.tinted(uptake, table)
-    pet[uptake < LEAST_SHOWN] = 0
+    pet[uptake < least_shown(table)] = 0
     mri = np.clip(contents.mri.array / contents.mri_scale, 0.0, 1.0)
     spacing = contents.mri.spacing
     edges = alignment.edge_map(mri, spacing)
@@ -100,11 +100,12 @@ def with_legend(sheet: np.ndarray, contents: Contents) -> np.ndarray:
     bar = (width - 2 * margin - gap) // 2
     title, ends, unit = contents.color_scale(contents.mode)
     mixed = 1.0 - contents.omega + contents.omega * chroma_table(contents.table)
-    table = resampled_table(contents.table)
-    table[: int(np.ceil(LEAST_SHOWN * 255))] = 0.0
+    table = resampled_table(contents.pet_table)
+    table[: int(np.ceil(least_shown(table) * 255))] = 0.0
     pet = color_bar(bar, table, f"PET: {contents.pet_title()}", contents.pet_range, contents.pet_unit)
     colored = color_bar(bar, mixed, f"Colored: {title}", ends, unit)
-    lines = [SHARED if contents.mode == "uptake" else SHARED_MAP]
+    one_map = np.array_equal(contents.table, contents.pet_table)
+    lines = [(SHARED if contents.mode == "uptake" else SHARED_MAP) if one_map else OWN_MAPS]
     if contents.judgement in JUDGEMENTS:
         lines[0] += f" Registration: {JUDGEMENTS[contents.judgement]}."
     # Beside the sentence before where there is room.

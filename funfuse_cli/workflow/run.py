@@ -19,6 +19,8 @@ from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
 from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, replaced_sentences
+from FunFuseSlicer.Logic.volumes.reference import Region, measure
+from FunFuseSlicer.Logic.volumes.units import scaled
 
 from ..extension import load_module
 from ..headless.boot import boot
@@ -43,6 +45,7 @@ class Request:
     :param volumes: a format of :data:`FunFuseSlicer.Logic.scene.export.ENDINGS`.
     :param study: write DICOM into this one, too.
     :param matrix: 4×4 in RAS, PET to MRI, which is checked and used instead of registering.
+    :param region: a reference region, and ``unit`` "SUVR" to turn the PET into that by it.
     """
 
     mri: Volume
@@ -59,6 +62,8 @@ class Request:
     volumes: str = "nrrd"
     study: Optional[Study] = None
     matrix: Optional[np.ndarray] = None
+    region: Optional[Region] = None
+    unit: str = ""
 
     def writes(self, name: str) -> bool:
         """Whether a file is wanted; its name without the ending."""
@@ -91,6 +96,8 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
         mask_node,
         monitor=monitor,
         matrix=request.matrix,
+        region=request.region,
+        unit=request.unit,
     )
     report = _report(request, run)
     if extra is not None:
@@ -124,6 +131,10 @@ def register_request(request: Request, folder: Path, monitor: Monitor) -> dict:
         if request.matrix is None
         else reuse(mri, pet, request.matrix)
     )
+    reference = None
+    if request.region is not None:
+        reference = measure(request.pet, request.region, result.matrix)
+        pet = scaled(pet, 1.0 / reference.mean, request.unit) if request.unit else pet
     slicer.mrmlScene.Clear(False)
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "PET to MRI")
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(result.matrix))
@@ -135,6 +146,7 @@ def register_request(request: Request, folder: Path, monitor: Monitor) -> dict:
         "inputs": request.inputs,
         "registration": _registration_report(result),
         "fusion": None,
+        "reference": None if reference is None else reference.facts(),
         "reading": {"notes": notes},
         "notes": notes if result.trusted else [result.verdict, *notes],
         "version": VERSION,
@@ -198,7 +210,7 @@ def _write_pictures(run, request: Request, folder: Path) -> None:
 
 
 def _report(request: Request, run) -> dict:
-    options, slices = request.options, run.fusion.slices
+    options, slices = run.options, run.fusion.slices
     chosen = {**options.facts(), **run.fuser.facts()}
     fusion = {("lambda" if name == "lam" else name): value for name, value in chosen.items()}
     fusion.update(
@@ -210,6 +222,7 @@ def _report(request: Request, run) -> dict:
         "inputs": request.inputs,
         "registration": _registration_report(run.registration),
         "fusion": fusion,
+        "reference": None if run.reference is None else run.reference.facts(),
         "completeness": slices.completeness,
         "reading": {"notes": [*request.notes, *run.reading_notes]},
         "notes": [*_doubted(run), *request.notes, *run.notes],

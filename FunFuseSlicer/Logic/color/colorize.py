@@ -21,6 +21,9 @@ RAMP_END = 0.15
 
 LEVELS = 256
 
+# Of the intensity shown brightest: what is less is nothing, not the lowest color of the map.
+LEAST_SHOWN = 0.02
+
 
 def jet_table(levels: int = LEVELS) -> np.ndarray:
     """The authors' color map: (levels, 3) in [0, 1], dark blue to dark red."""
@@ -44,6 +47,15 @@ def chroma_table(table: np.ndarray, ramp: bool = True) -> np.ndarray:
         saturation = t * t * (3.0 - 2.0 * t)
         chroma = 1.0 - saturation * (1.0 - chroma)
     return chroma.astype(np.float32)
+
+
+def least_shown(table: np.ndarray) -> float:
+    """From where on, in [0, 1], a scalar image shows the colors of a table, and is black or clear below.
+
+    :param table: (n, 3) in [0, 1]. From 0 on where it begins in white, as inverse gray does, whose
+        surroundings are white.
+    """
+    return 0.0 if np.min(table[0]) > 0.9 else LEAST_SHOWN
 
 
 def resampled_table(table: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from ..volumes.brain import estimate_brain
 from ..volumes.geometry import Volume, axial_order, to_axial
 from ..volumes.preprocessing import NORMALIZATIONS, full_range, to_unit, unit_range
 from ..volumes.slabs import Index, slabs
+from ..volumes.tracers import OTHER
 from .engine import FusedSlices, Runner, fuse_slices_steps, processors, to_the_end
 from .fuser import NETWORK, method_labels
 from .models import DEFAULT_MODEL, DEVICES, is_device
@@ -43,6 +44,10 @@ class FusionOptions:
     :param colormap: name of a color map.
     :param uptake_range: what its two ends stand for, in the PET's unit; None for 0 and the robust maximum in
         the brain. Not for the mode "gradient".
+    :param reference_at: above 0 to 100, the percent of the color map at which the mean of a reference region
+        lies: a run that measures one makes the range of it, see :func:`reference.range_at`.
+    :param pet_colormap: of the registered PET itself; None for the same.
+    :param tracer: the preset that some of this came from, see :mod:`tracers`: it is noted, and does nothing.
     :param device: see :func:`models.is_device`.
     :param normalization: see :func:`preprocessing.normalize`.
     :param model: name of the weights, or path of a file of them, see :func:`models.load_model`.
@@ -61,6 +66,9 @@ class FusionOptions:
     normalization: str = "robust"
     model: str = DEFAULT_MODEL
     method: str = NETWORK
+    reference_at: Optional[float] = None
+    pet_colormap: Optional[str] = None
+    tracer: str = OTHER
 
     def __post_init__(self):
         if self.mode is None:
@@ -74,6 +82,10 @@ class FusionOptions:
         ):
             low, high = self.uptake_range
             raise InputError(f"The range of uptake must be two numbers, low and high, not {low} and {high}.")
+        if self.reference_at is not None and not 0.0 < self.reference_at <= 100.0:
+            raise InputError(
+                f"A reference region lies above 0 to 100 % of the scale, not at {self.reference_at}."
+            )
         for what, choice, allowed in (
             ("method", self.method, tuple(method_labels())),
             ("mode", self.mode, MODES),

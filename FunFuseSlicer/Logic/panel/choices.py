@@ -1,7 +1,6 @@
 """What the panel's combo boxes offer. Saved scenes hold the names of the members."""
 
 import enum
-from typing import Optional, Tuple
 
 from slicer.i18n import tr as _
 
@@ -51,6 +50,9 @@ class Mode(_Choice):
     GRADIENT = "gradient"
 
 
+# The tracer that the PET's header tells.
+AUTO = "auto"
+
 # Color maps that are in every Slicer from 5.8 on; the first is the paper's.
 COLORMAPS = (
     "Jet",
@@ -61,17 +63,22 @@ COLORMAPS = (
     "PET-DICOM",
     "Iron",
     "Rainbow",
+    "Grey",
+    "InvertedGrey",
 )
+# Of the PET itself; the first is that of the colored volume.
+SAME = "Same"
+PET_COLORMAPS = (SAME, *COLORMAPS)
 
 
-def uptake_range(chosen) -> Optional[Tuple[float, float]]:
-    """The range that was chosen for the colors; None for the automatic one.
+class Unit(_Choice):
+    """What the values of the PET are turned into; the value is the one of ``process``."""
 
-    :param chosen: the panel's Parameters.
-    """
-    if chosen.automaticRange or not chosen.rangeLow < chosen.rangeHigh:
-        return None
-    return chosen.rangeLow, chosen.rangeHigh
+    STORED = ""
+    SUV = "SUV"
+    SUL = "SUL"
+    SUVBSA = "SUVbsa"
+    SUVR = "SUVR"
 
 
 class AlignmentView(_Choice):
@@ -106,6 +113,11 @@ def _labels() -> dict:
         Device.AUTOMATIC: _("Automatic"),
         Device.CPU: _("CPU"),
         Device.GPU: _("GPU"),
+        Unit.STORED: _("As stored"),
+        Unit.SUV: _("SUV (body weight)"),
+        Unit.SUL: _("SUL (lean mass)"),
+        Unit.SUVBSA: _("SUVbsa (body surface)"),
+        Unit.SUVR: _("SUVR (reference region)"),
         Mode.CONTRIBUTION: _("PET's part in the fused image"),
         Mode.UPTAKE: _("PET uptake"),
         Mode.GRADIENT: _("Sensitivity (paper, eq. 5)"),

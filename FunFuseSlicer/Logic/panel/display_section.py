@@ -13,12 +13,12 @@ from ..errors import FunFuseError
 from ..monitor import Monitor
 from ..scene import views
 from ..scene.attributes import number_of
-from ..scene.color_maps import use_color_map
 from ..scene.inputs import unit_of
 from ..scene.legend import show_legends
 from ..scene.live_colors import LiveColors
+from ..scene.outputs import use_color_maps
 from ..scene.run import Run
-from .choices import Mode, uptake_range
+from .choices import Mode
 from .enabling import enable, enable_item
 from .section import Section
 from .session import label_of
@@ -115,10 +115,10 @@ class DisplaySection(Section):
         """Begin with the whole volume."""
         nodes, look = self.session.nodes, self.session.seen.look
         if nodes:
-            shown = [nodes[role] for role in ("pet_registered", "pet_part") if role in nodes]
-            use_color_map(shown, look.colormap)
-            if look.uptake_range is not None:
-                nodes["pet_registered"].GetDisplayNode().SetWindowLevelMinMax(*look.uptake_range)
+            scale = number_of(nodes["colored"], "PETScale") or 1.0
+            ends = look.uptake_range or (0.0, scale)
+            nodes["pet_registered"].GetDisplayNode().SetWindowLevelMinMax(*ends)
+            use_color_maps(nodes, look.colormap, look.pet_colormap)
             self.show_legend()
             self.painting = self._live.paint_all(look)
             self._step_timer.start()
@@ -168,7 +168,7 @@ class DisplaySection(Section):
             self._showing_range = False
             return
         scale = number_of(nodes["colored"], "PETScale") or 1.0
-        self._shown_range = uptake_range(chosen)
+        self._shown_range = self.session.uptake_range
         low, high = self._shown_range or (0.0, scale)
         highest = max(nodes["pet_registered"].GetImageData().GetScalarRange()[1], 2.0 * scale, high)
         self._showing_range = True
@@ -197,8 +197,7 @@ class DisplaySection(Section):
         """The legend of the colors, or none, as chosen."""
         if self.session.nodes:
             chosen = self.session.choices
-            shown = chosen.mode.value, chosen.pet.GetName(), chosen.legend, uptake_range(chosen)
-            show_legends(self.session.nodes, *shown)
+            show_legends(self.session.nodes, self.session.seen.look, chosen.pet.GetName(), chosen.legend)
 
     def _on_layout_modified(self, _caller=None, _event=None):
         # When Slicer has made the views.

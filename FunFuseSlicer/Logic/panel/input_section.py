@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from ..fusion.fuser import method_problem
 from ..scene.attributes import attribute, name_of
 from . import torch_setup
+from .choices import Unit
 from .inputs import guess, looks_swapped, problem
 from .run_state import RunState
 from .section import Section
@@ -39,7 +40,7 @@ class InputSection(Section):
     def forget(self, node) -> None:
         """A node leaves the scene: where it was chosen, nothing is."""
         chosen = self.session.choices
-        for name in ("mri", "pet", "mask"):
+        for name in ("mri", "pet", "mask", "reference"):
             if getattr(chosen, name) is node:
                 setattr(chosen, name, None)
 
@@ -57,6 +58,8 @@ class InputSection(Section):
         if self.session.run.busy_elsewhere:
             return _("Another FunFuse panel is at work: wait until it is done.")
         reason = problem(chosen.mri, chosen.pet, chosen.mask) or self._torch_problem()
+        if not reason and chosen.unit is Unit.SUVR and chosen.reference is None:
+            return _("SUVR is relative to a reference region: choose one, or another unit.")
         return reason or method_problem(chosen.method)
 
     def _torch_problem(self) -> Optional[str]:

@@ -1,12 +1,24 @@
 """All that the panel lets the user choose, kept in a node of the scene and saved with it."""
 
-from typing import Annotated
+from typing import Annotated, Union
 
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 from ..fusion.fuser import NETWORK
-from .choices import COLORMAPS, Device, ExportAs, Mode, ModelChoice, Registration
+from ..volumes.tracers import OTHER
+from .choices import (
+    AUTO,
+    COLORMAPS,
+    PET_COLORMAPS,
+    SAME,
+    Device,
+    ExportAs,
+    Mode,
+    ModelChoice,
+    Registration,
+    Unit,
+)
 
 
 @parameterNodeWrapper
@@ -16,6 +28,15 @@ class Parameters:
     mri: slicer.vtkMRMLScalarVolumeNode
     pet: slicer.vtkMRMLScalarVolumeNode
     mask: slicer.vtkMRMLScalarVolumeNode
+
+    # The name of a preset, or AUTO: by the PET's header. A name, as that of the method.
+    tracer: str = AUTO
+    unit: Unit = Unit.STORED
+    reference: Union[
+        slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLScalarVolumeNode, slicer.vtkMRMLMarkupsROINode, None
+    ]
+    # A segment or label of it.
+    referencePart: str = ""
 
     registration: Registration = Registration.BRAINS
     registerAgain: bool = False
@@ -36,7 +57,10 @@ class Parameters:
     balance: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     mode: Mode = Mode.CONTRIBUTION
     colormap: Annotated[str, Choice(COLORMAPS)] = "Jet"
+    petColormap: Annotated[str, Choice(PET_COLORMAPS)] = SAME
     automaticRange: bool = True
+    # Percent of the automatic range at which the reference region lies; 0 for the range of the brain.
+    referenceAt: float = 0.0
     rangeLow: float = 0.0
     rangeHigh: float = 1.0
     legend: bool = True
@@ -45,3 +69,6 @@ class Parameters:
 
     # Not chosen but noted: the mode that the network had before another method was chosen.
     modeOfNetwork: Mode = Mode.CONTRIBUTION
+    # The preset whose look it is, and the look before it, as JSON.
+    tracerInUse: str = OTHER
+    lookBefore: str = ""

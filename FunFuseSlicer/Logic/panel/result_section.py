@@ -11,8 +11,8 @@ from ..errors import InputError
 from ..fusion.fuser import NETWORK, method_problem
 from ..scene.attributes import ATTRIBUTE, attribute
 from ..scene.beside import beside
-from ..scene.dicom_export import came_from_dicom
 from ..scene.export import export_dicom_of_nodes, export_outputs, export_slices
+from ..scene.pet_headers import came_from_dicom
 from ..scene.rollback import taken_back_after_an_error
 from .choices import ExportAs
 from .enabling import enable, enable_item

@@ -19,7 +19,7 @@ from .work_section import reason_of
 class RunSection(Section):
     """The button Apply, which is Cancel while something runs, the rigid result, and automatic runs.
 
-    :param work, inputs, registration, fusion, live: sections.
+    :param work, inputs, tracer, registration, fusion, live: sections.
     :param settle: called with the monitor before a run: ends what is temporary.
     :param show_result: called with the :class:`scene.run.Run` after it.
     """
@@ -27,9 +27,10 @@ class RunSection(Section):
     # Milliseconds until an automatic run starts.
     AUTO = 400
 
-    def __init__(self, ui, session, work, inputs, registration, fusion, live, settle, show_result):
+    def __init__(self, ui, session, work, inputs, tracer, registration, fusion, live, settle, show_result):
         super().__init__(ui, session)
         self._work, self._inputs, self._registration, self._fusion = work, inputs, registration, fusion
+        self._tracer = tracer
         self._live, self._settle, self._show_result = live, settle, show_result
         self._auto_wanted = False
         self.auto_timer = self.timer(self.auto_run, self.AUTO)
@@ -83,6 +84,8 @@ class RunSection(Section):
                 monitor,
                 show,
                 self._registration.matrix_to_reuse() if matrix is None else matrix,
+                self._tracer.region(),
+                self.session.choices.unit.value,
             )
             if self.session.choices is None:
                 return ""

@@ -5,11 +5,13 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Set
 import slicer
 from slicer.i18n import tr as _
 
+from ..color.sources import Range
 from ..fusion.fuser import NETWORK, method_labels
-from ..scene.attributes import attribute
+from ..scene.attributes import attribute, number_of
 from ..scene.live_colors import Look
 from ..scene.outputs import find_results
-from .choices import uptake_range
+from ..volumes.reference import range_at
+from .choices import SAME
 from .parameters import Parameters
 from .run_state import RunState, RunStateMachine
 
@@ -68,12 +70,39 @@ class Session:
     def look_again(self) -> Set[str]:
         """What was chosen anew since the last call."""
         chosen, before = self.choices, self.seen
-        look = Look(chosen.omega, chosen.balance, chosen.mode.value, chosen.colormap, uptake_range(chosen))
         fuser = (chosen.method,)
         if self.uses_network:
             fuser += (chosen.model.value, round(chosen.lam, 6))
-        self.seen = Seen((chosen.mri, chosen.pet), look, fuser, chosen.legend)
+        self.seen = Seen((chosen.mri, chosen.pet), self._look(), fuser, chosen.legend)
         return self.seen.changes(before)
+
+    def use_results(self) -> None:
+        """Work on the results of the chosen pair: an automatic range may come from them."""
+        self.nodes = self.find_results()
+        if self.seen is not None:
+            self.seen = self.seen._replace(look=self._look())
+
+    def _look(self) -> Look:
+        chosen = self.choices
+        return Look(
+            chosen.omega,
+            chosen.balance,
+            chosen.mode.value,
+            chosen.colormap,
+            self.uptake_range,
+            None if chosen.petColormap == SAME else chosen.petColormap,
+        )
+
+    @property
+    def uptake_range(self) -> Optional[Range]:
+        """What the ends of the colors stand for; None for the range of the brain."""
+        chosen, fused = self.choices, self.nodes.get("fused")
+        if not chosen.automaticRange and chosen.rangeLow < chosen.rangeHigh:
+            return chosen.rangeLow, chosen.rangeHigh
+        mean = None if fused is None else number_of(fused, "ReferenceMean")
+        if not chosen.automaticRange or not chosen.referenceAt or mean is None:
+            return None
+        return range_at(mean * (number_of(fused, "PETFactor") or 1.0), chosen.referenceAt)
 
     @property
     def uses_network(self) -> bool:

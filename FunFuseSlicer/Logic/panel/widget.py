@@ -18,6 +18,7 @@ from .registration_section import RegistrationSection
 from .result_section import ResultSection
 from .run_section import RunSection
 from .session import Seen, Session
+from .tracer_section import TracerSection
 from .work_section import WorkSection
 
 
@@ -58,11 +59,12 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.inputs = InputSection(ui, session)
         self.registration = RegistrationSection(ui, session)
         self.fusion = FusionSection(ui, session)
+        self.tracer = TracerSection(ui, session)
         self.live = LiveSection(ui, session, self.fusion.options, self._paintLive)
         self.work = WorkSection(ui, session, self._catchUp)
         self.alignment = AlignmentSection(ui, session, self.work)
         self.display = DisplaySection(ui, session, self._followResults)
-        chosen = [self.inputs, self.registration, self.fusion]
+        chosen = [self.inputs, self.tracer, self.registration, self.fusion]
         self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
         self.results = ResultSection(ui, session, self.work, self._catchUpLive, self.parent)
         shown = [self.live, self.alignment, self.display]
@@ -158,6 +160,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(chosen.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
         self.session.seen = None
         self.fusion.forget_method()
+        self.tracer.forget()
         self._onParametersModified()
         self.display.follow_layout()
 
@@ -172,6 +175,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Something was chosen: do what follows from it."""
         if self.session.choices is None:
             return
+        self.tracer.follow()
         self.fusion.follow_method()
         changed = self.session.look_again()
         if changed & {"pair", "fuser"} or not changed:
@@ -199,7 +203,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _usePair(self):
         """Other inputs were chosen, or their results changed: work on the results of this pair."""
         self._settle()
-        self.session.nodes = self.session.find_results()
+        self.session.use_results()
         for section in self.sections:
             section.use_results()
 

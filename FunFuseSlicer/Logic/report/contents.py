@@ -34,7 +34,7 @@ class Contents:
     :param pet_unit: such as "Bq/ml"; "" where it is not known.
     :param fused: the parts of MRI and PET, or the fused image alone.
     :param sources: by mode, what the colors are made of; the first one is shown at the start.
-    :param table: (n, 3) color table in [0, 1].
+    :param table: (n, 3) color table in [0, 1]; ``pet_table`` that of the PET itself.
     :param judgement: of the registration, a key of :data:`JUDGEMENTS`; "" where none is known.
     :param brain: (k, j, i) bool, where it is known.
     :param places: see :func:`.places.places`; known once the volumes are :func:`straightened`.
@@ -50,6 +50,7 @@ class Contents:
     fused: Sequence[np.ndarray]
     sources: Dict[str, ColorSource]
     table: np.ndarray
+    pet_table: np.ndarray
     omega: float
     balance: float
     judgement: str

@@ -15,7 +15,7 @@ from typing import Dict, Iterator, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from ..color.colorize import chroma_table, resampled_table
+from ..color.colorize import chroma_table, least_shown, resampled_table
 from ..color.sources import ColorSource, Range
 from .contents import JUDGEMENTS, Contents, Facts
 from .mosaics import Layer, data_urls, layer, layout
@@ -51,7 +51,9 @@ def page(
         "base-uri 'none'",
         "form-action 'none'",
     )
+    shared = "share" if np.array_equal(contents.table, contents.pet_table) else "do not share"
     return Template(_text("report.html")).substitute(
+        shared=shared,
         policy="; ".join(policy),
         style=style,
         script=script,
@@ -116,7 +118,8 @@ def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
         },
         "places": contents.places,
         "start": contents.start,
-        "table": [round(float(number), 4) for number in resampled_table(contents.table).ravel()],
+        "table": [round(float(number), 4) for number in resampled_table(contents.pet_table).ravel()],
+        "shownFrom": 255.0 * least_shown(contents.pet_table),
         "chroma": [round(float(number), 5) for number in chroma_table(contents.table).ravel()],
     }
 

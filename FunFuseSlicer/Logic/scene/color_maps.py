@@ -7,13 +7,10 @@ from typing import List
 
 import numpy as np
 
-from ..color.colorize import jet_table
+from ..color.colorize import jet_table, least_shown
 from ..errors import InputError
 
 JET_NAME = "Jet"
-
-# Of the intensity shown brightest: below, a volume in color is transparent.
-LEAST_SHOWN = 0.02
 
 
 def color_table(name: str) -> np.ndarray:
@@ -30,20 +27,28 @@ def color_table(name: str) -> np.ndarray:
     if name.lower() == JET_NAME.lower():
         return jet_table()
     names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLColorNode")}
-    known = [JET_NAME] + sorted(name for name in names if name.startswith(("PET-", "Inferno")))
+    known = [JET_NAME] + sorted(
+        name for name in names if name.startswith(("PET-", "Inferno", "Grey", "Inverted"))
+    )
     raise InputError(f'There is no color map "{name}": choose {", ".join(known)} or another of Slicer\'s.')
 
 
 def use_color_map(volumes: List[object], colormap: str) -> None:
-    """Show scalar volumes in a color map, so that their legend explains the colored volume."""
-    color_node = _find_color_node(colormap) or _add_jet_node()
+    """Show scalar volumes in a color map."""
+    color_node = color_node_of(colormap)
+    least = least_shown(_table_of(color_node))
     for node in volumes:
         display = node.GetDisplayNode()
         display.SetAndObserveColorNodeID(color_node.GetID())
         # Nothing is not the lowest color: what is nearly 0 stays black.
         display.SetAutoThreshold(0)
-        display.SetThreshold(LEAST_SHOWN * display.GetWindowLevelMax(), np.finfo(np.float32).max)
-        display.SetApplyThreshold(1)
+        display.SetThreshold(least * display.GetWindowLevelMax(), np.finfo(np.float32).max)
+        display.SetApplyThreshold(1 if least else 0)
+
+
+def color_node_of(colormap: str):
+    """The color node of a color map that there is; that of "Jet" is made."""
+    return _find_color_node(colormap) or _add_jet_node()
 
 
 def _find_color_node(name: str):

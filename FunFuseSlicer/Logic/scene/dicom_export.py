@@ -10,15 +10,12 @@ import numpy as np
 
 from ..dicom.series import Series, read_series
 from ..dicom.write import Results, write_dicom
-from ..errors import InputError
 from ..monitor import Monitor
 from ..volumes.geometry import Volume
 from .attributes import attribute
 from .color_maps import color_table
-from .inputs import unit_of
-
-# What Slicer writes into a volume that its DICOM module loaded (DICOMScalarVolumePlugin).
-INSTANCES = "DICOM.instanceUIDs"
+from .inputs import to_world, unit_of
+from .pet_headers import files_of_node
 
 # What the settings are called, and the attribute of the nodes.
 _SETTINGS = (
@@ -35,29 +32,13 @@ _SETTINGS = (
 )
 
 
-def came_from_dicom(node) -> bool:
-    """Whether Slicer loaded a volume from DICOM."""
-    return node is not None and bool(node.GetAttribute(INSTANCES))
-
-
 def series_of_node(node) -> Optional[Series]:
     """The series that Slicer loaded a volume from; None for a volume that came from elsewhere.
 
     :raises InputError: its files are not in Slicer's DICOM database any more.
     """
-    import slicer
-
-    if not came_from_dicom(node):
-        return None
-    database = getattr(slicer, "dicomDatabase", None)  # none in a Slicer without the module DICOM
-    uids = node.GetAttribute(INSTANCES).split()
-    files = [database is not None and database.fileForInstance(uid) for uid in uids]
-    if not all(files):
-        raise InputError(
-            f'The DICOM files of "{node.GetName()}" are not in Slicer\'s DICOM database any more: import '
-            "them again in the module DICOM."
-        )
-    return read_series(sorted(set(files)), node.GetName())
+    files = files_of_node(node)
+    return read_series(files, node.GetName()) if files else None
 
 
 def export_dicom(
@@ -114,17 +95,7 @@ def _between_scanners(mri_node, pet_node, transform) -> np.ndarray:
     found = np.eye(4)
     if transform is not None:
         found = slicer.util.arrayFromTransformMatrix(transform)
-    return np.linalg.inv(_to_world(mri_node)) @ found @ _to_world(pet_node)
-
-
-def _to_world(node) -> np.ndarray:
-    import slicer
-    import vtk
-
-    parent, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
-    if parent is not None:
-        parent.GetMatrixTransformToWorld(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
+    return np.linalg.inv(to_world(mri_node)) @ found @ to_world(pet_node)
 
 
 def _levels(node) -> tuple:

@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import InputError
 from ..volumes.dicom_units import UCUM
 from ..volumes.geometry import Volume
+from .attributes import ATTRIBUTE, attribute
 
 
 def volume_from_node(node) -> Volume:
@@ -35,7 +36,9 @@ def volume_from_node(node) -> Volume:
     # Asked first: a matrix of a non-linear one is refused with messages in the application's log.
     if parent is not None and not parent.IsTransformToWorldLinear():
         raise InputError(f'"{name}" is under a non-linear transform: harden that transform first.')
-    return Volume(slicer.util.arrayFromVolume(node), ijk_to_world(node), name, unit_of(node))
+    return Volume(
+        slicer.util.arrayFromVolume(node), ijk_to_world(node), name, unit_of(node), attribute(node, "Tracer")
+    )
 
 
 def unit_of(node) -> str:
@@ -52,11 +55,17 @@ def ijk_to_world(node) -> np.ndarray:
 
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    parent = node.GetParentTransformNode()
+    return to_world(node) @ slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def to_world(node) -> np.ndarray:
+    """4×4 in RAS, of the linear transforms that a node is under."""
+    import slicer
+    import vtk
+
+    parent, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
     if parent is not None:
-        to_world = vtk.vtkMatrix4x4()
-        parent.GetMatrixTransformToWorld(to_world)
-        vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
+        parent.GetMatrixTransformToWorld(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
@@ -68,8 +77,17 @@ def add_volume_node(volume: Volume):
         volume.array, np.asarray(volume.ijk_to_ras), volume.name, "vtkMRMLScalarVolumeNode"
     )
     if volume.unit:
-        code = next((code for code, name in UCUM.items() if name == volume.unit), volume.unit)
-        entry = slicer.vtkCodedEntry()
-        entry.SetValueSchemeMeaning(code, "UCUM", volume.unit)
-        node.SetVoxelValueUnits(entry)
+        set_unit(node, volume.unit)
+    if volume.tracer:
+        node.SetAttribute(ATTRIBUTE.format("Tracer"), volume.tracer)
     return node
+
+
+def set_unit(node, unit: str) -> None:
+    """Let a volume node say the unit of its voxels."""
+    import slicer
+
+    code = next((code for code, name in UCUM.items() if name == unit), unit)
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning(code, "UCUM", unit)
+    node.SetVoxelValueUnits(entry)

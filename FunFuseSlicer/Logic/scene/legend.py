@@ -7,28 +7,28 @@ is in every view of the colored volume, whatever else lies there.
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-from typing import Dict, Optional, Tuple
+from typing import Dict
 
 from ..color.sources import scale_of
 from . import views
 from .attributes import ROLE_ATTRIBUTE, number_of
+from .color_maps import color_node_of
 from .inputs import unit_of
+from .live_colors import Look
 
 SCALE_ROLE = "legend_scale"
 
 
 def show_legends(
     nodes: Dict[str, object],
-    mode: str,
+    look: Look,
     pet_name: str,
     visible: bool,
-    uptake_range: Optional[Tuple[float, float]] = None,
 ) -> None:
     """Show or hide them; they are made when they are first shown.
 
     :param nodes: results by role, see :func:`.outputs.find_results`.
-    :param mode: what the color of the colored volume shows, like ``uptake_range`` see
-        :class:`.live_colors.Look`.
+    :param look: of the colored volume.
     """
     import slicer
 
@@ -37,9 +37,9 @@ def show_legends(
     titles = {pet_display: _with_unit(pet_name, nodes["pet_registered"])}
     scale = _scale_display(nodes["colored"], make=visible)
     if scale is not None:
-        titles[scale], ends = _title_and_ends(nodes, mode, pet_name, uptake_range)
+        titles[scale], ends = _title_and_ends(nodes, look.mode, pet_name, look.uptake_range)
         with slicer.util.NodeModify(scale):
-            scale.SetAndObserveColorNodeID(pet_display.GetColorNodeID())
+            scale.SetAndObserveColorNodeID(color_node_of(look.colormap).GetID())
             scale.SetWindowLevelMinMax(*ends)
     for display, title in titles.items():
         legend = logic.GetColorLegendDisplayNode(display)

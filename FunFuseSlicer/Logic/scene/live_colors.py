@@ -38,6 +38,7 @@ class Look:
     mode: str
     colormap: str
     uptake_range: Optional[Range] = None
+    pet_colormap: Optional[str] = None
 
 
 class LiveColors:
@@ -177,6 +178,7 @@ def _describe(node, look: Look) -> None:
         ("Mode", look.mode),
         ("Colormap", look.colormap),
         ("UptakeRange", range_text(look.uptake_range)),
+        ("PETColormap", look.pet_colormap or ""),
     ):
         # A run does not write what means nothing for its method.
         if node.GetAttribute(ATTRIBUTE.format(name)) is not None:

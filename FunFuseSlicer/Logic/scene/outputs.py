@@ -9,6 +9,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from ..fusion.fuser import NETWORK
+from ..fusion.pipeline import FusionOptions
 from ..registration import DOUBTFUL
 from ..volumes.geometry import Volume, resample
 from .attributes import (
@@ -20,6 +21,7 @@ from .attributes import (
     write_attributes,
 )
 from .color_maps import use_color_map
+from .inputs import set_unit, unit_of
 from .rollback import taken_back_after_an_error
 
 # role -> how the node is called, from the names of the inputs
@@ -105,7 +107,8 @@ def push_outputs(
     matrix: Optional[np.ndarray],
     display: Dict[str, Tuple[float, float]],
     provenance: Dict[str, str],
-    colormap: str,
+    options: FusionOptions,
+    unit: str,
     show: Optional[Callable[[OutputNodes], None]] = None,
 ) -> OutputNodes:
     """Put one fused pair into the scene; a rerun updates the nodes of the run before.
@@ -117,14 +120,15 @@ def push_outputs(
     :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
     :param display: by role, the intensities shown black and white.
     :param provenance: attributes that every node gets.
-    :param colormap: the PET part is shown in these colors, so that their legend explains the overlay.
+    :param options: whose color maps PET and PET part are shown in.
+    :param unit: of the registered PET's voxels.
     :param show: called with the nodes when all are there; belongs to what is taken back after an error.
     """
     import slicer
 
     old = find_outputs(mri_node, pet_node)
     with taken_back_after_an_error(old.values()):
-        nodes = _push(old, mri_node, pet_node, images, matrix, display, provenance, colormap)
+        nodes = _push(old, mri_node, pet_node, images, matrix, display, provenance, options, unit)
         if show is not None:
             show(nodes)
     # Last, since they, and what is under the transform, could not be put back.
@@ -141,7 +145,7 @@ def images_of(arrays: Dict[str, np.ndarray]) -> Dict[str, object]:
     return {role: image_of(array) for role, array in arrays.items()}
 
 
-def _push(old, mri_node, pet_node, images, matrix, display, provenance, colormap) -> OutputNodes:
+def _push(old, mri_node, pet_node, images, matrix, display, provenance, options, unit) -> OutputNodes:
     nodes = {}
     for role, image in images.items():
         color = image.GetNumberOfScalarComponents() > 1
@@ -155,7 +159,10 @@ def _push(old, mri_node, pet_node, images, matrix, display, provenance, colormap
             display_as_gray(node, *display[role])
     nodes["pet_registered"].SetVoxelValueQuantity(pet_node.GetVoxelValueQuantity())
     nodes["pet_registered"].SetVoxelValueUnits(pet_node.GetVoxelValueUnits())
-    use_color_map([nodes[role] for role in ("pet_registered", "pet_part") if role in nodes], colormap)
+    if unit != unit_of(pet_node):
+        nodes["pet_registered"].SetVoxelValueQuantity(None)
+        set_unit(nodes["pet_registered"], unit)
+    use_color_maps(nodes, options.colormap, options.pet_colormap)
     nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
     transform_id = None if nodes["transform"] is None else nodes["transform"].GetID()
     for role in images:
@@ -248,6 +255,17 @@ def display_as_color(node) -> None:
     display.SetAutoThreshold(0)
     display.SetThreshold(1.0, 255.0)
     display.SetApplyThreshold(1)
+
+
+def use_color_maps(nodes: Dict[str, object], colormap: str, pet_colormap: Optional[str]) -> None:
+    """The scalar results in their color maps: the PET in its own, its part in that of the colored volume.
+
+    :param nodes: results by role.
+    :param pet_colormap: None for the same.
+    """
+    use_color_map([nodes["pet_registered"]], pet_colormap or colormap)
+    if "pet_part" in nodes:
+        use_color_map([nodes["pet_part"]], colormap)
 
 
 def _push_transform(node, matrix, mri_node, pet_node, provenance):

@@ -11,6 +11,7 @@ from ..fusion.fuser import method_labels
 from ..report.contents import Contents, Facts, straightened
 from ..volumes.brain import estimate_brain
 from ..volumes.preprocessing import clean
+from ..volumes.tracers import presets, research_note
 from .attributes import MRI_REFERENCE, attribute, number_of, range_of
 from .color_maps import color_table
 from .inputs import volume_from_node
@@ -26,7 +27,10 @@ SETTINGS = {
     "Balance": "Balance",
     "Mode": "Color shows",
     "Colormap": "Color map",
+    "PETColormap": "Color map of the PET",
     "UptakeRange": "Range of colors",
+    "Tracer": "Tracer",
+    "Reference": "Reference region",
     "Normalization": "Intensities",
     "UsedDevice": "Computed on",
     "ModelSHA256": "SHA-256, model",
@@ -64,6 +68,7 @@ def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Cont
             fused=[volume_from_node(nodes[role]).array for role in parts or ["fused"]],
             sources={mode: source_of(nodes, mode, chosen_range, gradients) for mode in modes},
             table=color_table(attribute(colored, "Colormap")),
+            pet_table=color_table(attribute(colored, "PETColormap") or attribute(colored, "Colormap")),
             omega=float(attribute(colored, "Omega")),
             balance=float(attribute(colored, "Balance") or 0.5),
             judgement=_judgement(colored),
@@ -101,4 +106,7 @@ def _settings(node) -> Facts:
     said = {name: attribute(node, name) for name in SETTINGS}
     said["Method"] = method_labels().get(said["Method"], said["Method"])
     said["UptakeRange"] = " to ".join(f"{float(end):g}" for end in said["UptakeRange"].split())
+    if said["Tracer"]:
+        known = presets().get(said["Tracer"])
+        said["Tracer"] = f"{known.label}. {research_note()}" if known else said["Tracer"]
     return [(label, said[name]) for name, label in SETTINGS.items()]

@@ -5,7 +5,7 @@ Slicer is imported inside the functions, so that this module can be imported any
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from ..version import VERSION
 from ..volumes import preprocessing
 from ..volumes.doubts import MR, PT, doubts, looks_coarse
 from ..volumes.geometry import Volume, resample
+from ..volumes.reference import Reference, measure, range_at
+from ..volumes.units import KINDS, SUVR, scaled
 from . import (
     brains_engine,  # noqa: F401 (joins the engines)
     views,
@@ -31,6 +33,7 @@ from .beside import beside
 from .color_maps import color_table
 from .inputs import volume_from_node
 from .outputs import OutputNodes, images_of, on_grid, push_outputs
+from .pet_headers import known_files, units_of_files
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Run:
     :param fuser: what fused, see :class:`fusion.fuser.Fuser`.
     :param notes: sentences for the user: what was changed, doubted or chosen.
     :param reading_notes: those of them that are about the volumes as they came.
+    :param reference: what was measured in the reference region.
     """
 
     nodes: OutputNodes
@@ -53,6 +57,7 @@ class Run:
     notes: List[str]
     reading_notes: List[str]
     seconds: float
+    reference: Optional[Reference] = None
 
     def warnings(self) -> List[str]:
         """The notes, after the verdict on the registration where it is not simply good."""
@@ -60,13 +65,15 @@ class Run:
         return [*doubt, *self.notes]
 
 
-def fuse_nodes(mri_node, pet_node, options, registration, mask_node, monitor, show: bool, matrix) -> Run:
+def fuse_nodes(
+    mri_node, pet_node, options, registration, mask_node, monitor, show: bool, matrix, region=None, unit=""
+) -> Run:
     """Register, fuse, color, and put the results into the scene: see ``FunFuseSlicerLogic.process``.
 
     :raises FunFuseError: with a sentence for the user; DeviceError also where there is not enough memory.
     """
     try:
-        return _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix)
+        return _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix, region, unit)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -76,7 +83,7 @@ def fuse_nodes(mri_node, pet_node, options, registration, mask_node, monitor, sh
         ) from error
 
 
-def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix) -> Run:
+def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, matrix, region, unit) -> Run:
     import slicer
 
     start = time.perf_counter()
@@ -85,11 +92,18 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         raise InputError(f'"{mri_node.GetName()}" is chosen as MRI and as PET: choose two volumes.')
     monitor.report("Preparing", 0.0)
     mri_raw, pet_raw = volume_from_node(mri_node), volume_from_node(pet_node)
-    ranges = (mri_raw.array.dtype, pet_raw.array.dtype)
+    files, said = known_files(pet_node), pet_raw.unit
+    units = beside(lambda _: units_of_files(files, said), monitor, "Preparing")
+    pet_raw = replace(pet_raw, unit=units.name)
+    if unit == SUVR and region is None:
+        raise InputError(f'"{pet_raw.name}" cannot be shown as SUVR: choose a reference region.')
+    factor = units.factor(unit, pet_raw.name) if unit in KINDS else 1.0
+    ranges = (mri_raw.array.dtype, np.dtype(np.float32) if unit else pet_raw.array.dtype)
     mri, pet, reading_notes = beside(lambda _: _read(mri_raw, pet_raw), monitor, "Preparing")
     monitor.report("Preparing", 0.5)
     fuser = beside(lambda _: load_fuser(options), monitor, "Preparing")
     table = color_table(options.colormap)
+    color_table(options.pet_colormap or options.colormap)  # refused here, not among the results
     monitor.report("Preparing", 1.0)
 
     result = None
@@ -98,6 +112,16 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     elif registration is not None:
         result = _registered(mri, pet, registration, monitor)
     matrix = None if result is None else result.matrix
+    reference = None
+    if region is not None:
+        reference = beside(lambda _: measure(pet_raw, region, matrix), monitor, "Resampling")
+        factor = 1.0 / reference.mean if unit == SUVR else factor
+        if options.reference_at is not None:
+            options = replace(options, uptake_range=range_at(reference.mean * factor, options.reference_at))
+    elif options.reference_at is not None:
+        options = replace(options, reference_at=None)
+    if unit:
+        pet = scaled(pet, factor, unit)
     monitor.report("Resampling", 0.0)
     pet_on_grid = beside(lambda _: on_grid(pet, mri, matrix), monitor, "Resampling")
     monitor.report("Resampling", 1.0)
@@ -137,16 +161,18 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
         display,
         {
             **_provenance(mri, pet, options, fuser, result, fusion, part_scale),
+            **_measured(reference, factor, pet.unit),
             "MaskName": name_of(mask_node),
         },
-        options.colormap,
+        options,
+        pet.unit,
         (lambda made: views.show_overlay(mri_node, made.colored)) if show else None,
     )
     seconds = time.perf_counter() - start
     said = " ".join([f"FunFuse: fused {mri.name} with {pet.name} in {seconds:.1f} s.", *reading_notes])
     logging.info("%s", said)
     notes = [*reading_notes, *fusion.slices.notes]
-    return Run(nodes, result, fusion, fuser, options, notes, reading_notes, seconds)
+    return Run(nodes, result, fusion, fuser, options, notes, reading_notes, seconds, reference)
 
 
 def _read(mri_raw: Volume, pet_raw: Volume) -> Tuple[Volume, Volume, List[str]]:
@@ -194,7 +220,7 @@ def _provenance(mri, pet, options, fuser, registration, fusion, part_scale) -> D
     """The attributes by which a saved scene explains itself; all text, as MRML wants it."""
     facts = {"MRIName": mri.name, "PETName": pet.name, "Version": VERSION}
     chosen = {**options.facts(), **fuser.facts()}
-    facts.update({_camel(name): str(value) for name, value in chosen.items()})
+    facts.update({_camel(name): "" if value is None else str(value) for name, value in chosen.items()})
     facts["UptakeRange"] = range_text(options.uptake_range)
     if part_scale is not None:
         facts["PETPartScale"] = repr(part_scale)
@@ -219,6 +245,22 @@ def _provenance(mri, pet, options, fuser, registration, fusion, part_scale) -> D
     return facts
 
 
+def _measured(reference: Optional[Reference], factor: float, unit: str) -> Dict[str, str]:
+    """The unit, what made it of the stored values, and the reference region, as attributes."""
+    facts = {"PETUnit": unit, "PETFactor": repr(factor)}
+    if reference is None:
+        return facts
+    place = f"{reference.voxels} voxels of the PET, {reference.milliliters:.3g} ml"
+    return {
+        **facts,
+        "Reference": f"{reference.name}: mean {reference.mean:.6g} {reference.unit}, {place}",
+        "ReferenceName": reference.name,
+        "ReferenceMean": repr(reference.mean),
+        "ReferenceVoxels": str(reference.voxels),
+        "ReferenceMilliliters": repr(reference.milliliters),
+    }
+
+
 def _summary(result: Optional[RegistrationResult]) -> str:
     """What the user wants to know about a registration."""
     from slicer.i18n import tr as _
@@ -236,6 +278,5 @@ def _summary(result: Optional[RegistrationResult]) -> str:
 
 
 def _camel(name: str) -> str:
-    return {"lam": "Lambda", "model_sha256": "ModelSHA256", "uptake_range": "UptakeRange"}.get(
-        name, name.capitalize()
-    )
+    words = {"lam": "Lambda", "model_sha256": "ModelSHA256", "pet_colormap": "PETColormap"}
+    return words.get(name, "".join(part.capitalize() for part in name.split("_")))

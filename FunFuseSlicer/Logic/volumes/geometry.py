@@ -28,12 +28,14 @@ class Volume:
     :param ijk_to_ras: 4×4, voxel index (i, j, k) to RAS millimeters.
     :param name: what the user calls it; errors and provenance say this.
     :param unit: of the values, such as "Bq/ml" or "SUV", see :mod:`units`; "" where it is not known.
+    :param tracer: of a PET, the name of its preset, see :mod:`tracers`; "" where nothing tells it.
     """
 
     array: np.ndarray
     ijk_to_ras: np.ndarray = field(default_factory=lambda: np.diag([-1.0, -1.0, 1.0, 1.0]))
     name: str = "volume"
     unit: str = ""
+    tracer: str = ""
 
     @property
     def spacing(self) -> np.ndarray:

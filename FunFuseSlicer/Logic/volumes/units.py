@@ -6,13 +6,16 @@ DICOM, :mod:`side_car_units` for those of BIDS.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional
 
+import numpy as np
+
 from ..errors import InputError
+from .geometry import Volume
 
 BQML, SUV, COUNTS, UNKNOWN = "Bq/ml", "SUV", "counts", ""
-# A ratio to the mean of a reference region.
+# A ratio to the mean of a reference region, see :mod:`reference`.
 SUVR = "SUVR"
 # Kinds of SUV by what the dose is spread over: weight, lean mass, surface of the body.
 BODY_WEIGHT, LEAN_MASS, BODY_SURFACE = "SUV", "SUL", "SUVbsa"
@@ -79,6 +82,12 @@ class Units:
         raise InputError(
             f'"{volume}" cannot be shown as {kind}: {why} Correct the header or side car, or keep its unit.'
         )
+
+
+def scaled(volume: Volume, factor: float, unit: str) -> Volume:
+    """A volume with its values times a factor, float32, which makes them those of a unit."""
+    array = volume.array * np.float32(factor)
+    return replace(volume, array=array.astype(np.float32, copy=False), unit=unit)
 
 
 def units_of_activity(name: str, to_bqml: float, injection: Injection) -> Units:

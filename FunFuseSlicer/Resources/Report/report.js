@@ -22,7 +22,7 @@ const strides = [1, columns, columns * rows];
 const axisLetters = [["R", "L"], ["A", "P"], ["S", "I"]];
 const viewNames = { colored: "Colored", fused: "Fused", mri: "MRI", pet: "PET",
   checkerboard: "MRI and PET as a checkerboard", flicker: "MRI and PET in turn" };
-const shownFrom = 0.02 * 255; // of the PET's scale: what is less is black
+const shownFrom = report.shownFrom; // level of the PET's scale: what is less is black
 const tileMillimeters = 20;
 
 // --- Volumes ---
