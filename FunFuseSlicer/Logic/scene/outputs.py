@@ -9,7 +9,6 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from ..fusion.fuser import NETWORK
-from ..fusion.pipeline import FusionOptions
 from ..registration import DOUBTFUL
 from ..volumes.geometry import Volume, resample
 from .attributes import (
@@ -107,9 +106,10 @@ def push_outputs(
     matrix: Optional[np.ndarray],
     display: Dict[str, Tuple[float, float]],
     provenance: Dict[str, str],
-    options: FusionOptions,
-    unit: str,
+    colormap: str,
     show: Optional[Callable[[OutputNodes], None]] = None,
+    pet_colormap: Optional[str] = None,
+    unit: Optional[str] = None,
 ) -> OutputNodes:
     """Put one fused pair into the scene; a rerun updates the nodes of the run before.
 
@@ -120,15 +120,17 @@ def push_outputs(
     :param matrix: 4×4 in RAS, PET to MRI; None when the pair was registered already.
     :param display: by role, the intensities shown black and white.
     :param provenance: attributes that every node gets.
-    :param options: whose color maps PET and PET part are shown in.
-    :param unit: of the registered PET's voxels.
+    :param colormap: of the colored volume, in which the PET part is shown, too.
     :param show: called with the nodes when all are there; belongs to what is taken back after an error.
+    :param pet_colormap: of the registered PET; None for the same.
+    :param unit: of the registered PET's voxels; None for that of the PET.
     """
     import slicer
 
     old = find_outputs(mri_node, pet_node)
     with taken_back_after_an_error(old.values()):
-        nodes = _push(old, mri_node, pet_node, images, matrix, display, provenance, options, unit)
+        nodes = _push(old, mri_node, pet_node, images, matrix, display, provenance, unit)
+        use_color_maps(vars(nodes), colormap, pet_colormap)
         if show is not None:
             show(nodes)
     # Last, since they, and what is under the transform, could not be put back.
@@ -145,7 +147,7 @@ def images_of(arrays: Dict[str, np.ndarray]) -> Dict[str, object]:
     return {role: image_of(array) for role, array in arrays.items()}
 
 
-def _push(old, mri_node, pet_node, images, matrix, display, provenance, options, unit) -> OutputNodes:
+def _push(old, mri_node, pet_node, images, matrix, display, provenance, unit) -> OutputNodes:
     nodes = {}
     for role, image in images.items():
         color = image.GetNumberOfScalarComponents() > 1
@@ -159,10 +161,9 @@ def _push(old, mri_node, pet_node, images, matrix, display, provenance, options,
             display_as_gray(node, *display[role])
     nodes["pet_registered"].SetVoxelValueQuantity(pet_node.GetVoxelValueQuantity())
     nodes["pet_registered"].SetVoxelValueUnits(pet_node.GetVoxelValueUnits())
-    if unit != unit_of(pet_node):
+    if unit is not None and unit != unit_of(pet_node):
         nodes["pet_registered"].SetVoxelValueQuantity(None)
         set_unit(nodes["pet_registered"], unit)
-    use_color_maps(nodes, options.colormap, options.pet_colormap)
     nodes["transform"] = _push_transform(old.get("transform"), matrix, mri_node, pet_node, provenance)
     transform_id = None if nodes["transform"] is None else nodes["transform"].GetID()
     for role in images:
@@ -264,7 +265,7 @@ def use_color_maps(nodes: Dict[str, object], colormap: str, pet_colormap: Option
     :param pet_colormap: None for the same.
     """
     use_color_map([nodes["pet_registered"]], pet_colormap or colormap)
-    if "pet_part" in nodes:
+    if nodes.get("pet_part") is not None:
         use_color_map([nodes["pet_part"]], colormap)
 
 

@@ -164,9 +164,10 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
             **_measured(reference, factor, pet.unit),
             "MaskName": name_of(mask_node),
         },
-        options,
-        pet.unit,
+        options.colormap,
         (lambda made: views.show_overlay(mri_node, made.colored)) if show else None,
+        options.pet_colormap,
+        pet.unit,
     )
     seconds = time.perf_counter() - start
     said = " ".join([f"FunFuse: fused {mri.name} with {pet.name} in {seconds:.1f} s.", *reading_notes])
