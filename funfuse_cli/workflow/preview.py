@@ -1,7 +1,7 @@
 """The picture of a result: planes where uptake is highest, and where left and right differ the most."""
 
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,7 +13,7 @@ from FunFuseSlicer.Logic.report.contents import JUDGEMENTS, Contents
 from FunFuseSlicer.Logic.report.places import ASYMMETRY, Index
 
 from ..headless.rendering import compose
-from .marks import BACK, color_bar, line_of_text, marked
+from .marks import BACK, WHITE, color_bar, line_of_text, marked
 
 PLANES = ("Axial", "Sagittal", "Coronal")
 TILE = 300
@@ -21,6 +21,7 @@ TILE = 300
 FIELD_OF_VIEW = 1.16
 # A plane is shown whose shorter side is more than this part of the head: not that across a few slices.
 LEAST_OF_PLANE = 0.1
+BLACK = (0, 0, 0)
 TICK, POINTER = 6, (124, 196, 255)
 SHARED = "PET and colored pictures share this one color scale."
 SHARED_MAP = "PET and colored pictures share one color map, each with the scale below its bar."
@@ -38,22 +39,36 @@ def write_preview(contents: Contents, path: Path) -> None:
     rows = [(plane, plane, contents.start) for plane in planes]
     if ASYMMETRY in contents.places:
         rows.append(("Asymmetry", "Axial", contents.places[ASYMMETRY]))
-    tiles = [[_tile(contents, draw, plane, at) for draw in images.values()] for _, plane, at in rows]
+    # What is around a PET in inverse gray.
+    white = () if least_shown(contents.pet_table) else ("PET",)
+    tiles = [
+        [
+            _tile(contents, draw, plane, at, WHITE if title in white else BLACK)
+            for title, draw in images.items()
+        ]
+        for _, plane, at in rows
+    ]
     sheet = compose(tiles, row_labels=[label for label, _, _ in rows], column_labels=list(images))
     Image.fromarray(with_legend(sheet, contents)).save(path)
 
 
 def _images(contents: Contents) -> Dict[str, Callable]:
     """By title, what gives the colors of a part of the volumes, uint8, for an index into them."""
-    colored, table = contents.sources[contents.mode], resampled_table(contents.pet_table)
+    colored = contents.sources[contents.mode]
     fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_range[1], contents.pet_range[0])
     uptake = fused.function()
-    pet = alignment.tinted(uptake, table)
-    pet[uptake < least_shown(table)] = 0
+
+    def tinted(table: np.ndarray) -> np.ndarray:
+        colors = alignment.tinted(uptake, resampled_table(table))
+        colors[uptake < least_shown(table)] = 0
+        return colors
+
+    pet = tinted(contents.pet_table)
     mri = np.clip(contents.mri.array / contents.mri_scale, 0.0, 1.0)
     spacing = contents.mri.spacing
     edges = alignment.edge_map(mri, spacing)
-    board = alignment.checkerboard(alignment.gray_color(mri), pet, spacing)
+    # Not in gray, as the PET may be: nobody could tell it from the MRI.
+    board = alignment.checkerboard(alignment.gray_color(mri), tinted(contents.table), spacing)
     return {
         "MRI": lambda at: alignment.gray_color(mri[at]),
         "PET": lambda at: pet[at],
@@ -72,13 +87,13 @@ def _index(plane: str, at: Index):
     return {"Axial": k, "Sagittal": np.s_[::-1, :, i], "Coronal": np.s_[::-1, j]}[plane]
 
 
-def _tile(contents: Contents, draw: Callable, plane: str, at: Index) -> np.ndarray:
-    """One slice through a voxel (i, j, k), with its marks."""
+def _tile(contents: Contents, draw: Callable, plane: str, at: Index, back: Tuple[int, ...]) -> np.ndarray:
+    """One slice through a voxel (i, j, k) on a background, with its marks."""
     i, j, k = at
     picture = Image.fromarray(np.ascontiguousarray(draw(_index(plane, at))))
     scale = TILE / (FIELD_OF_VIEW * max(contents.mri.array.shape))
     size = [max(1, round(scale * n)) for n in picture.size]
-    tile = Image.new("RGB", (TILE, TILE))
+    tile = Image.new("RGB", (TILE, TILE), back)
     left, top = ((TILE - n) // 2 for n in size)
     tile.paste(picture.resize(size, Image.BICUBIC), (left, top))
     across, down = {"Axial": (i, j), "Sagittal": (j, -1 - k), "Coronal": (i, -1 - k)}[plane]

@@ -118,10 +118,15 @@ def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
         },
         "places": contents.places,
         "start": contents.start,
-        "table": [round(float(number), 4) for number in resampled_table(contents.pet_table).ravel()],
-        "shownFrom": 255.0 * least_shown(contents.pet_table),
+        "maps": {"pet": _map(contents.pet_table), "board": _map(contents.table)},
         "chroma": [round(float(number), 5) for number in chroma_table(contents.table).ravel()],
     }
+
+
+def _map(table: np.ndarray) -> dict:
+    """A color map of the PET, and the level that it is shown from: what is less is black."""
+    colors = [round(float(number), 4) for number in resampled_table(table).ravel()]
+    return {"colors": colors, "shownFrom": 255.0 * least_shown(table)}
 
 
 def _hue(functional: np.ndarray, ends: Range) -> Layer:

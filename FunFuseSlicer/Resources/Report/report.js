@@ -22,7 +22,8 @@ const strides = [1, columns, columns * rows];
 const axisLetters = [["R", "L"], ["A", "P"], ["S", "I"]];
 const viewNames = { colored: "Colored", fused: "Fused", mri: "MRI", pet: "PET",
   checkerboard: "MRI and PET as a checkerboard", flicker: "MRI and PET in turn" };
-const shownFrom = report.shownFrom; // level of the PET's scale: what is less is black
+// Color of the PET at a level of its scale, in a map.
+const petColor = (map, level, c) => (level < map.shownFrom ? 0 : map.colors[3 * level + c]);
 const tileMillimeters = 20;
 
 // --- Volumes ---
@@ -63,18 +64,20 @@ function painter(view) {
   const mri = layers.mri, pet = layers[report.pet.hue];
   const gray = (pixels, at, level) => { pixels[at] = pixels[at + 1] = pixels[at + 2] = level; };
   const paintMri = (pixels, at, offset) => gray(pixels, at, mri.levels[offset]);
-  const paintPet = (pixels, at, offset) => {
-    const level = pet.levels[offset];
-    for (let c = 0; c < 3; c++) pixels[at + c] = level < shownFrom ? 0 : 255 * report.table[3 * level + c];
+  const paintedIn = (map) => (pixels, at, offset) => {
+    for (let c = 0; c < 3; c++) pixels[at + c] = 255 * petColor(map, pet.levels[offset], c);
   };
+  const paintPet = paintedIn(report.maps.pet);
   if (view === "mri") return paintMri;
   if (view === "pet") return paintPet;
   if (view === "flicker") return state.flickerShowsPet ? paintPet : paintMri;
   if (view === "checkerboard") {
     const tile = Math.max(1, Math.round(tileMillimeters / report.grid.spacing));
+    // Not in gray, as the PET may be: nobody could tell it from the MRI.
+    const paintTile = paintedIn(report.maps.board);
     return (pixels, at, offset, i, j, k) => {
       const odd = (Math.floor(i / tile) + Math.floor(j / tile) + Math.floor(k / tile)) % 2;
-      (odd ? paintPet : paintMri)(pixels, at, offset);
+      (odd ? paintTile : paintMri)(pixels, at, offset);
     };
   }
   if (view === "fused") {
@@ -239,8 +242,7 @@ function drawBar(id, colorOf, [lowest, highest], unit, title) {
 
 function drawBars() {
   const mixed = mixedColors(), mode = modeNow();
-  drawBar("pet", (level, c) => (level < shownFrom ? 0 : report.table[3 * level + c]), report.pet.ends, report.pet.unit,
-    "the PET");
+  drawBar("pet", (level, c) => petColor(report.maps.pet, level, c), report.pet.ends, report.pet.unit, "the PET");
   drawBar("colored", (level, c) => mixed[3 * level + c], mode.ends, mode.unit, "the colored pictures");
 }
 
