@@ -314,7 +314,7 @@ def test_the_command_line_asks_for_the_region_that_the_guide_wants(files, tmp_pa
     said = capsys.readouterr().out
     assert said.count(research_note()) == 1 and "--reference" not in said
     assert main(["fuse", *files]) == 0
-    assert "reference region at 90 %: give pons as --reference" in capsys.readouterr().out
+    assert "Its scale has the pons at 90 %: give that region as --reference" in capsys.readouterr().out
     assert main(["fuse", *files, "--tracer", "other"]) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert research_note() not in capsys.readouterr().out

@@ -20,7 +20,7 @@ from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modal
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
 from FunFuseSlicer.Logic.volumes.reference import Region, labeled
-from FunFuseSlicer.Logic.volumes.tracers import OTHER, Preset, preset, presets, research_note
+from FunFuseSlicer.Logic.volumes.tracers import OTHER, REFERENCE, Preset, preset, presets, research_note
 from FunFuseSlicer.Logic.volumes.units import KINDS, SUVR
 
 from ..installation import command
@@ -299,7 +299,6 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     study = study_of(*readings[:2], options.dicom_mri) if options.dicom or options.dicom_mri else None
     notes = [note for reading in readings for note in reading.notes]
     notes += [f'"{pet.name}": no SUV, because {units.problem}'] if units.problem else []
-    notes += _about_tracer(options, chosen, fusion)
     notes += _about_both(*readings[:2], registered=options.registration == NONE)
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
@@ -313,6 +312,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     if options.frame is not None:
         first = isinstance(options.frame, int)
         inputs["frame"] = options.frame if first else "{}-{}".format(*options.frame)
+    inputs["tracer_told_by"] = "option" if options.tracer != AUTO else "header" if pet.tracer else "nothing"
     inputs["pet_unit"] = options.units or pet.unit or "unknown"
     inputs["pet_suv_factors"] = units.factors
     registration = _registration_options(options, *readings[:2])
@@ -377,20 +377,6 @@ def _region(options, mri: Volume, pet: Volume) -> Region:
     mask = labeled(labels, label, labels.name if label is None else f"{labels.name}:{label}")
     on_pet = labels.same_grid(pet) and not labels.same_grid(mri)
     return Region(mask, on_pet if options.reference_space is None else options.reference_space == ON_PET)
-
-
-def _about_tracer(options, chosen: Preset, fusion) -> List[str]:
-    """What a preset set, and what its guide asks for and was not given."""
-    if chosen.name == OTHER:
-        return []
-    how = "as its header or side car says" if options.tracer == AUTO else "as you say"
-    notes = [f"the tracer is {chosen.label}, {how} (--tracer): shown in {fusion.colormap}. {research_note()}"]
-    if fusion.reference_at is not None and options.reference is None:
-        notes.append(
-            f"the scale of {chosen.label} has its reference region at {fusion.reference_at:g} %: give "
-            f"{chosen.reference} as --reference. Without, the range is that of the brain."
-        )
-    return notes
 
 
 def _own_weights(options) -> Optional[str]:
@@ -501,10 +487,25 @@ def _summary(report: dict, out: Path) -> None:
     if fusion is None:
         _where(report, out)
         return
+    _about_tracer(report)
     label = method_labels()[fusion["method"]]
     slices = count(fusion["slices"], "slice")
     print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
     _where(report, out)
+
+
+def _about_tracer(report: dict) -> None:
+    """What a preset set, and what its guide asks for and was not given."""
+    fusion, known = report["fusion"], presets()[report["fusion"]["tracer"]]
+    if known.name == OTHER:
+        return
+    how = "by its header or side car" if report["inputs"]["tracer_told_by"] == "header" else "by --tracer"
+    print(f"tracer        {known.label}, {how}: shown in {fusion['colormap']}. {research_note()}")
+    if known.range.rule == REFERENCE and report["reference"] is None and fusion["uptake_range"] is None:
+        print(
+            f"              Its scale has the {known.range.text(known.reference)}: give that region as "
+            "--reference. Without, the range is that of the brain."
+        )
 
 
 def _where(report: dict, out: Path) -> None:

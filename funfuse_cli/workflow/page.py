@@ -12,6 +12,7 @@ LABELS = {
     "dicom_mri": "DICOM of the MRI",
     "transform": "Transform",
     "reference": "Reference region",
+    "tracer_told_by": "Tracer told by",
 }
 
 
