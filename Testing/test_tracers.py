@@ -589,6 +589,11 @@ def test_a_ball_by_the_button(panel, slicer):
     panel.onApplyButton()
     assert "mean" in panel.session.nodes["fused"].GetAttribute("FunFuse.Reference")
     assert panel.ui.referencePartComboBox.visible is False
+    assert "Press Apply" not in panel.ui.statusLabel.text
+    ball.SetCenterWorld([5.0, 5.0, 5.0])
+    assert f"Press Apply for the reference region {ball.GetName()}" in panel.ui.statusLabel.text
+    panel.onApplyButton()
+    assert "Press Apply" not in panel.ui.statusLabel.text
 
 
 def test_another_unit_makes_the_range_automatic_again(panel):

@@ -307,6 +307,28 @@ class SelfTests:
         self.assertEqual(made.StudyInstanceUID, "1.2")
         np.testing.assert_array_equal(made.pixel_array, self._voxels(nodes["colored"])[grid.order])
 
+    def test_a_segment_is_the_reference_region(self):
+        """White matter, of 1500, as a segment: SUVR is 1 there, at its place on the scale."""
+        import slicer
+        import vtk
+
+        from .panel.choices import Unit
+        from .scene.outputs import image_of
+
+        inside = (self._voxels(self.pet) == 1500).astype(np.uint8)
+        image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
+        image.DeepCopy(image_of(inside))
+        self.pet.GetIJKToRASMatrix(matrix)
+        image.SetImageToWorldMatrix(matrix)
+        segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        segmentation.SetReferenceImageGeometryParameterFromVolumeNode(self.mri)
+        segmentation.AddSegmentFromBinaryLabelmapRepresentation(image, "White matter", [1.0, 1.0, 1.0])
+        self.choices.tracer = "florbetaben"
+        self.choices.reference, self.choices.unit = segmentation, Unit.SUVR
+        shown = self._voxels(self._fuse()["pet_registered"])
+        np.testing.assert_allclose(shown[inside > 0], 1, rtol=1e-5)
+        np.testing.assert_allclose(self.panel.session.seen.look.uptake_range, (0, 1 / 0.9), rtol=1e-5)
+
     def test_the_legend_can_be_seen(self):
         """With the legend a view has other pixels than without, after Apply and in a view made later."""
         import slicer

@@ -4,6 +4,7 @@ import json
 from typing import Dict, List, Optional
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from ..color.colorize import NEED_PARTS
@@ -36,6 +37,8 @@ class TracerSection(Section):
         super().__init__(ui, session)
         self._names: List[str] = [AUTO, *presets()]
         self._parts: Dict[str, str] = {}
+        # The region is not what the results measured.
+        self._moved = False
         self.forget()
         for name in self._names:
             ui.tracerComboBox.addItem(_("Automatic") if name == AUTO else presets()[name].label)
@@ -64,6 +67,7 @@ class TracerSection(Section):
         if slicer.mrmlScene.IsImporting():
             return
         chosen, unit = self.session.choices, self._unit_before
+        self._watch(chosen.reference)
         self._unit_before = chosen.unit
         if unit not in (None, chosen.unit) and not chosen.automaticRange:
             chosen.automaticRange = True  # the numbers were of the other unit
@@ -121,6 +125,23 @@ class TracerSection(Section):
             self.session.choices.tracer = self._names[index]
 
     # The reference region
+
+    def use_results(self) -> None:
+        """They were made with the region as it is, or it has another name."""
+        self._moved = False
+
+    def _watch(self, region) -> None:
+        """A ball that is moved or sized, or a mask that is drawn, is another region."""
+        if region is not None and not self.hasObserver(region, vtk.vtkCommand.ModifiedEvent, self._on_moved):
+            self.removeObservers(self._on_moved)
+            for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+                self.addObserver(region, event, self._on_moved)
+
+    def _on_moved(self, caller=None, _event=None):
+        # Once: a drag brings many of these.
+        if self.session.choices is not None and caller is self.session.choices.reference and not self._moved:
+            self._moved = True
+            self.session.refresh()
 
     def onPartChanged(self, index):
         """Another segment or label."""
@@ -188,6 +209,6 @@ class TracerSection(Section):
         if chosen.unit is Unit.STORED and float(attribute(fused, "PETFactor") or 1.0) != 1.0:
             return _("Press Apply for the PET's own unit.")
         region = self._parts.get(self._part(), name_of(chosen.reference))
-        if region and attribute(fused, "ReferenceName") != region:
+        if region and (self._moved or attribute(fused, "ReferenceName") != region):
             return _("Press Apply for the reference region {region}.").format(region=region)
         return ""

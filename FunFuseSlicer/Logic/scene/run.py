@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
-from ..color.sources import scale_of
+from ..color.sources import Range, scale_of
 from ..errors import DeviceError, InputError
 from ..fusion.engine import is_out_of_memory
 from ..fusion.fuser import load_fuser
@@ -143,7 +143,7 @@ def _run(mri_node, pet_node, options, registration, mask_node, monitor, show, ma
     images, display, part_scale = beside(
         lambda _: (
             _images(pet_on_grid, fusion, color_volume(fusion, options, table)),
-            _display(scale_of(pet_on_grid.array, fusion.brain)),
+            _display(options.uptake_range or (0.0, scale_of(pet_on_grid.array, fusion.brain))),
             None if fusion.pet_part is None else scale_of(fusion.pet_part, fusion.brain),
         ),
         monitor,
@@ -204,13 +204,13 @@ def _images(pet_on_grid: Volume, fusion, colored: np.ndarray) -> Dict[str, objec
     return images_of({role: array for role, array in arrays.items() if array is not None})
 
 
-def _display(uptake: float) -> Dict[str, Tuple[float, float]]:
+def _display(uptake: Range) -> Dict[str, Range]:
     """Black and white level of each scalar output.
 
-    :param uptake: of the registered PET, what is shown white.
+    :param uptake: those of the registered PET.
     """
     return {
-        "pet_registered": (0.0, uptake),
+        "pet_registered": uptake,
         "fused": (0.0, 1.0),
         "mri_part": (0.0, 0.5),
         "pet_part": (0.0, 0.5),
