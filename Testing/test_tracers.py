@@ -503,7 +503,7 @@ def test_the_panel_takes_the_tracer_of_the_header_once(panel, dicom_node):
     assert combo.itemText(0) == "Automatic: Other" and plain == ("Jet", "Same", "contribution", 0.5, 0.0)
     chosen.pet = dicom_node
     assert combo.itemText(0) == "Automatic: FDG" and combo.currentIndex == 0
-    assert panel.ui.tracerCollapsibleButton.text == "Tracer: FDG (automatic)"
+    assert panel.ui.tracerCollapsibleButton.text == "Tracer: FDG, automatic"
     assert research_note() in combo.toolTip
     assert look_of(panel) == ("PET-Rainbow2", "Same", "contribution", 0.5, 0.0)
     # What the user changes stays, also for the next PET of this tracer.
@@ -539,6 +539,7 @@ def test_the_reference_region_sets_the_automatic_range(panel, slicer):
     )
     chosen.tracer = "florbetapir"
     chosen.reference = segmentation
+    assert ui.referenceSelector.currentNode() is segmentation
     assert ui.referencePartComboBox.currentText == "White matter"
     panel.onApplyButton()
     nodes = panel.session.nodes

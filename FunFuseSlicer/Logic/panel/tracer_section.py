@@ -167,7 +167,7 @@ class TracerSection(Section):
             ui.tracerComboBox.currentIndex = self._names.index(chosen.tracer)
         used = presets().get(chosen.tracerInUse, presets()[OTHER])
         # Also where the section is folded.
-        how = _("Tracer: {tracer} (automatic)") if chosen.tracer == AUTO else _("Tracer: {tracer}")
+        how = _("Tracer: {tracer}, automatic") if chosen.tracer == AUTO else _("Tracer: {tracer}")
         ui.tracerCollapsibleButton.text = how.format(tracer=used.label)
         ui.tracerComboBox.toolTip = f"{used.source} {research_note()}"
         self._show_parts()
