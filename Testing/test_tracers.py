@@ -7,11 +7,12 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from funfuse_cli.__main__ import main
+from funfuse_cli.commands import fuse
 from funfuse_cli.reading.reader import read
 from FunFuseSlicer.Logic.color.colorize import MODES, chroma_table, least_shown
 from FunFuseSlicer.Logic.errors import InputError
@@ -231,6 +232,7 @@ def test_a_label_of_a_map():
         labeled(labels, 3, "pons")
 
 
+@settings(max_examples=15)
 @given(st.floats(5, 40), st.floats(-9, 9))
 def test_a_ball_has_the_volume_of_a_ball(diameter, shift):
     place = np.eye(4)
@@ -243,6 +245,7 @@ def test_a_ball_has_the_volume_of_a_ball(diameter, shift):
     np.testing.assert_allclose(center[:3], place[:3, 3], atol=1e-6 * diameter)
 
 
+@settings(max_examples=25)
 @given(st.floats(1e-3, 1e5), st.integers(0, 2**16))
 def test_suvr_is_1_in_the_reference_region_and_knows_no_dose(dose, seed):
     rng = np.random.default_rng(seed)
@@ -310,15 +313,21 @@ def test_the_command_line_scales_by_the_reference_region(files, tmp_path, capsys
 
 
 def test_the_command_line_asks_for_the_region_that_the_guide_wants(files, tmp_path, capsys):
-    assert main(["fuse", *files, "--range", "0", "5000"]) == 0
-    said = capsys.readouterr().out
-    assert said.count(research_note()) == 1 and "--reference" not in said
     assert main(["fuse", *files]) == 0
-    assert "Its scale has the pons at 90 %: give that region as --reference" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Its scale has the pons at 90 %: give that region as --reference" in said
+    assert said.count(research_note()) == 1
     assert main(["fuse", *files, "--tracer", "other"]) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert research_note() not in capsys.readouterr().out
     assert (report["fusion"]["colormap"], report["fusion"]["uptake_range"]) == ("Jet", None)
+
+
+def test_a_range_of_ones_own_takes_the_place_of_the_guides(files):
+    options = fuse.parser().parse_args([*files, "--range", "0", "5000", "--colormap", "Iron"])
+    chosen = fuse._fusion_options(options, preset("flutemetamol"))
+    assert (chosen.uptake_range, chosen.reference_at) == ((0, 5000), None)
+    assert (chosen.colormap, chosen.mode) == ("Iron", "uptake")
 
 
 def test_another_method_takes_what_it_can_of_a_preset(files, tmp_path):

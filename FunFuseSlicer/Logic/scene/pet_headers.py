@@ -3,7 +3,7 @@
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-from typing import Any, List, Optional
+from typing import Any, List
 
 from ..dicom.series import quiet
 from ..errors import InputError
@@ -78,7 +78,7 @@ def _is_pet(header: Any) -> bool:
     return str(header.get("Modality") or "") in ("PT", "NM")
 
 
-def _header(file: str) -> Optional[Any]:
+def _header(file: str) -> Any:
     import pydicom
 
     with quiet():
