@@ -563,6 +563,15 @@ def test_the_reference_region_sets_the_automatic_range(panel, slicer):
     assert display.GetColorNode().GetName() == "Grey"
     assert display.GetWindowLevelMax() == pytest.approx(1000 / 0.9)
     assert ui.rangeWidget.maximumValue == pytest.approx(1000 / 0.9, rel=1e-2)
+    scale = slicer.modules.colors.logic().GetColorLegendDisplayNode(display)
+    assert scale.GetTitleText() == "FDG (White matter at 90 %)"
+    # Whoever types numbers does not scale by the region any more.
+    ui.rangeWidget.setMaximumValue(2000.0)
+    panel.display.finish_painting()
+    assert scale.GetTitleText() == "FDG" and attribute(nodes["colored"], "ReferenceAt") == ""
+    chosen.automaticRange = True
+    panel.display.finish_painting()
+    assert attribute(nodes["colored"], "ReferenceAt") == "90.0"
     # SUVR takes a run; the numbers on the scale follow.
     chosen.unit = Unit.SUVR
     assert "Press Apply for SUVR" in ui.statusLabel.text

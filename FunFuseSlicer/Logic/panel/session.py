@@ -91,6 +91,8 @@ class Session:
             chosen.colormap,
             self.uptake_range,
             None if chosen.petColormap == SAME else chosen.petColormap,
+            chosen.referenceAt if chosen.automaticRange and self.uptake_range is not None else None,
+            chosen.tracerInUse,
         )
 
     @property

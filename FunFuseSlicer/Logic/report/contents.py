@@ -31,6 +31,7 @@ class Contents:
     :param mri_scale: the intensity shown white.
     :param pet_range: the uptake at the beginning and at the end of the color map.
     :param range_is_chosen: by the user, not found in the image.
+    :param place_on_scale: of the reference region that set the range, in words; "" where none did.
     :param pet_unit: such as "Bq/ml"; "" where it is not known.
     :param fused: the parts of MRI and PET, or the fused image alone.
     :param sources: by mode, what the colors are made of; the first one is shown at the start.
@@ -56,6 +57,7 @@ class Contents:
     judgement: str
     version: str
     brain: Optional[np.ndarray] = None
+    place_on_scale: str = ""
     places: Dict[str, Index] = field(default_factory=dict)
 
     @property
@@ -70,7 +72,8 @@ class Contents:
 
     def pet_title(self) -> str:
         """What stands at the color scale of the PET."""
-        return f"{self.pet_name}, {self.pet_unit or 'unit not known'}"
+        place = f", {self.place_on_scale}" if self.place_on_scale else ""
+        return f"{self.pet_name}, {self.pet_unit or 'unit not known'}{place}"
 
     def color_scale(self, mode: str) -> Tuple[str, Range, str]:
         """What stands at the color scale of a mode: a title, the numbers at its ends, and the unit."""

@@ -36,6 +36,11 @@ def range_text(ends: Optional[Tuple[float, float]]) -> str:
     return "" if ends is None else f"{ends[0]!r} {ends[1]!r}"
 
 
+def place_on_scale(node, percent: Optional[float]) -> str:
+    """Where on the color scale the reference region lies, in words; "" where it did not set the scale."""
+    return f"{attribute(node, 'ReferenceName')} at {percent:g} %" if percent else ""
+
+
 def name_of(node) -> str:
     """As attributes have it: "" for no node."""
     return "" if node is None else node.GetName()

@@ -11,7 +11,7 @@ from typing import Dict
 
 from ..color.sources import scale_of
 from . import views
-from .attributes import ROLE_ATTRIBUTE, number_of
+from .attributes import ROLE_ATTRIBUTE, number_of, place_on_scale
 from .color_maps import color_node_of
 from .inputs import unit_of
 from .live_colors import Look
@@ -34,10 +34,11 @@ def show_legends(
 
     logic = slicer.modules.colors.logic()
     pet_display = nodes["pet_registered"].GetDisplayNode()
-    titles = {pet_display: _with_unit(pet_name, nodes["pet_registered"])}
+    place = place_on_scale(nodes["colored"], look.reference_at)
+    titles = {pet_display: _with_unit(pet_name, nodes["pet_registered"], place)}
     scale = _scale_display(nodes["colored"], make=visible)
     if scale is not None:
-        titles[scale], ends = _title_and_ends(nodes, look.mode, pet_name, look.uptake_range)
+        titles[scale], ends = _title_and_ends(nodes, look, pet_name, place)
         with slicer.util.NodeModify(scale):
             scale.SetAndObserveColorNodeID(color_node_of(look.colormap).GetID())
             scale.SetWindowLevelMinMax(*ends)
@@ -54,14 +55,14 @@ def show_legends(
     views.announce_layers()
 
 
-def _title_and_ends(nodes, mode: str, pet_name: str, uptake_range):
+def _title_and_ends(nodes, look: Look, pet_name: str, place: str):
     """What the legend of the colored volume says, and the values at the ends of the color map."""
     import slicer
     from slicer.i18n import tr as _
 
-    colored = nodes["colored"]
+    colored, mode, uptake_range = nodes["colored"], look.mode, look.uptake_range
     if uptake_range is not None and mode != "gradient":
-        title = _with_unit(pet_name, nodes["pet_registered"])
+        title = _with_unit(pet_name, nodes["pet_registered"], place)
         return (title if mode == "uptake" else _("{pet}, by its part").format(pet=title)), uptake_range
     if mode == "contribution" and "pet_part" in nodes:
         scale = number_of(colored, "PETPartScale") or scale_of(slicer.util.arrayFromVolume(nodes["pet_part"]))
@@ -73,9 +74,9 @@ def _title_and_ends(nodes, mode: str, pet_name: str, uptake_range):
     return _("{pet}, sensitivity in %").format(pet=pet_name), (0.0, 100.0)
 
 
-def _with_unit(name: str, node) -> str:
-    unit = unit_of(node)
-    return f"{name} ({unit})" if unit else name
+def _with_unit(name: str, node, place: str = "") -> str:
+    told = ", ".join(filter(None, [unit_of(node), place]))
+    return f"{name} ({told})" if told else name
 
 
 def _scale_display(colored, make: bool):

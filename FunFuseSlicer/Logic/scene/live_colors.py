@@ -20,6 +20,7 @@ from ..color.sources import (
     uptake_source,
 )
 from ..errors import InputError
+from ..volumes.tracers import OTHER
 from . import views
 from .attributes import ATTRIBUTE, number_of, range_text
 from .color_maps import color_table
@@ -31,7 +32,12 @@ TURN = 0.01
 
 @dataclass(frozen=True)
 class Look:
-    """How the colored volume looks: all that can change without running the network."""
+    """How the colored volume looks: all that can change without running the network.
+
+    :param pet_colormap: of the PET itself; None for the same.
+    :param reference_at: percent of the scale where a reference region sets the range; None where none does.
+    :param tracer: the preset that it comes from.
+    """
 
     omega: float
     balance: float
@@ -39,6 +45,8 @@ class Look:
     colormap: str
     uptake_range: Optional[Range] = None
     pet_colormap: Optional[str] = None
+    reference_at: Optional[float] = None
+    tracer: str = OTHER
 
 
 class LiveColors:
@@ -179,6 +187,8 @@ def _describe(node, look: Look) -> None:
         ("Colormap", look.colormap),
         ("UptakeRange", range_text(look.uptake_range)),
         ("PETColormap", look.pet_colormap or ""),
+        ("ReferenceAt", look.reference_at or ""),
+        ("Tracer", look.tracer),
     ):
         # A run does not write what means nothing for its method.
         if node.GetAttribute(ATTRIBUTE.format(name)) is not None:

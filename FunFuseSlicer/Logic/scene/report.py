@@ -12,7 +12,7 @@ from ..report.contents import Contents, Facts, straightened
 from ..volumes.brain import estimate_brain
 from ..volumes.preprocessing import clean
 from ..volumes.tracers import presets, research_note
-from .attributes import MRI_REFERENCE, attribute, number_of, range_of
+from .attributes import MRI_REFERENCE, attribute, number_of, place_on_scale, range_of
 from .color_maps import color_table
 from .inputs import volume_from_node
 from .live_colors import source_of
@@ -63,6 +63,7 @@ def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Cont
             mri_scale=number_of(colored, "MRIScale") or scale_of(mri.array),
             pet_range=chosen_range or (0.0, number_of(colored, "PETScale") or scale_of(pet.array)),
             range_is_chosen=chosen_range is not None,
+            place_on_scale=place_on_scale(colored, number_of(colored, "ReferenceAt")),
             pet_unit=pet.unit,
             pet_name=attribute(colored, "PETName"),
             fused=[volume_from_node(nodes[role]).array for role in parts or ["fused"]],
