@@ -75,12 +75,11 @@ class TracerSection(Section):
         if name == chosen.tracerInUse or name not in presets():
             return
         before = json.loads(chosen.lookBefore or "{}")
-        modifying = chosen.parameterNode.StartModify()
-        chosen.lookBefore = json.dumps({"tracer": chosen.tracerInUse, "look": self._look()})
-        # First: what is changed here comes back here.
-        chosen.tracerInUse = name
-        self._use(before["look"] if before.get("tracer") == name else self._look_of(name))
-        chosen.parameterNode.EndModify(modifying)
+        with slicer.util.NodeModify(chosen.parameterNode):
+            chosen.lookBefore = json.dumps({"tracer": chosen.tracerInUse, "look": self._look()})
+            # First: what is changed here comes back here.
+            chosen.tracerInUse = name
+            self._use(before["look"] if before.get("tracer") == name else self._look_of(name))
 
     def _tracer_of_pet(self) -> str:
         """By the header of the chosen PET, which is read once."""
