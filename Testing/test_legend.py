@@ -5,46 +5,6 @@ import pytest
 from FunFuseSlicer.Logic.scene import views
 from FunFuseSlicer.Logic.scene.legend import SCALE_ROLE
 
-GRID = (6, 48, 44), (3.5, 3.5, 12.0)
-
-
-@pytest.fixture
-def windows(slicer):
-    """Opens the window of a slice view, as Slicer does when a layout first shows it."""
-    from funfuse_cli.headless.view_windows import SliceViewWindow
-
-    opened = {}
-
-    def window(name):
-        if name not in opened:
-            logic = next(x for x in views.slice_logics() if x.GetSliceNode().GetLayoutName() == name)
-            opened[name] = SliceViewWindow(logic.GetSliceNode())
-        return opened[name]
-
-    yield window
-    for view in opened.values():
-        view.close()
-
-
-@pytest.fixture
-def panel(slicer, qt_started):
-    """The panel with a pair that lies on each other, and its results."""
-    from funfuse_cli.extension import open_panel
-    from funfuse_cli.headless.module import close_widget
-    from FunFuseSlicer.Logic.panel.choices import Registration
-    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
-    from FunFuseSlicer.Logic.self_test import synthetic_head
-
-    widget = open_panel()
-    panel = widget.self()
-    chosen = panel.session.choices
-    chosen.mri, chosen.pet = (
-        add_volume_node(volume) for volume in synthetic_head((6, 48, 44), (3.5, 3.5, 12))
-    )
-    chosen.registration = Registration.ALIGNED
-    yield panel
-    close_widget(widget)
-
 
 def legends(panel):
     """By the role of the volume; None where there is none."""

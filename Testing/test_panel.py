@@ -79,6 +79,7 @@ def test_every_parameter_of_the_form_exists(slicer):
         "referenceAt",
         "referencePart",
         "modeOfNetwork",
+        "blendBefore",
         "rangeLow",
         "rangeHigh",
     }

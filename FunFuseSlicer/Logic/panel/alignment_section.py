@@ -43,6 +43,8 @@ class AlignmentSection(Section):
         """Show what was there before."""
         self.ui.alignmentComboBox.currentIndex = 0
 
+    leave = end
+
     def onAlignmentChanged(self, index):
         """Show or end one of them."""
         view = list(AlignmentView)[max(index, 0)]

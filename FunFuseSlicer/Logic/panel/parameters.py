@@ -64,11 +64,14 @@ class Parameters:
     rangeLow: float = 0.0
     rangeHigh: float = 1.0
     legend: bool = True
+    blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
 
     exportAs: ExportAs = ExportAs.NRRD
 
-    # Not chosen but noted: the mode that the network had before another method was chosen.
+    # Not chosen but noted: the mode that the network had before another method was chosen, and the blend
+    # before the plain PET.
     modeOfNetwork: Mode = Mode.CONTRIBUTION
+    blendBefore: float = 0.5
     # The preset whose look it is, and the look before it, as JSON.
     tracerInUse: str = OTHER
     lookBefore: str = ""

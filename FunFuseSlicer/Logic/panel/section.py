@@ -25,6 +25,12 @@ class Section(VTKObservationMixin):
     def use_results(self) -> None:
         """Work on the session's results from now on: of another pair, with other nodes, or none."""
 
+    def enter(self) -> None:
+        """The user opened the module."""
+
+    def leave(self) -> None:
+        """The user went to another module, or the panel goes away: what is temporary ends."""
+
     def timer(self, action, milliseconds: int):
         """A timer that fires once after each start; it ends with the section."""
         timer = qt.QTimer()

@@ -23,6 +23,7 @@ class Seen(NamedTuple):
     look: Look
     fuser: tuple
     legend: bool
+    blend: float
 
     def changes(self, before: Optional["Seen"]) -> Set[str]:
         """The names of those that were others before, or not seen at all."""
@@ -73,7 +74,7 @@ class Session:
         fuser = (chosen.method,)
         if self.uses_network:
             fuser += (chosen.model.value, round(chosen.lam, 6))
-        self.seen = Seen((chosen.mri, chosen.pet), self._look(), fuser, chosen.legend)
+        self.seen = Seen((chosen.mri, chosen.pet), self._look(), fuser, chosen.legend, chosen.blend)
         return self.seen.changes(before)
 
     def use_results(self) -> None:

@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from ..scene.run import Run
 from .alignment_section import AlignmentSection
+from .blend_section import BlendSection
 from .display_section import DisplaySection
 from .fusion_section import FusionSection
 from .input_section import InputSection
@@ -64,15 +65,17 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.work = WorkSection(ui, session, self._catchUp)
         self.alignment = AlignmentSection(ui, session, self.work)
         self.display = DisplaySection(ui, session, self._followResults)
+        self.blend = BlendSection(ui, session, self.alignment.end)
         chosen = [self.inputs, self.tracer, self.registration, self.fusion]
         self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
         self.results = ResultSection(ui, session, self.work, self._catchUpLive, self.parent)
-        shown = [self.live, self.alignment, self.display]
+        shown = [self.live, self.alignment, self.display, self.blend]
         self.sections = [*chosen, *shown, self.work, self.runs, self.results]
 
     def cleanup(self):
         """The panel goes away, for good or to be loaded again: stop all that runs, show the results."""
         self._stop()
+        self.exit()
         self.removeObservers()
         for section in self.sections:
             section.close()
@@ -83,10 +86,13 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._useParameterNode()
         else:
             self.inputs.guess()
+        for section in self.sections:
+            section.enter()
 
     def exit(self):
         """The user went to another module: what is temporary ends, what runs goes on."""
-        self.alignment.end()
+        for section in self.sections:
+            section.leave()
 
     def onReload(self):
         """Developer mode: load the library anew, too, not only this file."""
@@ -139,8 +145,8 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._disconnectParameters()
 
     def _settle(self, monitor=None):
-        """End what is temporary, and bring the colors up to date."""
-        self.exit()
+        """End what covers the results, and bring the colors up to date."""
+        self.alignment.end()
         self.live.end()
         self.display.finish_painting(monitor)
 
@@ -187,12 +193,14 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._follow(changed)
         if changed & {"legend", "pair"}:
             self.display.show_legend()
-        if changed != {"look"}:
-            # A slider of the look, which is dragged, decides nothing about what can be pressed.
+        if not changed or changed - {"look", "blend"}:
+            # A slider that is dragged decides nothing about what can be pressed.
             self._update()
 
     def _follow(self, changed: Set[str]):
-        """Another look, or another method, model or λ, for the same pair."""
+        """Another blend or look, or another method, model or λ, for the same pair."""
+        if "blend" in changed:
+            self.blend.show()
         if "look" in changed:
             self.display.paint_shown()
         if "fuser" in changed:
@@ -227,6 +235,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # Other inputs may have been chosen meanwhile, by a script.
         if self.session.nodes.get("colored") is result.nodes.colored:
             self.display.show_result(result)
+            self.blend.show()
 
     def _paintLive(self):
         """The live fusion is done: new voxels, old colors, on a scale of their own."""

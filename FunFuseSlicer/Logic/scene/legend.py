@@ -52,7 +52,24 @@ def show_legends(
                 legend.SetVisibility(visible)
             # Its scale may be another one, which Slicer does not notice.
             legend.Modified()
+    part_legends(nodes)
     views.announce_layers()
+
+
+def part_legends(nodes: Dict[str, object]) -> None:
+    """Where a view shows the registered PET and the colored volume at once: a legend at either side.
+
+    Else both have one place.
+    """
+    import slicer
+
+    both = {nodes[role].GetID() for role in ("pet_registered", "colored")}
+    apart = any(both <= set(views.layers_of(logic)[:2]) for logic in views.slice_logics())
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(nodes["pet_registered"].GetDisplayNode())
+    if legend is not None:
+        x, y = legend.GetPosition()
+        if apart == (x > 0.5):
+            legend.SetPosition(1.0 - x, y)
 
 
 def _title_and_ends(nodes, look: Look, pet_name: str, place: str):

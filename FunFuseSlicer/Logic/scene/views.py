@@ -36,6 +36,11 @@ _COLORS = {
 # A slice node that this module has given its axes and ruler.
 ANNOTATED = ATTRIBUTE.format("Annotated")
 
+# Between the plain PET (0) and the MRI (1) lies the colored volume as it is shown without a blend.
+PLAIN_PET, COLORED, PLAIN_MRI = 0.0, 0.5, 1.0
+# Of a view that is blended: the opacity that the user had chosen, so that a loaded scene finds back.
+OPACITY_BEFORE = ATTRIBUTE.format("OpacityBeforeBlend")
+
 
 class Place(NamedTuple):
     """Where a slice view is: its plane as 16 numbers, row by row, its pan, and how high a part it shows."""
@@ -167,6 +172,48 @@ def show_overlay(mri, colored) -> None:
             _show(logic, mri, colored)
 
 
+def blend_overlay(mri, pet, colored, position: float) -> None:
+    """In all views that show the overlay, but for the panes: from the plain PET over it to the MRI.
+
+    Between them the colored volume lies over the one or the other, as opaque as the position is near to the
+    middle. Zoom, slice and label layer stay as they are.
+
+    :param pet: registered, so that the views stay in their place.
+    :param position: in [0, 1], see :data:`PLAIN_PET`.
+    """
+    ids = _BlendIDs(mri.GetID(), pet.GetID(), colored.GetID())
+    for logic in slice_logics():
+        if _pane_of(logic) is None:
+            _blend(logic, ids, position)
+
+
+class _BlendIDs(NamedTuple):
+    mri: str
+    pet: str
+    colored: str
+
+
+def _blend(logic, ids: _BlendIDs, position: float) -> None:
+    node, before = logic.GetSliceCompositeNode(), layers_of(logic)
+    kept = node.GetAttribute(OPACITY_BEFORE)
+    ours = [(ids.mri, ids.colored)]
+    if kept is not None:
+        ours += [(ids.pet, ids.colored), (ids.pet, None), (ids.mri, None)]
+    if (before.background, before.foreground) not in ours:
+        return
+    opacity = before.foreground_opacity if kept is None else float(kept)
+    node.SetAttribute(OPACITY_BEFORE, None if position == COLORED else repr(opacity))
+    share = 1.0 - abs(position - COLORED) / COLORED
+    # At the ends the other volume is no layer: so its legend goes.
+    layers = before._replace(
+        background=ids.pet if position < COLORED else ids.mri,
+        foreground=ids.colored if share > 0.0 else None,
+        foreground_opacity=opacity * (share or 1.0),
+    )
+    if layers != before:
+        set_layers(logic, layers)
+
+
 def show_in_panes(mri, pet, fused, colored) -> None:
     """MRI, PET, fused and colored each in its pane; any of them may be None."""
     volumes = dict(zip(PANES, (mri, pet, fused, colored)))
@@ -257,7 +304,8 @@ def _show(logic, background, foreground) -> None:
     set_layers(
         logic, before._replace(background=background.GetID(), foreground=front, foreground_opacity=1.0)
     )
-    if before.background != background.GetID():
+    blended = logic.GetSliceCompositeNode().GetAttribute(OPACITY_BEFORE) is not None
+    if before.background != background.GetID() and not blended:
         logic.FitSliceToAll()
         logic.SnapSliceOffsetToIJK()
     _annotate(logic.GetSliceNode())
