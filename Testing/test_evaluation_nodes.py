@@ -12,7 +12,7 @@ from funfuse_cli.__main__ import main
 from FunFuseSlicer.Logic.errors import Cancelled, InputError, OutputError
 from FunFuseSlicer.Logic.metrics import METRICS
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.scene import evaluation
+from FunFuseSlicer.Logic.scene import evaluation, tables
 from FunFuseSlicer.Logic.scene.attributes import MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE
 from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 from FunFuseSlicer.Logic.scene.outputs import find_outputs, images_of, push_outputs
@@ -275,7 +275,7 @@ def test_csv_and_clipboard(outputs, tmp_path):
     made = evaluation.push_evaluation(mri, nodes, ROWS)
     path = tmp_path / "Auswertung ü.csv"
     path.write_text("old")
-    evaluation.export_csv(made.slices, path)
+    tables.export_csv(made.slices, path)
     with path.open(encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
     assert [float(row["Q_G"]) for row in read] == [0.51, 0.52, 0.53]
@@ -284,18 +284,18 @@ def test_csv_and_clipboard(outputs, tmp_path):
     plain = tmp_path / "plain"
     plain.touch()
     assert path.stat().st_mode == plain.stat().st_mode
-    lines = evaluation.as_text(made.slices).splitlines()
+    lines = tables.as_text(made.slices).splitlines()
     assert lines[0].split("\t") == list(ROWS[0]) and len(lines) == 4
     assert lines[2].split("\t")[:2] == ["2", "6.0"]
-    evaluation.export_csv(made.summary, tmp_path / "summary.csv")
+    tables.export_csv(made.summary, tmp_path / "summary.csv")
     with (tmp_path / "summary.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.DictReader(file))[0]["number"] == "Q_IE"
     with pytest.raises(OutputError, match="none.*table.csv"):
-        evaluation.export_csv(made.slices, tmp_path / "none" / "table.csv")
+        tables.export_csv(made.slices, tmp_path / "none" / "table.csv")
     (tmp_path / "folder").mkdir()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OutputError, match="Choose another place"):
-        evaluation.export_csv(made.slices, tmp_path / "folder")
+        tables.export_csv(made.slices, tmp_path / "folder")
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -24,7 +24,7 @@ from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import OutOfTime, RegistrationOptions, RegistrationResult
 from FunFuseSlicer.Logic.scene import attributes, color_maps, inputs, outputs, rollback, run, views
-from FunFuseSlicer.Logic.scene.evaluation import as_text
+from FunFuseSlicer.Logic.scene.tables import as_text
 from Testing.conftest import head_phantom
 
 OTHER = FusionOptions(omega=1.0, lam=0.3, colormap="PET-Heat", mode="uptake")

@@ -265,6 +265,44 @@ class SelfTests:
         self.assertFalse(views.four_panes_are_open())
         self.assertEqual(self._place(red), before)
 
+    def test_the_plain_pet_and_back(self):
+        """The key shows the registered PET in the same place, and brings the overlay back."""
+        self._need_views()
+        nodes = self._fuse()
+        red = self._logics()["Red"]
+        red.SetSliceOffset(12.5)
+        before, place = self._layers(), self._place(red)
+        self.panel.blend.onKey()
+        layers = self._layers()[red.GetSliceNode().GetID()]
+        self.assertEqual(layers[:2], (nodes["pet_registered"].GetID(), None))
+        self.assertEqual(self._place(red), place)
+        self.panel.blend.onKey()
+        self.assertEqual(self._layers(), before)
+
+    def test_values_of_the_cursor_and_of_regions(self):
+        """The line follows the cursor, and the table has the PET as it was taken."""
+        import slicer
+
+        from .scene.cursor import crosshair
+        from .scene.inputs import ijk_to_world
+
+        nodes = self._fuse()
+        hot = np.argwhere(self._voxels(self.pet) == 9000)
+        k, j, i = hot[len(hot) // 2]
+        crosshair().SetCursorPositionRAS((ijk_to_world(self.mri) @ [i, j, k, 1.0])[:3])
+        part = self._voxels(nodes["pet_part"])[k, j, i]
+        line = self.panel.ui.cursorLabel.text
+        self.assertIn("PET 9000", line)
+        self.assertTrue(line.endswith(f"{part:.2f}"), line)
+        labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "hot")
+        labels.CopyOrientation(self.mri)
+        slicer.util.updateVolumeFromArray(labels, (self._voxels(self.pet) == 9000).astype(np.uint8))
+        self.choices.regions = labels
+        self.panel.values.onMeasureButton()
+        (table,) = slicer.util.getNodesByClass("vtkMRMLTableNode")
+        columns = [table.GetTable().GetColumnByName(name) for name in ("voxels", "mean", "sd")]
+        self.assertEqual([column.GetValue(0) for column in columns], [len(hot), 9000.0, 0.0])
+
     def test_slices_become_pictures(self):
         """A sheet of all slices of a view, which stays where it was."""
         from PIL import Image

@@ -5,6 +5,7 @@ COMMANDS = {
     "fuse": ("funfuse_cli.commands.fuse", "fuse your own MRI and PET"),
     "bids": ("funfuse_cli.commands.bids", "fuse a whole cohort, from BIDS or a table of pairs"),
     "evaluate": ("funfuse_cli.commands.evaluate", "measure fused images, or compare methods"),
+    "values": ("funfuse_cli.commands.values", "measure regions in the PET and in the parts"),
     "train": ("funfuse_cli.commands.train", "train the fusion network on your own pairs"),
     "learn": ("funfuse_cli.commands.learn", "learn what comparison methods need"),
     "uptake": ("funfuse_cli.commands.uptake", "turn a pseudo-colored PET back into uptake"),
@@ -18,4 +19,4 @@ COMMANDS = {
 OF_THE_REPOSITORY = ("study", "test")
 
 # Their results are what they print; those of the others are files.
-PRINT_RESULTS = ("evaluate", "study", "benchmark")
+PRINT_RESULTS = ("evaluate", "values", "study", "benchmark")

@@ -66,6 +66,7 @@ class Parameters:
     legend: bool = True
     blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
 
+    regions: Union[slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLLabelMapVolumeNode, None] = None
     exportAs: ExportAs = ExportAs.NRRD
 
     # Not chosen but noted: the mode that the network had before another method was chosen, and the blend

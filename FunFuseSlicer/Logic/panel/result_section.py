@@ -122,7 +122,7 @@ class ResultSection(Section):
 
     def onCopyButton(self, _checked=False):
         """Put the metrics on the clipboard, means first."""
-        from ..scene.evaluation import as_text
+        from ..scene.tables import as_text
 
         qt.QApplication.clipboard().setText("\n".join(as_text(table) for table in self.tables()))
         self.session.say(_("The metrics are on the clipboard."))
@@ -143,7 +143,10 @@ class ResultSection(Section):
         elif chosen.exportAs in (ExportAs.SLICES, ExportAs.SHEETS):
             files = export_slices(folder, chosen.exportAs is ExportAs.SHEETS, monitor)
         else:
-            files = export_outputs(nodes, folder, self.tables(), chosen.exportAs.value)
+            from ..scene.regions import find_region_values
+
+            tables = [*self.tables(), *find_region_values(nodes["fused"])]
+            files = export_outputs(nodes, folder, tables, chosen.exportAs.value)
         return _("{count} files written to {folder}.").format(count=len(files), folder=folder)
 
     def onTransformsButton(self, _checked=False):

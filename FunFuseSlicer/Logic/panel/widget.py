@@ -20,6 +20,7 @@ from .result_section import ResultSection
 from .run_section import RunSection
 from .session import Seen, Session
 from .tracer_section import TracerSection
+from .values_section import ValuesSection
 from .work_section import WorkSection
 
 
@@ -69,8 +70,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         chosen = [self.inputs, self.tracer, self.registration, self.fusion]
         self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
         self.results = ResultSection(ui, session, self.work, self._catchUpLive, self.parent)
+        self.values = ValuesSection(ui, session, self.work, self._catchUpLive)
         shown = [self.live, self.alignment, self.display, self.blend]
-        self.sections = [*chosen, *shown, self.work, self.runs, self.results]
+        self.sections = [*chosen, *shown, self.work, self.runs, self.results, self.values]
 
     def cleanup(self):
         """The panel goes away, for good or to be loaded again: stop all that runs, show the results."""

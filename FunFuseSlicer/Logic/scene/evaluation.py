@@ -3,18 +3,13 @@
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-import csv
-import io
 import math
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import InputError
 from ..metrics.evaluation import METRICS
 from ..metrics.slices import MEANINGS, PLACE, Row, evaluate_volumes, means, measured
 from ..monitor import Monitor
@@ -22,6 +17,7 @@ from .attributes import ATTRIBUTE, MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE,
 from .beside import beside
 from .inputs import volume_from_node
 from .outputs import place_beside
+from .tables import fill_table
 
 FUSED_REFERENCE = "FunFuse.Fused"
 SUMMARY, SLICES, CHART, SERIES = (
@@ -42,8 +38,6 @@ COLORS = {
     "Q_VIFF": (0.80, 0.47, 0.65),
     WEIGHT: (0.35, 0.35, 0.35),
 }
-# Significant digits: more than anybody reads, and few enough for a table.
-DIGITS = 6
 
 
 @dataclass
@@ -101,19 +95,19 @@ def push_evaluation(mri_node, outputs: Dict[str, object], rows: Sequence[Row]) -
     old = _find(fused)
     name = f"{_input_name(fused, 'MRIName', mri_node)} + {_input_name(fused, 'PETName', None)} evaluation"
     slices = old.get(SLICES) or _new("vtkMRMLTableNode", f"{name} by slice")
-    _fill_table(slices, rows)
+    fill_table(slices, rows)
     summary = old.get(SUMMARY) or _new("vtkMRMLTableNode", name)
-    _fill_table(summary, _summary_rows(rows))
+    fill_table(summary, _summary_rows(rows))
     chart = old.get(CHART) or _new("vtkMRMLPlotChartNode", f"{name} plot")
-    series = {}
+    series, counted = {}, {"EvaluatedSlices": str(len(rows))}
     for metric in COLORS:
         role = f"{SERIES}_{metric}"
         series[metric] = old.get(role) or _new("vtkMRMLPlotSeriesNode", metric)
         _style_series(series[metric], metric, slices)
-        _describe(series[metric], role, mri_node, fused, len(rows))
+        describe(series[metric], role, mri_node, fused, counted)
     _style_chart(chart, name, series, rows)
     for node, role in ((summary, SUMMARY), (slices, SLICES), (chart, CHART)):
-        _describe(node, role, mri_node, fused, len(rows))
+        describe(node, role, mri_node, fused, counted)
     place_beside(mri_node, [summary, slices, chart, *series.values()])
     return EvaluationNodes(summary, slices, series, chart)
 
@@ -159,37 +153,6 @@ def show_evaluation(chart, table) -> bool:
     return True
 
 
-def as_text(table_node) -> str:
-    """The table with its titles, for the clipboard: columns parted by tabs, as spreadsheets paste them."""
-    return _written(table_node, "\t")
-
-
-def export_csv(table_node, path) -> None:
-    """The table as a CSV file in UTF-8, replaced in one go.
-
-    :raises OutputError: it cannot be written; names the file.
-    """
-    path = Path(path)
-    part = None
-    try:
-        handle, part = tempfile.mkstemp(prefix=".funfuse-", suffix=".csv", dir=str(path.parent))
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(_written(table_node, ","))
-        # Made for this user alone; the file shall be as any other.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(part, 0o666 & ~mask)
-        os.replace(part, str(path))
-        part = None
-    except OSError as error:
-        raise OutputError(
-            f"{path}: the table cannot be written there ({error.strerror or error}). Choose another place."
-        ) from error
-    finally:
-        if part is not None:
-            Path(part).unlink()
-
-
 def _find(fused_node) -> Dict[str, object]:
     import slicer
 
@@ -229,29 +192,6 @@ def _summary_rows(rows: Sequence[Row]) -> List[Dict[str, object]]:
             }
         )
     return result
-
-
-def _fill_table(node, rows: Sequence[Dict[str, object]]) -> None:
-    """New columns for the rows; the views hear of one change."""
-    import vtk
-
-    table = vtk.vtkTable()
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        if isinstance(values[0], str):
-            column = vtk.vtkStringArray()
-        elif isinstance(values[0], float):
-            column, values = vtk.vtkDoubleArray(), [float(f"{value:.{DIGITS}g}") for value in values]
-        else:
-            column = vtk.vtkIntArray()
-        column.SetName(name)
-        for value in values:
-            column.InsertNextValue(value)
-        table.AddColumn(column)
-    node.SetAndObserveTable(table)
-    node.SetUseColumnTitleAsColumnHeader(True)
-    # Results are read, not typed.
-    node.SetLocked(True)
 
 
 def _style_series(node, metric: str, table) -> None:
@@ -301,28 +241,12 @@ def _add_series(chart, series: Dict[str, object]) -> None:
             chart.AddAndObservePlotSeriesNodeID(node.GetID())
 
 
-def _describe(node, role: str, mri_node, fused, slices: int) -> None:
-    """The provenance of the fused volume holds for its evaluation."""
+def describe(node, role: str, mri_node, fused, more: Dict[str, str]) -> None:
+    """The provenance of the fused volume holds for what is measured of it; with what there is more to say."""
     prefix = ATTRIBUTE.format("")
     names = [name for name in fused.GetAttributeNames() if name.startswith(prefix)]
     facts = {name[len(prefix) :]: fused.GetAttribute(name) for name in names}
-    write_attributes(node, {**facts, "Role": role, "EvaluatedSlices": str(slices)})
+    write_attributes(node, {**facts, "Role": role, **more})
     node.SetNodeReferenceID(FUSED_REFERENCE, fused.GetID())
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, fused.GetNodeReferenceID(PET_REFERENCE))
-
-
-def _written(table_node, delimiter: str) -> str:
-    table = table_node.GetTable()
-    columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow([column.GetName() for column in columns])
-    for row in range(table.GetNumberOfRows()):
-        writer.writerow([_cell(column.GetValue(row)) for column in columns])
-    return text.getvalue()
-
-
-def _cell(value) -> object:
-    """Empty where there is no value."""
-    return "" if isinstance(value, float) and not math.isfinite(value) else value

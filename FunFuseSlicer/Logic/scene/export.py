@@ -12,6 +12,7 @@ from ..report.page import page
 from . import slice_pictures
 from .dicom_export import export_dicom, series_of_node
 from .report import contents_of, facts_of
+from .tables import export_csv
 
 DICOM_FOLDER = "dicom"
 
@@ -33,8 +34,6 @@ def export_outputs(
     :raises OutputError: the folder or a file cannot be written, or a file of that name is the user's.
     """
     import slicer
-
-    from .evaluation import export_csv
 
     folder = Path(folder)
     roles = {node: role for role, node in nodes.items()}

@@ -1,0 +1,100 @@
+"""Regions of the scene, drawn or loaded, and the table of what is in them.
+
+Slicer is imported inside the functions, so that this module can be imported anywhere.
+"""
+
+from typing import Dict, List, Mapping, Optional, Sequence
+
+from ..errors import InputError
+from ..metrics.regions import Regions, Row, region_rows
+from ..monitor import Monitor
+from .attributes import ROLE_ATTRIBUTE, matrix_of
+from .beside import beside
+from .evaluation import FUSED_REFERENCE, describe
+from .inputs import volume_from_node
+from .outputs import PART_ROLES, place_beside
+from .tables import fill_table
+
+ROLE = "region_values"
+REGIONS_REFERENCE = "FunFuse.Regions"
+
+
+def regions_of(node, mri_node) -> List[Regions]:
+    """Of a label map, or of a segmentation, whose segments may overlap.
+
+    :param mri_node: on its grid segments become voxels.
+    :raises InputError: there are none.
+    """
+    import slicer
+
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        display = node.GetDisplayNode()
+        colors = None if display is None else display.GetColorNode()
+        labels = volume_from_node(node)
+        count = 0 if colors is None else colors.GetNumberOfColors()
+        return [Regions(labels, {label: colors.GetColorName(label) or "" for label in range(1, count)})]
+    mri, segmentation = volume_from_node(mri_node), node.GetSegmentation()
+    found = []
+    for number, segment in enumerate(segmentation.GetSegmentIDs(), start=1):
+        name = segmentation.GetSegment(segment).GetName()
+        inside = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment, mri_node) > 0
+        found.append(Regions(mri.with_array(inside * number, name), {number: name}))
+    if not found:
+        raise InputError(f'"{node.GetName()}" has no segment: draw one.')
+    return found
+
+
+def region_values(
+    node, mri_node, pet_node, outputs: Mapping[str, object], monitor: Optional[Monitor] = None
+) -> List[Row]:
+    """:func:`.metrics.regions.region_rows` of what FunFuse made of a pair, and of the MRI.
+
+    :param node: a segmentation or a label map, where the MRI lies.
+    :param outputs: nodes by role, see :func:`.outputs.find_results`.
+    :raises InputError: there is no region, or a volume that cannot be used.
+    """
+    roles = [role for role in ("fused", *PART_ROLES) if role in outputs]
+    regions, pet = regions_of(node, mri_node), volume_from_node(pet_node)
+    on_grid = {"MRI": volume_from_node(mri_node)}
+    on_grid.update({role.replace("_", " "): volume_from_node(outputs[role]) for role in roles})
+    matrix = matrix_of(outputs["fused"], "RegistrationMatrix")
+    return beside(
+        lambda told: region_rows(regions, pet, matrix, on_grid, told), monitor or Monitor(), "Measuring"
+    )
+
+
+def push_region_values(node, mri_node, outputs: Dict[str, object], rows: Sequence[Row]):
+    """A table of the rows; a rerun updates that of the run before.
+
+    :return: the vtkMRMLTableNode.
+    """
+    import slicer
+
+    fused = outputs["fused"]
+    old = [
+        table
+        for table in find_region_values(fused)
+        if table.GetNodeReferenceID(REGIONS_REFERENCE) == node.GetID()
+    ]
+    if old:
+        table = old[0]
+    else:
+        name = slicer.mrmlScene.GenerateUniqueName(f"{node.GetName()} values")
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    fill_table(table, rows)
+    describe(table, ROLE, mri_node, fused, {"Regions": node.GetName()})
+    table.SetNodeReferenceID(REGIONS_REFERENCE, node.GetID())
+    place_beside(mri_node, [table])
+    return table
+
+
+def find_region_values(fused_node) -> List[object]:
+    """The tables of what was measured of a fused volume, one for each node of regions."""
+    import slicer
+
+    return [
+        table
+        for table in slicer.util.getNodesByClass("vtkMRMLTableNode")
+        if table.GetAttribute(ROLE_ATTRIBUTE) == ROLE
+        and table.GetNodeReferenceID(FUSED_REFERENCE) == fused_node.GetID()
+    ]
