@@ -36,6 +36,7 @@ VOLUMES = {
     "mri_part": ("mripart", "What the MRI contributed to the fused image; both parts add up to it"),
     "pet_part": ("petpart", "What the PET contributed to the fused image; both parts add up to it"),
     "colored": ("colored", "The fused image in color, RGB"),
+    "difference": ("asymmetry", "What the PET has more, or less, than on the other side; in percent or as z"),
 }
 
 
@@ -72,6 +73,7 @@ def write_images(image: Image, made: Path, folder: Path, units: str, facts: dict
         shutil.move(made / "pet_to_mri.tfm", place / image.transform_name)
     for name, target in (
         ("preview.png", folder / FIGURES / f"{image.name}_desc-fused_pet.png"),
+        ("difference.png", folder / FIGURES / f"{image.name}_desc-asymmetry_pet.png"),
         ("report.html", folder / page_name(image.name)),
     ):
         if (made / name).is_file():

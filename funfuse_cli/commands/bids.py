@@ -21,7 +21,7 @@ EXAMPLE = f"{command('bids')} DATA_SET RESULTS participant"
 LEVELS = ("participant", "group")
 # Of fuse, what is not the same for all images, or is decided here.
 NOT_OF_FUSE = ("mri", "pet", "out", "mask", "transform", "overwrite", "no_scene", "help")
-NOT_OF_FUSE += ("format", "dicom", "dicom_mri")
+NOT_OF_FUSE += ("format", "dicom", "dicom_mri", "subtract")
 # A region is one person's; --tracer says here which images are meant, and each shows its own.
 NOT_OF_FUSE += ("reference", "reference_space", "reference_at", "tracer")
 ANATOMIES = ("T1w", "T2w", "FLAIR")

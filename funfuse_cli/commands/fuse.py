@@ -65,7 +65,14 @@ def main(arguments: List[str], dated: bool = True) -> int:
     options = parser().parse_args(arguments)
     writes = {*VOLUMES, *(PICTURES if is_picture(options.mri) else ())}
     writes |= set(DICOM if options.dicom or options.dicom_mri else ())
-    inputs = (options.mri, options.pet, options.mask, options.transform, options.dicom_mri)
+    inputs = (
+        options.mri,
+        options.pet,
+        options.mask,
+        options.subtract,
+        options.transform,
+        options.dicom_mri,
+    )
     inputs += options.reference[:1] if options.reference else ()
     planned = claim(sorted(in_format(writes, options.format)), options, *inputs, _own_weights(options))
     with all_or_nothing(options.out, planned) as folder, ProgressBars() as monitor:
@@ -222,6 +229,30 @@ def parser() -> argparse.ArgumentParser:
         help="intensities to [0, 1]: robust (default for volumes), minmax, or none, that is /255 for 8 bits, "
         "/65535 for 16 (default for pictures that use them)",
     )
+    compare = result.add_argument_group("compare the PET, beside fusing it")
+    one = compare.add_mutually_exclusive_group()
+    one.add_argument(
+        "--asymmetry",
+        choices=("percent", "z"),
+        help="with its mirror image about the plane between the halves of the head, which the MRI tells: in "
+        "percent of both sides' mean, or as robust z in the brain",
+    )
+    one.add_argument(
+        "--subtract",
+        type=input_path,
+        metavar="FILE",
+        help="with another study of the patient, such as the interictal SPECT of an ictal one (SISCOM): both "
+        "scaled to the brain's mean, as z. It is registered as the PET is",
+    )
+    compare.add_argument(
+        "--smooth", type=float, metavar="MM", help="blur before, full width at half maximum (default 10)"
+    )
+    compare.add_argument(
+        "--shown-from",
+        type=float,
+        metavar="VALUE",
+        help="color what differs by this or more (default 15 %%, or z = 2)",
+    )
     network = result.add_argument_group("the network alone (--method funfuse)")
     network.add_argument(
         "--lambda", dest="lam", type=float, help="structure against intensity, 0-1 (default 0.8)"
@@ -261,9 +292,11 @@ def prepare() -> None:
 def check(arguments: List[str]) -> None:
     """Whether arguments can be used that are not about files; a wrong one ends the process, as in a run.
 
-    :raises InputError: see :func:`_fusion_options`.
+    :raises InputError: see :func:`_fusion_options` and :func:`_difference_options`.
     """
-    _fusion_options(parser().parse_args(["--mri=MRI", "--pet=PET", "--out=OUT", *arguments]))
+    options = parser().parse_args(["--mri=MRI", "--pet=PET", "--out=OUT", *arguments])
+    _fusion_options(options)
+    _difference_options(options)
 
 
 def _run(options, arguments: List[str], folder: Path, monitor, started: float, dated: bool) -> dict:
@@ -271,6 +304,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     from ..workflow.run import Request, register_request, run_request
 
     _fusion_options(options)
+    difference = _difference_options(options)
     if os.path.realpath(options.mri) == os.path.realpath(options.pet):
         raise InputError(f"{options.mri} is given as MRI and as PET: give two different images.")
     readings = [
@@ -278,7 +312,12 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
         read(options.pet, options.frame, modalities=("PT", "NM")),
         *([read(options.mask)] if options.mask else []),
     ]
-    mri, pet, mask = [*(reading.volume for reading in readings), None][:3]
+    other = None
+    if options.subtract is not None:
+        readings.append(read(options.subtract, modalities=("PT", "NM")))
+        other = readings[-1].volume
+    mri, pet = (reading.volume for reading in readings[:2])
+    mask = readings[2].volume if options.mask else None
     units = readings[1].units
     if options.units and options.units != SUVR:
         pet = readings[1].in_unit(options.units)
@@ -303,7 +342,7 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
     if pictures and options.normalize is None:
         fusion, note = _for_pictures(fusion, mri, pet)
         notes += [note] if note else []
-    roles = ("mri", "pet", "mask", "transform", "dicom_mri")
+    roles = ("mri", "pet", "mask", "subtract", "transform", "dicom_mri")
     paths = {role: path for role in roles if (path := getattr(options, role)) is not None}
     if options.reference is not None:
         paths["reference"] = options.reference[0]
@@ -336,6 +375,8 @@ def _run(options, arguments: List[str], folder: Path, monitor, started: float, d
         matrix,
         region,
         SUVR if options.units == SUVR else "",
+        difference,
+        other,
     )
     return (
         register_request(request, folder, monitor)
@@ -377,6 +418,25 @@ def _region(options, mri: Volume, pet: Volume) -> Region:
     mask = labeled(labels, label, labels.name if label is None else f"{labels.name}:{label}")
     on_pet = labels.same_grid(pet) and not labels.same_grid(mri)
     return Region(mask, on_pet if options.reference_space is None else options.reference_space == ON_PET)
+
+
+def _difference_options(options):
+    """What to compare the PET with, or None.
+
+    :raises InputError: a value that cannot be, or one that means nothing here.
+    """
+    from FunFuseSlicer.Logic.volumes.differences import SUBTRACTION, DifferenceOptions
+
+    given = {"smooth_mm": options.smooth, "threshold": options.shown_from}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.asymmetry is None and options.subtract is None:
+        if given:
+            raise InputError("--smooth and --shown-from need a comparison: give --asymmetry or --subtract.")
+        return None
+    if options.register_only:
+        raise InputError("--register-only compares nothing: leave --asymmetry and --subtract out.")
+    kind = SUBTRACTION if options.subtract is not None else f"asymmetry-{options.asymmetry}"
+    return DifferenceOptions(kind, **given)
 
 
 def _own_weights(options) -> Optional[str]:
@@ -491,6 +551,12 @@ def _summary(report: dict, out: Path) -> None:
     label = method_labels()[fusion["method"]]
     slices = count(fusion["slices"], "slice")
     print(f"fusion        {label}: {slices} on {fusion['device']}, {fusion['seconds']:.1f} s")
+    if "difference" in report:
+        found = report["difference"]
+        print(
+            f"{found['kind']:13} from {found['shown_from']:g} {found['unit']} on: more in "
+            f"{found['increased_ml']:.1f} ml, less in {found['decreased_ml']:.1f} ml"
+        )
     _where(report, out)
 
 

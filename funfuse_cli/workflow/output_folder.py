@@ -24,6 +24,8 @@ VOLUMES = (
     "scene.mrb",
     "pet_to_mri.tfm",
     *(f"{name}.nrrd" for name in VOLUME_ROLES),
+    "difference.nrrd",
+    "difference.png",
 )
 PICTURES = (REPORT, *(f"{name}.png" for name in PICTURE_ROLES))
 
@@ -36,6 +38,7 @@ OUTPUTS = {
     "fused": ("fused",),
     "parts": ("mri_part", "pet_part"),
     "colored": ("colored",),
+    "difference": ("difference",),
     "page": ("report",),
     "preview": ("preview",),
     "scene": ("scene",),

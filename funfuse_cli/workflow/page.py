@@ -7,6 +7,7 @@ LABELS = {
     "mri": "MRI",
     "pet": "PET",
     "mask": "Mask",
+    "subtract": "Subtracted study",
     "frame": "Frame of the PET",
     "pet_unit": "Unit of the PET",
     "dicom_mri": "DICOM of the MRI",

@@ -1,7 +1,7 @@
 """The picture of a result: planes where uptake is highest, and where left and right differ the most."""
 
 from pathlib import Path
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,7 +10,10 @@ from FunFuseSlicer.Logic.color.colorize import chroma_table, least_shown, resamp
 from FunFuseSlicer.Logic.color.sources import ColorSource
 from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
 from FunFuseSlicer.Logic.report.contents import JUDGEMENTS, Contents
+from FunFuseSlicer.Logic.report.patient_grid import on_patient_grid
 from FunFuseSlicer.Logic.report.places import ASYMMETRY, Index
+from FunFuseSlicer.Logic.volumes.differences import DifferenceOptions, colored, difference_table
+from FunFuseSlicer.Logic.volumes.geometry import Volume
 
 from ..headless.rendering import compose
 from .marks import BACK, WHITE, color_bar, line_of_text, marked
@@ -39,17 +42,39 @@ def write_preview(contents: Contents, path: Path) -> None:
     rows = [(plane, plane, contents.start) for plane in planes]
     if ASYMMETRY in contents.places:
         rows.append(("Asymmetry", "Axial", contents.places[ASYMMETRY]))
-    # What is around a PET in inverse gray.
-    white = () if least_shown(contents.pet_table) else ("PET",)
-    tiles = [
-        [
-            _tile(contents, draw, plane, at, WHITE if title in white else BLACK)
-            for title, draw in images.items()
-        ]
-        for _, plane, at in rows
-    ]
+    tiles = [_row(contents, images, plane, at) for _, plane, at in rows]
     sheet = compose(tiles, row_labels=[label for label, _, _ in rows], column_labels=list(images))
     Image.fromarray(with_legend(sheet, contents)).save(path)
+
+
+def write_difference(
+    contents: Contents, difference: Volume, options: DifferenceOptions, title: str, path: Path
+) -> None:
+    """PET, and fused image in the colors of what stands out, where that is most; with its color scale.
+
+    :param contents: see :func:`report.contents.straightened`.
+    :param difference: on the grid of the MRI that the contents came from.
+    :param title: what stands at the color scale.
+    """
+    values = on_patient_grid(difference.array, difference, contents.mri)
+    k, j, i = (int(n) for n in np.unravel_index(int(np.argmax(np.abs(values))), values.shape))
+    fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_range[1], contents.pet_range[0])
+    pet = _tinted(contents, contents.pet_table)
+    images: Dict[str, Callable] = {
+        "PET": lambda at: pet[at],
+        "Fused, colored": lambda at: colored(
+            fused.brightness(contents.balance, at), values[at], options, contents.omega
+        ),
+    }
+    tiles = [_row(contents, images, plane, (i, j, k)) for plane in PLANES]
+    sheet = compose(tiles, row_labels=list(PLANES), column_labels=list(images))
+    table = 1.0 - contents.omega + contents.omega * difference_table()
+    # Gray, as what is not shown is in the picture.
+    table[(table == 1.0).all(axis=1)] = 0.5
+    bar = color_bar(sheet.shape[1] - 24, table, title, options.ends, options.unit)
+    below = np.full((len(bar) + 24, sheet.shape[1], 3), BACK, np.uint8)
+    below[12:-12, 12 : 12 + bar.shape[1]] = bar
+    Image.fromarray(np.vstack([sheet, below])).save(path)
 
 
 def _images(contents: Contents) -> Dict[str, Callable]:
@@ -57,18 +82,12 @@ def _images(contents: Contents) -> Dict[str, Callable]:
     colored = contents.sources[contents.mode]
     fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_range[1], contents.pet_range[0])
     uptake = fused.function()
-
-    def tinted(table: np.ndarray) -> np.ndarray:
-        colors = alignment.tinted(uptake, resampled_table(table))
-        colors[uptake < least_shown(table)] = 0
-        return colors
-
-    pet = tinted(contents.pet_table)
+    pet = _tinted(contents, contents.pet_table)
     mri = np.clip(contents.mri.array / contents.mri_scale, 0.0, 1.0)
     spacing = contents.mri.spacing
     edges = alignment.edge_map(mri, spacing)
     # Not in gray, as the PET may be: nobody could tell it from the MRI.
-    board = alignment.checkerboard(alignment.gray_color(mri), tinted(contents.table), spacing)
+    board = alignment.checkerboard(alignment.gray_color(mri), _tinted(contents, contents.table), spacing)
     return {
         "MRI": lambda at: alignment.gray_color(mri[at]),
         "PET": lambda at: pet[at],
@@ -81,10 +100,28 @@ def _images(contents: Contents) -> Dict[str, Callable]:
     }
 
 
+def _tinted(contents: Contents, table: np.ndarray) -> np.ndarray:
+    """The PET in the colors of a table, (k, j, i, 3) uint8."""
+    low, high = contents.pet_range
+    uptake = ColorSource((), contents.pet, high, low).function()
+    colors = alignment.tinted(uptake, resampled_table(table))
+    colors[uptake < least_shown(table)] = 0
+    return colors
+
+
 def _index(plane: str, at: Index):
     """What of a volume lies in a plane through a voxel (i, j, k), first row on top."""
     i, j, k = at
     return {"Axial": k, "Sagittal": np.s_[::-1, :, i], "Coronal": np.s_[::-1, j]}[plane]
+
+
+def _row(contents: Contents, images: Dict[str, Callable], plane: str, at: Index) -> List[np.ndarray]:
+    """A tile of each image."""
+    # What is around a PET in inverse gray.
+    white = () if least_shown(contents.pet_table) else ("PET",)
+    return [
+        _tile(contents, draw, plane, at, WHITE if title in white else BLACK) for title, draw in images.items()
+    ]
 
 
 def _tile(contents: Contents, draw: Callable, plane: str, at: Index, back: Tuple[int, ...]) -> np.ndarray:

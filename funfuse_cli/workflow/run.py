@@ -17,6 +17,7 @@ from FunFuseSlicer.Logic.report.page import page
 from FunFuseSlicer.Logic.scene.export import DICOM_FOLDER, ENDINGS
 from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
 from FunFuseSlicer.Logic.version import VERSION
+from FunFuseSlicer.Logic.volumes.differences import DifferenceOptions
 from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, replaced_sentences
 from FunFuseSlicer.Logic.volumes.reference import Region, measure
@@ -28,7 +29,7 @@ from ..headless.scene_files import save_mrb, save_node
 from .dicom import Study
 from .output_folder import OUTPUTS, PICTURE_ROLES, VOLUME_ROLES, write_report
 from .page import facts_of_report
-from .preview import write_preview
+from .preview import write_difference, write_preview
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Request:
     :param study: write DICOM into this one, too.
     :param matrix: 4×4 in RAS, PET to MRI, which is checked and used instead of registering.
     :param region: a reference region, and ``unit`` "SUVR" to turn the PET into that by it.
+    :param difference: compare the PET with its mirror image or with another study, ``other``, too.
     """
 
     mri: Volume
@@ -64,6 +66,8 @@ class Request:
     matrix: Optional[np.ndarray] = None
     region: Optional[Region] = None
     unit: str = ""
+    difference: Optional[DifferenceOptions] = None
+    other: Optional[Volume] = None
 
     def writes(self, name: str) -> bool:
         """Whether a file is wanted; its name without the ending."""
@@ -100,6 +104,8 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
         unit=request.unit,
     )
     report = _report(request, run)
+    if request.difference is not None:
+        report["difference"] = _compare(request, run, (mri_node, pet_node, mask_node), folder, monitor)
     if extra is not None:
         report.update(extra(run))
     writing = time.perf_counter()
@@ -176,19 +182,56 @@ def _write_volumes(run, request: Request, report: dict, folder: Path, monitor: M
 def _write_dicom(run, mri_node, pet_node, study: Study, folder: Path, monitor: Monitor) -> None:
     from FunFuseSlicer.Logic.scene.dicom_export import export_dicom
 
-    nodes = {role: node for role, node in vars(run.nodes).items() if node is not None}
+    nodes = _nodes(run)
     export_dicom(mri_node, pet_node, nodes, *study, folder, monitor)
 
 
 def _write_shown(run, request: Request, report: dict, folder: Path) -> None:
     """The page and the preview, which show the same."""
-    nodes = {role: node for role, node in vars(run.nodes).items() if node is not None}
+    nodes = _nodes(run)
     contents = contents_of(nodes, run.fusion.gradients, run.fusion.brain)
     if request.writes("report"):
-        text = page(contents, {**facts_of(nodes), **facts_of_report(report)}, report["notes"])
+        compared = folder / "difference.png"
+        pictures = {"What stands out": compared.read_bytes()} if compared.is_file() else {}
+        facts = {**facts_of(nodes), **facts_of_report(report)}
+        text = page(contents, facts, report["notes"], pictures=pictures)
         (folder / "report.html").write_text(text, encoding="utf-8")
     if request.writes("preview"):
         write_preview(contents, folder / "preview.png")
+
+
+def _compare(request: Request, run, inputs, folder: Path, monitor: Monitor) -> dict:
+    """Compare, and write the volume and a picture of it; what there is to say about it."""
+    from FunFuseSlicer.Logic.scene import difference
+    from FunFuseSlicer.Logic.scene.inputs import add_volume_node
+
+    mri, pet, mask = inputs
+    options, nodes = request.difference, _nodes(run)
+    other = None if request.other is None else add_volume_node(request.other)
+    found = difference.find_difference(mri, pet, nodes, options, other, mask, monitor)
+    node = difference.push_difference(mri, pet, nodes, found)
+    if request.writes("difference"):
+        save_node(node, folder / f"difference{ENDINGS[request.volumes]}")
+        contents = contents_of(nodes, run.fusion.gradients, run.fusion.brain)
+        at_mri = request.mri.with_array(found.array)
+        write_difference(contents, at_mri, options, found.title(request.pet.name), folder / "difference.png")
+    return {
+        "kind": options.kind,
+        "smoothing_mm": options.smooth_mm,
+        "shown_from": options.shown_from,
+        "unit": options.unit,
+        **{name: value for name, value in found.plain.items() if value},
+        **found.numbers,
+    }
+
+
+def _nodes(run) -> Dict[str, object]:
+    """The output nodes by role, also those that were made since."""
+    from FunFuseSlicer.Logic.scene.attributes import MRI_REFERENCE, PET_REFERENCE
+    from FunFuseSlicer.Logic.scene.outputs import find_results
+
+    colored = run.nodes.colored
+    return find_results(colored.GetNodeReference(MRI_REFERENCE), colored.GetNodeReference(PET_REFERENCE))
 
 
 def _made(run, request: Request, roles: Sequence[str]) -> Dict[str, object]:

@@ -59,8 +59,8 @@ def region_rows(
         wanted = [int(label) for label in found if label]
         on_pet = _values(resample(labels, pet, to_pet, nearest=True).array, {PET: pet})
         others: Dict[Tuple[int, str], np.ndarray] = {}
-        for image in list(on_grid.values())[:1]:
-            others = _values(resample(labels, image, nearest=True).array, on_grid)
+        for grid in list(on_grid.values())[:1]:
+            others = _values(resample(labels, grid, nearest=True).array, on_grid)
         for label in wanted:
             name = some.names.get(label) or f"label {label}"
             for image, volume in ((PET, pet), *on_grid.items()):

@@ -90,6 +90,14 @@ class AlignmentView(_Choice):
     EDGES = "edges"
 
 
+class Comparison(_Choice):
+    """What the PET is compared with; the value is the kind of DifferenceOptions."""
+
+    PERCENT = "asymmetry-percent"
+    Z = "asymmetry-z"
+    SUBTRACTION = "subtraction"
+
+
 class ExportAs(_Choice):
     """What Export writes."""
 
@@ -125,6 +133,9 @@ def _labels() -> dict:
         AlignmentView.FLICKER: _("Flicker: MRI and PET in turn"),
         AlignmentView.CHECKERBOARD: _("Checkerboard of MRI and PET"),
         AlignmentView.EDGES: _("Edges of the MRI on the PET"),
+        Comparison.PERCENT: _("The other side, in %"),
+        Comparison.Z: _("The other side, as z"),
+        Comparison.SUBTRACTION: _("Another study, as z"),
         ExportAs.NRRD: _("Volumes (NRRD), transform, metrics"),
         ExportAs.NIFTI: _("Volumes (NIfTI), transform, metrics"),
         ExportAs.DICOM: _("DICOM, into the MRI's study"),

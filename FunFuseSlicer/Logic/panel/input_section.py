@@ -40,7 +40,7 @@ class InputSection(Section):
     def forget(self, node) -> None:
         """A node leaves the scene: where it was chosen, nothing is."""
         chosen = self.session.choices
-        for name in ("mri", "pet", "mask", "reference", "regions"):
+        for name in ("mri", "pet", "mask", "reference", "regions", "otherStudy"):
             if getattr(chosen, name) is node:
                 setattr(chosen, name, None)
 

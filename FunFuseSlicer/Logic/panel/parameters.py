@@ -12,6 +12,7 @@ from .choices import (
     COLORMAPS,
     PET_COLORMAPS,
     SAME,
+    Comparison,
     Device,
     ExportAs,
     Mode,
@@ -67,6 +68,11 @@ class Parameters:
     blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
 
     regions: Union[slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLLabelMapVolumeNode, None] = None
+    compareWith: Comparison = Comparison.PERCENT
+    otherStudy: slicer.vtkMRMLScalarVolumeNode
+    smoothing: Annotated[float, WithinRange(0.0, 40.0)] = 10.0
+    shownFrom: Annotated[float, WithinRange(0.0, 100.0)] = 0.0
+
     exportAs: ExportAs = ExportAs.NRRD
 
     # Not chosen but noted: the mode that the network had before another method was chosen, and the blend

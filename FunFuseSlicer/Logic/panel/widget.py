@@ -11,6 +11,7 @@ from slicer.util import VTKObservationMixin
 from ..scene.run import Run
 from .alignment_section import AlignmentSection
 from .blend_section import BlendSection
+from .difference_section import DifferenceSection
 from .display_section import DisplaySection
 from .fusion_section import FusionSection
 from .input_section import InputSection
@@ -66,13 +67,15 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.work = WorkSection(ui, session, self._catchUp)
         self.alignment = AlignmentSection(ui, session, self.work)
         self.display = DisplaySection(ui, session, self._followResults)
-        self.blend = BlendSection(ui, session, self.alignment.end)
+        self.difference = DifferenceSection(ui, session, self.work, self._catchUpLive)
+        self.blend = BlendSection(ui, session, self._uncover)
         chosen = [self.inputs, self.tracer, self.registration, self.fusion]
         self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
         self.results = ResultSection(ui, session, self.work, self._catchUpLive, self.parent)
         self.values = ValuesSection(ui, session, self.work, self._catchUpLive)
         shown = [self.live, self.alignment, self.display, self.blend]
-        self.sections = [*chosen, *shown, self.work, self.runs, self.results, self.values]
+        self.sections = [*chosen, *shown, self.work, self.runs, self.results]
+        self.sections += [self.values, self.difference]
 
     def cleanup(self):
         """The panel goes away, for good or to be loaded again: stop all that runs, show the results."""
@@ -145,6 +148,11 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self.sections:
             section.stop()
         self._disconnectParameters()
+
+    def _uncover(self):
+        """The views have the overlay again, not what was laid over it for a while."""
+        self.alignment.end()
+        self.difference.hide()
 
     def _settle(self, monitor=None):
         """End what covers the results, and bring the colors up to date."""

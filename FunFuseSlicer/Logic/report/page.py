@@ -11,6 +11,7 @@ import json
 from html import escape
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import Dict, Iterator, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -29,7 +30,11 @@ TEXT = 150_000
 
 
 def page(
-    contents: Contents, facts: Mapping[str, Facts], notes: Sequence[str] = (), largest: int = LARGEST
+    contents: Contents,
+    facts: Mapping[str, Facts],
+    notes: Sequence[str] = (),
+    largest: int = LARGEST,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
     """The whole page as HTML, of at most so many bytes where the worst quality allows it.
 
@@ -38,9 +43,11 @@ def page(
     :param contents: see :func:`.contents.straightened`.
     :param facts: by heading.
     :param notes: sentences for the user.
+    :param pictures: PNG files to stand beside the facts, by heading.
     """
     layers, told = _pictures(contents)
-    urls = data_urls(layers, largest - TEXT)
+    shown = list(_figures(pictures))
+    urls = data_urls(layers, largest - TEXT - sum(map(len, shown)))
     images = [f'<img id="layer-{name}" alt="" hidden src="{url}">' for name, url in urls.items()]
     style, script = (_text(f"report.{kind}") for kind in ("css", "js"))
     policy = (
@@ -66,7 +73,7 @@ def page(
         version=escape(contents.version),
         judgement=escape(contents.judgement),
         judgement_words=JUDGEMENTS.get(contents.judgement, "not judged"),
-        facts="\n".join(_tables(facts, notes)),
+        facts="\n".join([*_tables(facts, notes), *shown]),
     )
 
 
@@ -144,6 +151,13 @@ def _tables(facts: Mapping[str, Facts], notes: Sequence[str]) -> Iterator[str]:
     if notes:
         lines = "".join(f"<li>{escape(note)}</li>" for note in notes)
         yield f"<div><h2>Notes</h2><ul>{lines}</ul></div>"
+
+
+def _figures(pictures: Mapping[str, bytes]) -> Iterator[str]:
+    """Pictures that do not move, as HTML."""
+    for heading, png in pictures.items():
+        url = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+        yield f'<div><h2>{escape(heading)}</h2><img alt="{escape(heading)}" width="100%" src="{url}"></div>'
 
 
 def _text(name: str) -> str:

@@ -17,6 +17,13 @@ def attribute(node, name: str) -> str:
     return node.GetAttribute(ATTRIBUTE.format(name)) or ""
 
 
+def facts_of_node(node) -> Dict[str, str]:
+    """All that a run wrote into an output node, by name."""
+    prefix = ATTRIBUTE.format("")
+    names = [name for name in node.GetAttributeNames() if name.startswith(prefix)]
+    return {name[len(prefix) :]: node.GetAttribute(name) for name in names}
+
+
 def number_of(node, name: str) -> Optional[float]:
     """A number that a run wrote into an output node; None when it is not there, or 0."""
     try:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..metrics.evaluation import METRICS
 from ..metrics.slices import MEANINGS, PLACE, Row, evaluate_volumes, means, measured
 from ..monitor import Monitor
-from .attributes import ATTRIBUTE, MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE, write_attributes
+from .attributes import MRI_REFERENCE, PET_REFERENCE, ROLE_ATTRIBUTE, facts_of_node, write_attributes
 from .beside import beside
 from .inputs import volume_from_node
 from .outputs import place_beside
@@ -243,10 +243,7 @@ def _add_series(chart, series: Dict[str, object]) -> None:
 
 def describe(node, role: str, mri_node, fused, more: Dict[str, str]) -> None:
     """The provenance of the fused volume holds for what is measured of it; with what there is more to say."""
-    prefix = ATTRIBUTE.format("")
-    names = [name for name in fused.GetAttributeNames() if name.startswith(prefix)]
-    facts = {name[len(prefix) :]: fused.GetAttribute(name) for name in names}
-    write_attributes(node, {**facts, "Role": role, **more})
+    write_attributes(node, {**facts_of_node(fused), "Role": role, **more})
     node.SetNodeReferenceID(FUSED_REFERENCE, fused.GetID())
     node.SetNodeReferenceID(MRI_REFERENCE, mri_node.GetID())
     node.SetNodeReferenceID(PET_REFERENCE, fused.GetNodeReferenceID(PET_REFERENCE))

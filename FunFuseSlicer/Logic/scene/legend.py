@@ -52,6 +52,10 @@ def show_legends(
                 legend.SetVisibility(visible)
             # Its scale may be another one, which Slicer does not notice.
             legend.Modified()
+    if "difference" in nodes:
+        legend = logic.GetColorLegendDisplayNode(nodes["difference"].GetDisplayNode())
+        if legend is not None:
+            legend.SetVisibility(visible)
     part_legends(nodes)
     views.announce_layers()
 

@@ -4,7 +4,7 @@ Slicer is imported inside the functions, so that this module can be imported any
 """
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .attributes import (
     ROLE_ATTRIBUTE,
     TRANSFORM_REFERENCE,
     attribute,
+    facts_of_node,
     write_attributes,
 )
 from .color_maps import use_color_map
@@ -31,13 +32,16 @@ OUTPUT_NAMES = {
     "mri_part": "{mri} + {pet} MRI part",
     "pet_part": "{mri} + {pet} PET part",
     "colored": "{mri} + {pet} colored",
+    "difference": "{mri} + {pet} difference",
 }
 
 # How the names of results end whose registration is doubtful.
 DOUBTED = " (registration doubtful)"
 
-# All but the transform, which a pair that was registered already does not have.
-VOLUME_ROLES = tuple(role for role in OUTPUT_NAMES if role != "transform")
+# What a whole result may lack: a pair that was registered already has no transform, and what is compared with
+# the other side or another study is made when it is asked for, and goes with the result.
+OPTIONAL_ROLES = ("transform", "difference")
+VOLUME_ROLES = tuple(role for role in OUTPUT_NAMES if role not in OPTIONAL_ROLES)
 
 # What only the network makes.
 PART_ROLES = ("mri_part", "pet_part")
@@ -83,7 +87,7 @@ def find_results(mri_node, pet_node) -> Dict[str, object]:
     roles = [role for role in VOLUME_ROLES if network or role not in PART_ROLES]
     if not all(role in found for role in roles):
         return {}
-    return {role: node for role, node in found.items() if role in (*roles, "transform")}
+    return {role: node for role, node in found.items() if role in (*roles, *OPTIONAL_ROLES)}
 
 
 def remove_volume(node) -> None:
@@ -134,7 +138,7 @@ def push_outputs(
         if show is not None:
             show(nodes)
     # Last, since they, and what is under the transform, could not be put back.
-    for role in [role for role in old if getattr(nodes, role) is None]:
+    for role in [role for role in old if getattr(nodes, role, None) is None]:
         if role == "transform":
             slicer.mrmlScene.RemoveNode(old[role])
         else:
@@ -170,6 +174,22 @@ def _push(old, mri_node, pet_node, images, matrix, display, provenance, unit) ->
         nodes[role].SetNodeReferenceID(TRANSFORM_REFERENCE, transform_id)
     place_beside(mri_node, [nodes[role] for role in images])
     return OutputNodes(**nodes)
+
+
+def push_volume(role: str, image, mri_node, pet_node, outputs: Mapping[str, object], facts: Dict[str, str]):
+    """One more scalar volume of a whole result, made or updated.
+
+    :param image: see :func:`image_of`.
+    :param outputs: nodes by role; what they say of themselves holds for it, too.
+    :param facts: attributes that it alone gets.
+    :return: the vtkMRMLScalarVolumeNode.
+    """
+    node = outputs.get(role) or _new_node("vtkMRMLScalarVolumeNode", role, mri_node, pet_node)
+    fill(node, image, mri_node)
+    _describe(node, role, mri_node, pet_node, {**facts_of_node(outputs["fused"]), **facts})
+    node.SetNodeReferenceID(TRANSFORM_REFERENCE, outputs["fused"].GetNodeReferenceID(TRANSFORM_REFERENCE))
+    place_beside(mri_node, [node])
+    return node
 
 
 def _new_node(kind: str, role: str, mri_node, pet_node):

@@ -36,6 +36,19 @@ SETTINGS = {
     "ModelSHA256": "SHA-256, model",
 }
 
+# Likewise of what was compared with the other side or with another study.
+COMPARED = {
+    "DifferenceKind": "Kind",
+    "DifferenceFrom": "Other study",
+    "MirrorPlane": "Mirror plane",
+    "SmoothingMm": "Smoothing (mm)",
+    "ShownFrom": "Shown from",
+    "IncreasedMl": "More (ml)",
+    "DecreasedMl": "Less (ml)",
+    "Highest": "Highest",
+    "Lowest": "Lowest",
+}
+
 # How the sentence on a registration begins, in scenes that have no word for it.
 BEGINNINGS = {"Plausible:": "good", "Good:": "good", "Doubtful:": "doubtful", "Not plausible:": "wrong"}
 
@@ -81,7 +94,12 @@ def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Cont
 
 def facts_of(nodes: Mapping[str, object]) -> Dict[str, Facts]:
     """What the nodes of a result say about it, by heading."""
-    return {"Registration": _registration(nodes["colored"]), "Settings": _settings(nodes["colored"])}
+    facts = {"Registration": _registration(nodes["colored"]), "Settings": _settings(nodes["colored"])}
+    if "difference" in nodes:
+        facts["Comparison"] = [
+            (label, attribute(nodes["difference"], name)) for name, label in COMPARED.items()
+        ]
+    return facts
 
 
 def _judgement(node) -> str:

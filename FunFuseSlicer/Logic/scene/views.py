@@ -172,6 +172,21 @@ def show_overlay(mri, colored) -> None:
             _show(logic, mri, colored)
 
 
+def replace_overlay(before, after, opacity: float) -> None:
+    """Two layers in the place of two others, in all views that show these, but for the panes.
+
+    :param before: volume nodes, (background, foreground); ``after`` likewise.
+    :param opacity: what the user's opacity is multiplied by.
+    """
+    ids = [tuple(node.GetID() for node in layers) for layers in (before, after)]
+    for logic in slice_logics():
+        layers = layers_of(logic)
+        if _pane_of(logic) is None and layers[:2] == ids[0]:
+            opaque = min(1.0, layers.foreground_opacity * opacity)
+            behind, front = ids[1]
+            set_layers(logic, layers._replace(background=behind, foreground=front, foreground_opacity=opaque))
+
+
 def blend_overlay(mri, pet, colored, position: float) -> None:
     """In all views that show the overlay, but for the panes: from the plain PET over it to the MRI.
 
