@@ -9,13 +9,13 @@ import torch
 
 from funfuse_cli.studies.odd_inputs.pairs import reoriented
 from funfuse_cli.training.paper_network import PaperNetwork
-from FunFuseSlicer.Logic.color.colorize import jet_table
+from FunFuseSlicer.Logic.color.colorize import MODES, jet_table
 from FunFuseSlicer.Logic.errors import Cancelled, DeviceError, InputError
 from FunFuseSlicer.Logic.fusion import engine
 from FunFuseSlicer.Logic.fusion.engine import CHECKED_SLICES, Runner, fuse_slices, fuse_slices_steps
 from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import load_model
-from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_volume, fuse_volumes, value_and_function
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, color_volume, fuse_volumes
 from FunFuseSlicer.Logic.fusion.pytorch.device import MOST_AT_ONCE, batch_size, choose_device
 from FunFuseSlicer.Logic.fusion.pytorch.runner import TorchRunner
 from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
@@ -166,15 +166,16 @@ def test_mask_is_background(pair, network):
 def test_modes_give_brightness_and_hue(pair, network):
     mri, pet = (clean(volume)[0] for volume in pair)
     fusion = fuse_volumes(mri, pet, TorchRunner(network, "cpu", True))
-    for mode in ("contribution", "uptake", "gradient"):
-        value, functional = value_and_function(fusion, mode, 0.5)
-        for image in (value, functional):
+    for mode in MODES:
+        source = color_source(fusion, mode)
+        for image in (source.brightness(0.5), source.function()):
             assert image.shape == mri.array.shape and image.min() >= 0 and image.max() <= 1
-    np.testing.assert_array_equal(value_and_function(fusion, "uptake", 0.5)[1], fusion.uptake)
-    value = value_and_function(fusion, "contribution", 1.0)[0]
+    for mode in ("uptake", "ordered"):
+        np.testing.assert_array_equal(color_source(fusion, mode).function(), fusion.uptake)
+    value = color_source(fusion, "contribution").brightness(1.0)
     np.testing.assert_allclose(value, np.clip(2 * fusion.pet_part, 0, 1), atol=1e-6)
     with pytest.raises(InputError, match="gradient mode"):
-        value_and_function(fuse_volumes(mri, pet, TorchRunner(network, "cpu")), "gradient", 0.5)
+        color_source(fuse_volumes(mri, pet, TorchRunner(network, "cpu")), "gradient")
     rgb = color_volume(fusion, FusionOptions(mode="gradient"), jet_table())
     assert rgb.dtype == np.uint8 and rgb.shape == mri.array.shape + (3,)
 

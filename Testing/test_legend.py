@@ -105,16 +105,18 @@ def test_the_legend_says_what_the_color_stands_for(panel, slicer):
 
     panel.onApplyButton()
     colored, found = panel.session.nodes["colored"], legends(panel)
-    for mode, title, highest in (
-        (Mode.CONTRIBUTION, "FDG, part in %", 100 * number_of(colored, "PETPartScale")),
-        (Mode.UPTAKE, "FDG", number_of(colored, "PETScale")),
+    for mode, title, highest, colors in (
+        (Mode.CONTRIBUTION, "FDG, part in %", 100 * number_of(colored, "PETPartScale"), "PET-Heat"),
+        (Mode.ORDERED, "FDG", number_of(colored, "PETScale"), "FunFuse ordered"),
+        (Mode.UPTAKE, "FDG", number_of(colored, "PETScale"), "PET-Heat"),
     ):
         panel.session.choices.mode, panel.session.choices.colormap = mode, "PET-Heat"
         panel.display.finish_painting()
         scale = found["colored"].GetPrimaryDisplayNode()
         assert found["colored"].GetTitleText() == title
         assert (scale.GetWindowLevelMin(), scale.GetWindowLevelMax()) == pytest.approx((0, highest))
-        assert scale.GetColorNode().GetName() == "PET-Heat"
+        assert scale.GetColorNode().GetName() == colors
+        assert panel.session.nodes["pet_registered"].GetDisplayNode().GetColorNode().GetName() == "PET-Heat"
     assert highest == 9000, "of the hot spot"
     assert colored.GetDisplayNode().IsA("vtkMRMLVectorVolumeDisplayNode")
 

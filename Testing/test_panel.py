@@ -636,12 +636,17 @@ def test_the_mode_and_the_map_change_the_colors(panel):
         (Mode.CONTRIBUTION, "Jet"),
         (Mode.UPTAKE, "Jet"),
         (Mode.UPTAKE, "PET-Heat"),
+        (Mode.ORDERED, "PET-Heat"),
     ):
         panel.session.choices.mode, panel.session.choices.colormap = mode, colormap
         panel.display.finish_painting()
         seen.append(voxels(colored).copy())
         assert colored.GetAttribute("FunFuse.Colormap") == colormap or mode is Mode.CONTRIBUTION
-    assert not np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[1], seen[2])
+    assert not any(np.array_equal(one, another) for one, another in zip(seen, seen[1:]))
+    assert colored.GetAttribute("FunFuse.Mode") == "ordered"
+    panel.onApplyButton()
+    apart = np.abs(voxels(colored).astype(int) - seen[-1])
+    assert apart.max() <= 2, "painted as a run colors"
     panel.session.choices.mode = Mode.GRADIENT
     assert "press Apply" in panel.ui.statusLabel.text
     panel.session.choices.mode = Mode.UPTAKE

@@ -13,8 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from FunFuseSlicer.Logic.color.colorize import jet_table, resampled_table
-from FunFuseSlicer.Logic.color.sources import ColorSource, contribution_source, gradient_source, uptake_source
+from FunFuseSlicer.Logic.color.colorize import MODES, jet_table, resampled_table
+from FunFuseSlicer.Logic.color.sources import (
+    ColorSource,
+    contribution_source,
+    gradient_source,
+    ordered_source,
+    uptake_source,
+)
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.library import FusionOptions, fuse
 from FunFuseSlicer.Logic.report import mosaics
@@ -175,6 +181,7 @@ def contents_of(gradients: bool = False, parts: bool = True, ends=None, **change
     images = (fused.mri_part, fused.pet_part) if parts else (fused.fused,)
     sources = {"contribution": contribution_source(*images)} if parts else {}
     sources["uptake"] = uptake_source(images, pet.array, high, low)
+    sources["ordered"] = ordered_source(images, pet.array, high, low)
     if gradients:
         sources["gradient"] = gradient_source(
             np.abs(np.gradient(mri.array)[1]), np.abs(np.gradient(pet.array)[2])
@@ -293,15 +300,17 @@ def test_every_sentence_is_there(text):
 def test_tiles_and_tables_give_the_programs_colors(shown, text):
     """The page's arithmetic without a browser, on the bytes of its pictures."""
     data = data_of(text)
+    urls = {tag["id"].replace("layer-", ""): tag["src"] for name, tag in Parts(text).tags if name == "img"}
     images = {
-        tag["id"][6:]: np.asarray(Image.open(io.BytesIO(base64.b64decode(tag["src"].split(",")[1]))))
-        for name, tag in Parts(text).tags
-        if name == "img"
+        name: np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
+        for name, url in urls.items()
     }
     shape, layout = data["grid"]["size"][::-1], data["grid"]["layout"]
-    levels = {name: slices_of(image, shape, layout) for name, image in images.items()}
     chroma = np.reshape(data["chroma"], (256, 3))
-    assert set(data["modes"]) == {"contribution", "uptake", "gradient"}
+    assert set(data["modes"]) == set(MODES)
+    # The table in two dimensions, by channel.
+    ordered = np.moveaxis(images.pop("ordered-table").reshape(3, 256, 256), 0, -1)
+    levels = {name: slices_of(image, shape, layout) for name, image in images.items()}
     for mode, facts in data["modes"].items():
         values = [
             data["layers"][name]["low"]
@@ -312,9 +321,12 @@ def test_tiles_and_tables_give_the_programs_colors(shown, text):
         for omega in OMEGAS:
             for balance in BALANCES:
                 weights = (2 * (1 - balance), 2 * balance) if len(values) == 2 else (1,)
-                value = np.clip(sum(w * v for w, v in zip(weights, values)), 0, 1)
-                mixed = (1 - omega) + omega * chroma[levels[facts["hue"]]]
-                found = np.rint(255 * value[..., None] * mixed)
+                value = 255 * np.clip(sum(w * v for w, v in zip(weights, values)), 0, 1)[..., None]
+                full = value * chroma[levels[facts["hue"]]]
+                if facts["ordered"]:
+                    value = np.rint(value)
+                    full = ordered[value[..., 0].astype(int), levels[facts["hue"]]]
+                found = np.rint((1 - omega) * value + omega * full)
                 expected = source.colors(shown.table, omega, balance)
                 assert np.abs(found - expected).max() <= TOLERANCE
     assert levels["pet"].max() == 255 and "pet_over" in levels, "the highest uptake is beyond the color scale"
@@ -334,13 +346,15 @@ def test_a_range_that_was_chosen():
 
 def test_a_method_without_parts_has_no_balance():
     data = data_of(page_of(contents_of(parts=False)))
-    assert data["fused"] == ["fused"] and set(data["modes"]) == {"uptake"}
+    assert data["fused"] == ["fused"] and set(data["modes"]) == {"uptake", "ordered"}
+    assert data["modes"]["ordered"] == {**data["modes"]["uptake"], "ordered": True}
     assert data["modes"]["uptake"] == {
         "value": ["fused"],
         "hue": "pet",
         "title": "FDG, Bq/ml",
         "ends": data["pet"]["ends"],
         "unit": "Bq/ml",
+        "ordered": False,
     }
 
 
@@ -368,7 +382,7 @@ def test_the_nodes_of_a_result_tell_what_the_page_shows(slicer):
     unit.SetValueSchemeMeaning("Bq/ml", "UCUM", "Bq/ml")
     nodes["pet_registered"].SetVoxelValueUnits(unit)
     contents = contents_of(nodes)
-    assert list(contents.sources) == ["uptake", "contribution"] and contents.omega == 0.4
+    assert list(contents.sources) == ["uptake", "contribution", "ordered"] and contents.omega == 0.4
     assert (contents.judgement, contents.pet_unit, contents.pet_name) == ("none", "Bq/ml", "FDG")
     assert contents.pet_range == (0.0, contents.sources["uptake"].scale)
     assert contents.pet_range[1] == pytest.approx(run.fusion.scales[1])

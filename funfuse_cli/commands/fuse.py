@@ -11,6 +11,7 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
+from FunFuseSlicer.Logic.color.colorize import MODES
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
 from FunFuseSlicer.Logic.fusion.models import DEVICES, WEIGHTS_ENDING
@@ -189,8 +190,9 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument("--omega", type=float, help="strength of color, 0-1 (default 0.6)")
     look.add_argument(
         "--mode",
-        choices=("contribution", "uptake", "gradient"),
-        help="what gives the hue (default contribution; other methods than funfuse give uptake only)",
+        choices=MODES,
+        help="what gives the hue (default contribution): the PET's contribution; uptake; ordered, uptake in "
+        "colors of equal lightness; gradient. Other methods than funfuse give uptake and ordered only",
     )
     look.add_argument(
         "--range",

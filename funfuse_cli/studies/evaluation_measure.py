@@ -12,11 +12,11 @@ from typing import Callable, List, Sequence, Tuple
 import numpy as np
 import pandas as pd
 
-from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
+from FunFuseSlicer.Logic.color.colorize import jet_table
 from FunFuseSlicer.Logic.fusion.engine import Runner
 from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import DEFAULT_MODEL, load_model
-from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, fuse_volumes, value_and_function
+from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, fuse_volumes
 from FunFuseSlicer.Logic.methods import METHODS
 from FunFuseSlicer.Logic.metrics import METRICS, evaluate_pair
 from FunFuseSlicer.Logic.metrics.images import luminance, to_8_bits
@@ -113,9 +113,8 @@ def colored_luminances(
     """
     options = FusionOptions(mode=mode, normalization="none")
     fusion = fuse_volumes(Volume(mri[None], name="MRI"), Volume(pet[None], name="PET"), runner, options)
-    value, functional = value_and_function(fusion, mode, options.balance)
-    colors = (colorize(value[0], functional[0], table, omega) for omega in omegas)
-    return [luminance(rgb) for rgb in colors]
+    source = color_source(fusion, mode)
+    return [luminance(source.colors(table, omega, options.balance)[0]) for omega in omegas]
 
 
 def means(images: pd.DataFrame) -> pd.DataFrame:

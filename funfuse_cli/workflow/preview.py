@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, Tuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from FunFuseSlicer.Logic.color.colorize import chroma_table, least_shown, resampled_table
+from FunFuseSlicer.Logic.color.colorize import least_shown, resampled_table
 from FunFuseSlicer.Logic.color.sources import ColorSource
 from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
 from FunFuseSlicer.Logic.report.contents import JUDGEMENTS, Contents
@@ -27,6 +27,7 @@ LEAST_OF_PLANE = 0.1
 BLACK = (0, 0, 0)
 TICK, POINTER = 6, (124, 196, 255)
 SHARED = "PET and colored pictures share this one color scale."
+SHARED_NUMBERS = "PET and colored pictures share the numbers; the colors of one lightness are shown."
 SHARED_MAP = "PET and colored pictures share one color map, each with the scale below its bar."
 OWN_MAPS = "PET and colored pictures have a color map of their own each, with the scale below its bar."
 RESEARCH = "For research use, not for diagnosis."
@@ -151,13 +152,15 @@ def with_legend(sheet: np.ndarray, contents: Contents) -> np.ndarray:
     margin, gap, width = 12, 40, sheet.shape[1]
     bar = (width - 2 * margin - gap) // 2
     title, ends, unit = contents.color_scale(contents.mode)
-    mixed = 1.0 - contents.omega + contents.omega * chroma_table(contents.table)
+    mixed = contents.sources[contents.mode].scale_colors(contents.table, contents.omega)
     table = resampled_table(contents.pet_table)
     table[: int(np.ceil(least_shown(table) * 255))] = 0.0
     pet = color_bar(bar, table, f"PET: {contents.pet_title()}", contents.pet_range, contents.pet_unit)
     colored = color_bar(bar, mixed, f"Colored: {title}", ends, unit)
     one_map = np.array_equal(contents.table, contents.pet_table)
     lines = [(SHARED if contents.mode == "uptake" else SHARED_MAP) if one_map else OWN_MAPS]
+    if contents.mode == "ordered":
+        lines = [SHARED_NUMBERS]
     if contents.judgement in JUDGEMENTS:
         lines[0] += f" Registration: {JUDGEMENTS[contents.judgement]}."
     # Beside the sentence before where there is room.

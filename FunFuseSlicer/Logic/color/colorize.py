@@ -6,12 +6,13 @@ from the fused image (paper, section 2.2). HSV→RGB is V·(1 - S + S·hue) and 
     RGB(Ω) = (1 - Ω)·V + Ω·V·chroma,
 
 where ``chroma`` is the table's color at full brightness: one multiply-add a voxel makes every Ω, and
-no voxel is ever converted to HSV.
+no voxel is ever converted to HSV. A table in two dimensions, by value and functional term, takes the place of
+V·chroma (:mod:`ordered`).
 """
 
 import numpy as np
 
-MODES = ("contribution", "uptake", "gradient")
+MODES = ("contribution", "uptake", "ordered", "gradient")
 # What only the network tells: which part of the fused image comes from the PET, and how it reacts to each.
 NEED_PARTS = ("contribution", "gradient")
 
@@ -75,15 +76,22 @@ def colorize(value: np.ndarray, functional: np.ndarray, table: np.ndarray, omega
 
     :param value: V, any shape, clipped to [0, 1].
     :param functional: same shape, what the hue shows, clipped to [0, 1].
-    :param table: (n, 3) color table in [0, 1], see :func:`jet_table`.
+    :param table: (n, 3) color table in [0, 1], see :func:`jet_table`; or one in two dimensions, see
+        :func:`ordered.ordered_table`.
     :param omega: Ω in [0, 1]; 0 is gray.
     :return: uint8 RGB, shape (…, 3); black exactly where V rounds to 0.
     """
-    mixed = ((1.0 - omega) + omega * chroma_table(table)).astype(np.float32)
     # NaN-free by contract; rounding to 256 levels is finer than the eye and makes one table look-up.
     index = np.rint(np.clip(functional, 0.0, 1.0) * (LEVELS - 1)).astype(np.uint8)
     value = np.clip(value, 0.0, 1.0).astype(np.float32, copy=False) * np.float32(255.0)
     rgb = np.empty((*value.shape, 3), np.uint8)
+    if table.ndim == 3:
+        place = np.rint(value).astype(np.uint16) * np.uint16(LEVELS) + index
+        mixed = table * np.float32(omega)
+        mixed += np.float32(1.0 - omega) * np.arange(LEVELS, dtype=np.float32)[:, None, None]
+        mixed = np.rint(mixed, out=mixed).astype(np.uint8).reshape(-1, 3)
+        return np.take(mixed, place, axis=0, out=rgb, mode="clip")
+    mixed = ((1.0 - omega) + omega * chroma_table(table)).astype(np.float32)
     # A channel at a time: NumPy is slow at many short rows of three.
     for channel in range(3):
         one = np.take(np.ascontiguousarray(mixed[:, channel]), index, mode="clip")

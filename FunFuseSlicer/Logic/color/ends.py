@@ -1,7 +1,7 @@
 """Every Ω of a colored volume from its two ends, in one pass of whole numbers.
 
-RGB(Ω) is linear in Ω (see :mod:`color`): the gray image at 0, less Ω times what the full colors at 1 are
-darker. Both are kept as bytes, so that a new Ω costs a few copies of the volume and no color is looked up.
+RGB(Ω) is linear in Ω (see :mod:`color`), between the gray image at 0 and the full colors at 1. Both are kept
+as bytes, so that a new Ω costs a few copies of the volume and no color is looked up.
 """
 
 from typing import Dict, List, Optional, Tuple
@@ -31,12 +31,12 @@ class ColorEnds:
     def __init__(self, source: ColorSource, table: np.ndarray, balance: float):
         shape = source.functional.shape
         self._source, self._table, self._balance = source, table, balance
-        self._gray, self._drop = (np.empty((*shape, 3), np.uint8) for _ in range(2))
+        self._gray, self._full = (np.empty((*shape, 3), np.uint8) for _ in range(2))
         # By plane, the rows that are not black; None for planes whose ends are not computed yet.
         self._rows: List[Optional[Tuple[int, int]]] = [None] * shape[0]
         self._cleared = [False] * shape[0]
         self._gathered: Dict[tuple, List[np.ndarray]] = {}
-        self._scratch = [np.empty((*shape[1:], 3), kind) for kind in (np.uint16, np.uint8)]
+        self._scratch = np.empty((2, *shape[1:], 3), np.uint16)
 
     @property
     def complete(self) -> bool:
@@ -52,10 +52,9 @@ class ColorEnds:
         if known is not None:
             return known
         where = (slice(plane, plane + 1),)
-        gray, color = (self._source.colors(self._table, omega, self._balance, where) for omega in (0.0, 1.0))
-        self._gray[where] = gray
-        np.subtract(gray, color, out=self._drop[where])
-        rows = np.flatnonzero(gray[0, :, :, 0].any(axis=1))
+        for end, omega in ((self._gray, 0.0), (self._full, 1.0)):
+            end[where] = self._source.colors(self._table, omega, self._balance, where)
+        rows = np.flatnonzero(self._gray[plane, :, :, 0].any(axis=1))
         found = self._rows[plane] = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
         return found
 
@@ -67,8 +66,7 @@ class ColorEnds:
             colors[plane], self._cleared[plane] = 0, True
         where = (plane, slice(first, end))
         # Arrays made anew for every plane would cost as much again.
-        words, octets = (array[: end - first] for array in self._scratch)
-        _mix(self._gray[where], self._drop[where], omega, words, octets, colors[where])
+        _mix(self._gray[where], self._full[where], omega, self._scratch[:, : end - first], colors[where])
 
     def colors(self, where: Index, omega: float) -> np.ndarray:
         """uint8 RGB of any part of a complete volume."""
@@ -76,30 +74,30 @@ class ColorEnds:
         key = tuple((part.start, part.stop) if isinstance(part, slice) else None for part in where)
         gathered = self._gathered.get(key)
         if gathered is None:
-            gathered = [part_of(array, where) for array in (self._gray, self._drop)]
+            gathered = [part_of(array, where) for array in (self._gray, self._full)]
             if None not in key:
                 if len(self._gathered) >= MOST_GATHERED:
                     self._gathered.clear()
                 self._gathered[key] = gathered
-        gray, drop = gathered
+        gray, full = gathered
         mixed = np.empty_like(gray)
-        _mix(gray, drop, omega, np.empty(mixed.shape, np.uint16), np.empty_like(mixed), mixed)
+        _mix(gray, full, omega, np.empty((2, *mixed.shape), np.uint16), mixed)
         return mixed
 
 
-def _mix(
-    gray: np.ndarray, drop: np.ndarray, omega: float, words: np.ndarray, octets: np.ndarray, out: np.ndarray
-) -> None:
-    """``gray - omega * drop`` into ``out``, all bytes of one shape.
+def _mix(gray: np.ndarray, full: np.ndarray, omega: float, scratch: np.ndarray, out: np.ndarray) -> None:
+    """``(1 - omega) * gray + omega * full`` into ``out``, all bytes of one shape.
 
     Ω goes in 256 steps: 16 bits hold their product with a byte.
 
-    :param words: scratch of 16 bits, of the same shape; ``octets`` of 8.
+    :param scratch: twice that shape, of 16 bits.
     """
-    np.multiply(drop, np.uint16(round(omega * 256)), out=words, dtype=np.uint16)
-    np.right_shift(words, 8, out=words)
-    np.copyto(octets, words, casting="unsafe")
-    np.subtract(gray, octets, out=out)
+    step = round(omega * 256)
+    for image, weight, product in ((gray, 256 - step, scratch[0]), (full, step, scratch[1])):
+        np.multiply(image, np.uint16(weight), out=product, dtype=np.uint16)
+    np.add(scratch[0], scratch[1], out=scratch[0])
+    np.right_shift(scratch[0], 8, out=scratch[0])
+    np.copyto(out, scratch[0], casting="unsafe")
 
 
 def ends_or_none(source: ColorSource, table: np.ndarray, balance: float) -> Optional[ColorEnds]:

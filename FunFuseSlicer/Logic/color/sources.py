@@ -1,13 +1,14 @@
 """The colored volume, for all of it or for any part, from what is left of a run in memory or in a scene."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 import numpy as np
 
 from ..volumes.preprocessing import robust_scale
 from ..volumes.slabs import Index
-from .colorize import balanced, colorize
+from .colorize import balanced, chroma_table, colorize
+from .ordered import SHOWN_BRIGHTNESS, ordered_table, shown_colors
 
 WHOLE: Index = (slice(None),)
 
@@ -24,12 +25,14 @@ class ColorSource:
     :param scale: the intensity of ``functional`` at the end of the color map, above ``low``. It is one for
         the whole volume: slices scaled one by one would flicker.
     :param low: the intensity at its beginning.
+    :param ordered: whether the colors are those of :func:`ordered.ordered_table`, whatever the color map.
     """
 
     value: Tuple[np.ndarray, ...]
     functional: np.ndarray
     scale: float
     low: float = 0.0
+    ordered: bool = False
 
     def brightness(self, balance: float, where: Index = WHOLE) -> np.ndarray:
         """V in [0, 1] of a part.
@@ -49,7 +52,14 @@ class ColorSource:
 
     def colors(self, table: np.ndarray, omega: float, balance: float, where: Index = WHOLE) -> np.ndarray:
         """uint8 RGB of a part, see :func:`color.colorize`."""
-        return colorize(self.brightness(balance, where), self.function(where), table, omega)
+        colors = ordered_table() if self.ordered else table
+        return colorize(self.brightness(balance, where), self.function(where), colors, omega)
+
+    def scale_colors(self, table: np.ndarray, omega: float) -> np.ndarray:
+        """What a color scale shows, from no uptake to the most: (256, 3) in [0, 1], at one brightness."""
+        if self.ordered:
+            return (1.0 - omega) * SHOWN_BRIGHTNESS + omega * shown_colors()
+        return 1.0 - omega + omega * chroma_table(table)
 
 
 def contribution_source(
@@ -78,6 +88,13 @@ def uptake_source(
     :param value: C1 and C2, or the fused image alone where there are no parts.
     """
     return ColorSource(value, uptake, scale or scale_of(uptake), low)
+
+
+def ordered_source(
+    value: Tuple[np.ndarray, ...], uptake: np.ndarray, scale: Optional[float] = None, low: float = 0.0
+) -> ColorSource:
+    """Mode "ordered": as :func:`uptake_source`, but in the colors of :func:`ordered.ordered_table`."""
+    return replace(uptake_source(value, uptake, scale, low), ordered=True)
 
 
 def gradient_source(mri_gradient: np.ndarray, pet_gradient: np.ndarray) -> ColorSource:

@@ -13,6 +13,7 @@ from ..color.sources import (
     Range,
     contribution_source,
     gradient_source,
+    ordered_source,
     scale_of,
     uptake_source,
 )
@@ -38,10 +39,10 @@ class FusionOptions:
     :param lam: λ in [0, 1], structure (1) against intensity (0) in the network's objective.
     :param omega: Ω in [0, 1], how strongly color shows.
     :param balance: β in [0, 1], anatomy (0) against function (1); 0.5 is the fused image.
-    :param mode: what gives the hue: "contribution" (the PET part), "uptake" (the registered PET) or
-        "gradient" (equation (5), with the value from the MRI's gradient); None for "contribution", or
-        "uptake" for methods without parts.
-    :param colormap: name of a color map.
+    :param mode: what gives the hue: "contribution" (the PET part), "uptake" (the registered PET), "ordered"
+        (the same by :func:`ordered.ordered_table`) or "gradient" (equation (5), with the value from the MRI's
+        gradient); None for "contribution", or "uptake" for methods without parts.
+    :param colormap: name of a color map. In the mode "ordered" it is that of the PET alone.
     :param uptake_range: what its two ends stand for, in the PET's unit; None for 0 and the robust maximum in
         the brain. Not for the mode "gradient".
     :param reference_at: above 0 to 100, the percent of the color map at which the mean of a reference region
@@ -311,21 +312,13 @@ def color_source(fusion: Fusion, mode: str, uptake_range: Optional[Range] = None
         if fusion.gradients is None:
             raise InputError("The gradient mode needs a run in that mode: press Apply again.")
         return gradient_source(*fusion.gradients)
-    if parts is None or mode == "uptake":
-        value = parts or (fusion.fused,)
+    if parts is None or mode != "contribution":
+        value, source = parts or (fusion.fused,), ordered_source if mode == "ordered" else uptake_source
         if uptake_range is None:
-            return uptake_source(value, fusion.uptake, 1.0)
+            return source(value, fusion.uptake, 1.0)
         low, high = uptake_range
-        return uptake_source(value, fusion.uptake_slices.in_its_unit(), high, low)
+        return source(value, fusion.uptake_slices.in_its_unit(), high, low)
     return contribution_source(*parts, scale_of(parts[1], fusion.brain), uptake_range, fusion.scales[1])
-
-
-def value_and_function(
-    fusion: Fusion, mode: str, balance: float, uptake_range: Optional[Range] = None
-) -> Tuple[np.ndarray, np.ndarray]:
-    """What gives the brightness and what gives the hue, both in [0, 1], (k, j, i)."""
-    source = color_source(fusion, mode, uptake_range)
-    return source.brightness(balance), source.function()
 
 
 def color_volume(fusion: Fusion, options: FusionOptions, table: np.ndarray) -> np.ndarray:

@@ -47,6 +47,7 @@ class Mode(_Choice):
 
     CONTRIBUTION = "contribution"
     UPTAKE = "uptake"
+    ORDERED = "ordered"
     GRADIENT = "gradient"
 
 
@@ -128,6 +129,7 @@ def _labels() -> dict:
         Unit.SUVR: _("SUVR (reference region)"),
         Mode.CONTRIBUTION: _("PET's part in the fused image"),
         Mode.UPTAKE: _("PET uptake"),
+        Mode.ORDERED: _("PET uptake, equal lightness"),
         Mode.GRADIENT: _("Sensitivity (paper, eq. 5)"),
         AlignmentView.OFF: _("Off"),
         AlignmentView.FLICKER: _("Flicker: MRI and PET in turn"),

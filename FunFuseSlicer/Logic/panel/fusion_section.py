@@ -63,7 +63,8 @@ class FusionSection(Section):
                 chosen.mode = chosen.modeOfNetwork
         elif before == NETWORK or chosen.mode.value in NEED_PARTS:
             chosen.modeOfNetwork = chosen.mode
-            chosen.mode = Mode.UPTAKE
+            if chosen.mode.value in NEED_PARTS:
+                chosen.mode = Mode.UPTAKE
 
     def update(self) -> None:
         """Which methods can be used, and which device was."""

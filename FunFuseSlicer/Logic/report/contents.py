@@ -77,7 +77,7 @@ class Contents:
 
     def color_scale(self, mode: str) -> Tuple[str, Range, str]:
         """What stands at the color scale of a mode: a title, the numbers at its ends, and the unit."""
-        if mode == "uptake":
+        if mode in ("uptake", "ordered"):
             return self.pet_title(), self.pet_range, self.pet_unit
         if mode == "contribution" and self.range_is_chosen:
             return f"{self.pet_title()}, by its part", self.pet_range, self.pet_unit
@@ -103,9 +103,7 @@ def straightened(contents: Contents) -> Contents:
         return known[place]
 
     sources = {
-        mode: ColorSource(
-            tuple(map(on_grid, source.value)), on_grid(source.functional), source.scale, source.low
-        )
+        mode: replace(source, value=tuple(map(on_grid, source.value)), functional=on_grid(source.functional))
         for mode, source in contents.sources.items()
     }
     brain = contents.brain

@@ -65,13 +65,14 @@ def data_urls(layers: Dict[str, Layer], largest: int) -> Dict[str, str]:
     for quality in QUALITIES:
         if quality is None and raw * LEAST_OF_PNG * 4 / 3 > largest:
             continue
-        urls = {name: _data_url(mosaic(picture.levels), quality) for name, picture in layers.items()}
+        urls = {name: data_url(mosaic(picture.levels), quality) for name, picture in layers.items()}
         if sum(map(len, urls.values())) <= largest:
             break
     return urls
 
 
-def _data_url(sheet: np.ndarray, quality: Optional[int]) -> str:
+def data_url(sheet: np.ndarray, quality: Optional[int] = None) -> str:
+    """The text of a gray picture, see :func:`encoded`."""
     kind = "png" if quality is None else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(encoded(sheet, quality)).decode('ascii')}"
 

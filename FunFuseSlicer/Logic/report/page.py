@@ -16,10 +16,11 @@ from typing import Dict, Iterator, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from ..color.colorize import chroma_table, least_shown, resampled_table
+from ..color.colorize import LEVELS, chroma_table, least_shown, resampled_table
+from ..color.ordered import SHOWN_BRIGHTNESS, ordered_table
 from ..color.sources import ColorSource, Range
 from .contents import JUDGEMENTS, Contents, Facts
-from .mosaics import Layer, data_urls, layer, layout
+from .mosaics import Layer, data_url, data_urls, layer, layout
 
 FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Report"
 
@@ -49,6 +50,10 @@ def page(
     shown = list(_figures(pictures))
     urls = data_urls(layers, largest - TEXT - sum(map(len, shown)))
     images = [f'<img id="layer-{name}" alt="" hidden src="{url}">' for name, url in urls.items()]
+    if any(source.ordered for source in contents.sources.values()):
+        # By channel, brightness and uptake.
+        url = data_url(np.moveaxis(ordered_table(), 2, 0).reshape(-1, LEVELS))
+        images.append(f'<img id="ordered-table" alt="" hidden src="{url}">')
     style, script = (_text(f"report.{kind}") for kind in ("css", "js"))
     policy = (
         "default-src 'none'",
@@ -103,7 +108,8 @@ def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
             layers[hue] = _hue(source.functional, ends)
         title, numbers, unit = contents.color_scale(mode)
         value = [names[id(array)] for array in source.value]
-        modes[mode] = {"value": value, "hue": hue, "title": title, "ends": numbers, "unit": unit}
+        facts = {"value": value, "hue": hue, "title": title, "ends": numbers, "unit": unit}
+        modes[mode] = {**facts, "ordered": source.ordered}
     return layers, {
         "grid": {
             "size": list(grid.dimensions),
@@ -126,6 +132,7 @@ def _pictures(contents: Contents) -> Tuple[Dict[str, Layer], dict]:
         "places": contents.places,
         "start": contents.start,
         "maps": {"pet": _map(contents.pet_table), "board": _map(contents.table)},
+        "orderedRow": round(255 * SHOWN_BRIGHTNESS),
         "chroma": [round(float(number), 5) for number in chroma_table(contents.table).ravel()],
     }
 

@@ -8,9 +8,12 @@ from typing import List
 import numpy as np
 
 from ..color.colorize import jet_table, least_shown
+from ..color.ordered import shown_colors
 from ..errors import InputError
 
 JET_NAME = "Jet"
+# Of the mode, not to be chosen: one row of a table in two dimensions.
+ORDERED_NAME = "FunFuse ordered"
 
 
 def color_table(name: str) -> np.ndarray:
@@ -48,7 +51,12 @@ def use_color_map(volumes: List[object], colormap: str) -> None:
 
 def color_node_of(colormap: str):
     """The color node of a color map that there is; that of "Jet" is made."""
-    return _find_color_node(colormap) or _add_jet_node()
+    return _find_color_node(colormap) or _add_color_node(JET_NAME, jet_table())
+
+
+def ordered_node():
+    """The color node that stands for the mode "ordered" in legends."""
+    return _find_color_node(ORDERED_NAME) or _add_color_node(ORDERED_NAME, shown_colors())
 
 
 def _find_color_node(name: str):
@@ -60,13 +68,12 @@ def _find_color_node(name: str):
     return None
 
 
-def _add_jet_node():
+def _add_color_node(name: str, table: np.ndarray):
     import slicer
 
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", JET_NAME)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
     node.SetTypeToUser()
     node.SetHideFromEditors(False)
-    table = jet_table()
     node.SetNumberOfColors(len(table))
     for index, (red, green, blue) in enumerate(table):
         node.SetColor(index, str(index), red, green, blue, 1.0)

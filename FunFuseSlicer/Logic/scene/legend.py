@@ -12,7 +12,7 @@ from typing import Dict
 from ..color.sources import scale_of
 from . import views
 from .attributes import ROLE_ATTRIBUTE, number_of, place_on_scale
-from .color_maps import color_node_of
+from .color_maps import color_node_of, ordered_node
 from .inputs import unit_of
 from .live_colors import Look
 
@@ -39,8 +39,9 @@ def show_legends(
     scale = _scale_display(nodes["colored"], make=visible)
     if scale is not None:
         titles[scale], ends = _title_and_ends(nodes, look, pet_name, place)
+        colors = ordered_node() if look.mode == "ordered" else color_node_of(look.colormap)
         with slicer.util.NodeModify(scale):
-            scale.SetAndObserveColorNodeID(color_node_of(look.colormap).GetID())
+            scale.SetAndObserveColorNodeID(colors.GetID())
             scale.SetWindowLevelMinMax(*ends)
     for display, title in titles.items():
         legend = logic.GetColorLegendDisplayNode(display)
@@ -84,11 +85,13 @@ def _title_and_ends(nodes, look: Look, pet_name: str, place: str):
     colored, mode, uptake_range = nodes["colored"], look.mode, look.uptake_range
     if uptake_range is not None and mode != "gradient":
         title = _with_unit(pet_name, nodes["pet_registered"], place)
-        return (title if mode == "uptake" else _("{pet}, by its part").format(pet=title)), uptake_range
+        if mode == "contribution":
+            title = _("{pet}, by its part").format(pet=title)
+        return title, uptake_range
     if mode == "contribution" and "pet_part" in nodes:
         scale = number_of(colored, "PETPartScale") or scale_of(slicer.util.arrayFromVolume(nodes["pet_part"]))
         return _("{pet}, part in %").format(pet=pet_name), (0.0, 100.0 * scale)
-    if mode == "uptake":
+    if mode in ("uptake", "ordered"):
         pet = nodes["pet_registered"]
         scale = number_of(colored, "PETScale") or scale_of(slicer.util.arrayFromVolume(pet))
         return _with_unit(pet_name, pet), (0.0, scale)

@@ -16,6 +16,7 @@ from ..color.sources import (
     Range,
     contribution_source,
     gradient_source,
+    ordered_source,
     scale_of,
     uptake_source,
 )
@@ -145,9 +146,10 @@ def source_of(nodes, mode: str, uptake_range: Optional[Range] = None, gradients=
             raise InputError("The sensitivity mode needs a run in that mode: press Apply.")
         return gradient_source(*gradients)
     pet = _voxels(nodes["pet_registered"])
-    if mode == "uptake":
+    if mode in ("uptake", "ordered"):
         low, high = uptake_range or (0.0, number_of(colored, "PETScale"))
-        return uptake_source(parts or (_voxels(nodes["fused"]),), pet, high, low)
+        source = ordered_source if mode == "ordered" else uptake_source
+        return source(parts or (_voxels(nodes["fused"]),), pet, high, low)
     uptake_scale = number_of(colored, "PETScale") or scale_of(pet)
     return contribution_source(*parts, number_of(colored, "PETPartScale"), uptake_range, uptake_scale)
 

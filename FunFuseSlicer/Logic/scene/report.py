@@ -5,7 +5,7 @@ Slicer is imported inside the functions, so that this module can be imported any
 
 from typing import Dict, Mapping
 
-from ..color.colorize import NEED_PARTS
+from ..color.colorize import MODES, NEED_PARTS
 from ..color.sources import scale_of
 from ..fusion.fuser import method_labels
 from ..report.contents import Contents, Facts, straightened
@@ -66,8 +66,9 @@ def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Cont
     pet = volume_from_node(nodes["pet_registered"])
     parts = [role for role in PART_ROLES if role in nodes]
     chosen, chosen_range = attribute(colored, "Mode"), range_of(colored, "UptakeRange")
-    modes = [mode for mode in ("contribution", "uptake") if parts or mode not in NEED_PARTS]
-    modes += ["gradient"] if gradients is not None else []
+    modes = [mode for mode in MODES if parts or mode not in NEED_PARTS]
+    if gradients is None and "gradient" in modes:
+        modes.remove("gradient")
     modes.sort(key=lambda mode: mode != chosen)
     return straightened(
         Contents(

@@ -49,6 +49,21 @@ const offsetOf = (index) => index[0] + columns * (index[1] + rows * index[2]);
 const valueAt = (layer, offset) => layer.low + layer.step * layer.levels[offset];
 const modeNow = () => report.modes[state.mode];
 
+// The table in two dimensions, by channel, brightness and uptake.
+const ordered = { levels: null, at: (row, level, c) => ordered.levels[((c << 8) + row << 8) + level] };
+
+async function openOrdered() {
+  const image = document.getElementById("ordered-table");
+  if (!image) return;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = 256;
+  canvas.height = 3 * 256;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  ordered.levels = context.getImageData(0, 0, 256, 3 * 256).data.filter((_, n) => n % 4 === 0);
+}
+
 // 2 (1 - β) C1 + 2 β C2, or one image alone, in [0, 1].
 function brightness(names) {
   const [first, second] = names.map((name) => layers[name]);
@@ -84,7 +99,13 @@ function painter(view) {
     const value = brightness(report.fused);
     return (pixels, at, offset) => gray(pixels, at, 255 * value(offset));
   }
-  const value = brightness(modeNow().value), hue = layers[modeNow().hue].levels;
+  const mode = modeNow(), value = brightness(mode.value), hue = layers[mode.hue].levels;
+  if (mode.ordered) {
+    return (pixels, at, offset) => {
+      const row = Math.round(255 * value(offset));
+      for (let c = 0; c < 3; c++) pixels[at + c] = orderedColor(row, hue[offset], c);
+    };
+  }
   const mixed = mixedColors(), count = mixed.length / 3 - 1;
   return (pixels, at, offset) => {
     const v = 255 * value(offset), color = 3 * Math.min(hue[offset], count);
@@ -94,6 +115,8 @@ function painter(view) {
 
 // RGB(Ω) = (1 - Ω) gray + Ω color, at full brightness, of the 256 levels.
 const mixedColors = () => report.chroma.map((c) => 1 - state.omega + state.omega * c);
+// Likewise of a brightness and an uptake, both in 256 levels.
+const orderedColor = (row, level, c) => (1 - state.omega) * row + state.omega * ordered.at(row, level, c);
 
 // One plane through an index as ImageData, a pixel a voxel.
 function paint(planeName, view, index = state.index) {
@@ -243,7 +266,9 @@ function drawBar(id, colorOf, [lowest, highest], unit, title) {
 function drawBars() {
   const mixed = mixedColors(), mode = modeNow();
   drawBar("pet", (level, c) => petColor(report.maps.pet, level, c), report.pet.ends, report.pet.unit, "the PET");
-  drawBar("colored", (level, c) => mixed[3 * level + c], mode.ends, mode.unit, "the colored pictures");
+  const colorOf = mode.ordered ? (level, c) => orderedColor(report.orderedRow, level, c) / 255
+    : (level, c) => mixed[3 * level + c];
+  drawBar("colored", colorOf, mode.ends, mode.unit, "the colored pictures");
 }
 
 // --- What the user does ---
@@ -392,7 +417,7 @@ function connect() {
 }
 
 async function start() {
-  await Promise.all(Object.entries(report.layers).map(([name, facts]) => openLayer(name, facts)));
+  await Promise.all([openOrdered(), ...Object.entries(report.layers).map(([name, facts]) => openLayer(name, facts))]);
   document.querySelector("[data-text=pet-scale]").textContent = report.pet.title;
   document.querySelector("[data-text=spacing]").textContent = number(report.grid.spacing);
   byId("viewer").hidden = false;
