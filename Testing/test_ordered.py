@@ -11,6 +11,7 @@ from FunFuseSlicer.Logic.color.ends import ColorEnds
 from FunFuseSlicer.Logic.color.lab import encoded, lab_to_light, light_to_lab, linear, to_lab
 from FunFuseSlicer.Logic.color.ordered import LIGHTEST, ordered_table
 from FunFuseSlicer.Logic.color.sources import ordered_source, uptake_source
+from FunFuseSlicer.Logic.color.tables import named_table
 
 unit = st.floats(0, 1, width=32)
 images = arrays(np.float32, (3, 4, 5), elements=unit)
@@ -120,6 +121,18 @@ def test_jet_has_no_such_order():
     """What the test before would find."""
     seen = light_to_lab(np.clip(linear(jet_table()[::32]) @ np.transpose(EYES["deutan"][0]), 0, 1))
     assert all((np.diff(seen, axis=0)[:, axis] < 0).any() for axis in (1, 2))
+
+
+def test_maps_without_slicer():
+    """Inferno and Cividis grow lighter all the way; Cividis also for those who confuse red and green."""
+    for name in ("inferno", "Cividis"):
+        table = named_table(name)
+        assert (np.diff(to_lab(table)[:, 0]) > 0).all() and 0 <= table.min() < table.max() <= 1
+    for eye in ("protan", "deutan"):
+        seen = light_to_lab(np.clip(linear(table[::8]) @ np.transpose(EYES[eye][0]), 0, 1))
+        assert (np.diff(seen[:, 0]) > 0).all()
+    np.testing.assert_array_equal(named_table("JET"), jet_table())
+    assert named_table("PET-Heat") is None
 
 
 # --- The mode -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import List, Optional, Union
 
 import numpy as np
 
-from .color.colorize import jet_table
+from .color.tables import JET, named_table
 from .errors import InputError
 from .fusion.fuser import load_fuser
 from .fusion.pipeline import FusionOptions, color_volume, fuse_volumes
@@ -20,8 +20,6 @@ from .volumes.preprocessing import check_overlap, clean, replaced_sentences
 __all__ = ["Fused", "FusionOptions", "RegistrationOptions", "fuse"]
 
 Image = Union[np.ndarray, Volume]
-
-JET = "Jet"
 
 
 @dataclass(frozen=True)
@@ -153,9 +151,9 @@ def _mask(mask: Image, mri: Volume) -> np.ndarray:
 def _color_table(name: str, table: Optional[np.ndarray]) -> np.ndarray:
     """:raises InputError: a name that only Slicer knows, or what is no table."""
     if table is None:
-        if name.lower() != JET.lower():
-            raise InputError(f'The color map "{name}" is Slicer\'s: give its colors as table, or "{JET}".')
-        return jet_table()
+        table = named_table(name)
+    if table is None:
+        raise InputError(f'The color map "{name}" is Slicer\'s: give its colors as table, or "{JET}".')
     colors = np.asarray(table, dtype=float)
     if colors.ndim != 2 or colors.shape[0] < 2 or colors.shape[1] != 3:
         raise InputError(f"A color table has two rows or more, each of 3 numbers, and not {colors.shape}.")

@@ -63,6 +63,8 @@ COLORMAPS = (
     "PET-Rainbow2",
     "PET-DICOM",
     "Iron",
+    "Inferno",
+    "Cividis",
     "Rainbow",
     "Grey",
     "InvertedGrey",

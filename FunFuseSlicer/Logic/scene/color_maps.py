@@ -7,11 +7,11 @@ from typing import List
 
 import numpy as np
 
-from ..color.colorize import jet_table, least_shown
+from ..color.colorize import least_shown, resampled_table
 from ..color.ordered import shown_colors
+from ..color.tables import JET, named_table
 from ..errors import InputError
 
-JET_NAME = "Jet"
 # Of the mode, not to be chosen: one row of a table in two dimensions.
 ORDERED_NAME = "FunFuse ordered"
 
@@ -19,7 +19,7 @@ ORDERED_NAME = "FunFuse ordered"
 def color_table(name: str) -> np.ndarray:
     """The colors of a color map, (256, 3) in [0, 1]; the scene is not changed.
 
-    :param name: a color node of the scene, ignoring case, or "Jet", the authors' map.
+    :param name: a color node of the scene, ignoring case, or one of :mod:`color.tables`.
     :raises InputError: there is none; the message lists some that there are.
     """
     import slicer
@@ -27,12 +27,11 @@ def color_table(name: str) -> np.ndarray:
     node = _find_color_node(name)
     if node is not None:
         return _table_of(node)
-    if name.lower() == JET_NAME.lower():
-        return jet_table()
+    table = named_table(name)
+    if table is not None:
+        return resampled_table(table)
     names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLColorNode")}
-    known = [JET_NAME] + sorted(
-        name for name in names if name.startswith(("PET-", "Inferno", "Grey", "Inverted"))
-    )
+    known = [JET] + sorted(name for name in names if name.startswith(("PET-", "Inferno", "Grey", "Inverted")))
     raise InputError(f'There is no color map "{name}": choose {", ".join(known)} or another of Slicer\'s.')
 
 
@@ -51,7 +50,7 @@ def use_color_map(volumes: List[object], colormap: str) -> None:
 
 def color_node_of(colormap: str):
     """The color node of a color map that there is; that of "Jet" is made."""
-    return _find_color_node(colormap) or _add_color_node(JET_NAME, jet_table())
+    return _find_color_node(colormap) or _add_color_node(colormap, color_table(colormap))
 
 
 def ordered_node():
