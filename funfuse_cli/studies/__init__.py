@@ -33,6 +33,7 @@ STUDIES = {
     "verdict": ("funfuse_cli.studies.verdict", "wrong registrations told; for docs/registration.md"),
     "tracers": ("funfuse_cli.studies.tracers", "the PET part on maps of many tracers; for docs/tracers.md"),
     "hue": ("funfuse_cli.studies.hue", "does the color depend on the MRI? for docs/hue.md"),
+    "display": ("funfuse_cli.studies.display", "are lesions seen in the colors? for docs/display.md"),
     "robustness": ("funfuse_cli.studies.robustness", "odd inputs and many runs; writes docs/robustness.md"),
     "cohort": ("funfuse_cli.studies.cohort", "a cohort, killed again and again; for docs/cohorts.md"),
     "speed": ("funfuse_cli.studies.speed", "times and memory of the command benchmark, for docs/speed.md"),
