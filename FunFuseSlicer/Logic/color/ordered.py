@@ -41,14 +41,16 @@ def ordered_table() -> np.ndarray:
     """
     uptake = np.linspace(0.0, 1.0, LEVELS)
     gray = np.repeat(np.linspace(0.0, 1.0, LEVELS)[:, None], 3, axis=1)
-    lightness = np.repeat(to_lab(gray)[:, :1] * (LIGHTEST / 100.0), LEVELS, axis=1)
-    hue = np.radians(HUES[0] + (HUES[1] - HUES[0]) * uptake)
-    room = _largest_chroma(lightness, hue)
+    lightness = to_lab(gray)[:, :1] * (LIGHTEST / 100.0)
+    # A slider waits for the table: hues in between are near enough.
+    some = uptake[::15]
+    room = _largest_chroma(np.repeat(lightness, len(some), axis=1), _hue(some))
+    room = np.stack([np.interp(uptake, some, row) for row in room])
     # What is left for all that follow, so that chroma never falls.
     room = np.minimum.accumulate(room[:, ::-1], axis=1)[:, ::-1]
     # Where sRGB has most chroma, there is an edge: one level of brightness would change six of blue.
     room = np.minimum(room, gaussian_filter1d(room, SMOOTHED, axis=0, mode="nearest"))
-    light = lab_to_light(_lab(lightness, room * uptake**POWER, hue))
+    light = lab_to_light(_lab(np.repeat(lightness, LEVELS, axis=1), room * uptake**POWER, _hue(uptake)))
     result = np.rint(255.0 * np.clip(encoded(light), 0.0, 1.0)).astype(np.uint8)
     result.setflags(write=False)
     return result
@@ -57,6 +59,10 @@ def ordered_table() -> np.ndarray:
 def shown_colors() -> np.ndarray:
     """The row of :data:`SHOWN_BRIGHTNESS`, (256, 3) in [0, 1]."""
     return ordered_table()[round(255 * SHOWN_BRIGHTNESS)] / 255.0
+
+
+def _hue(uptake: np.ndarray) -> np.ndarray:
+    return np.radians(HUES[0] + (HUES[1] - HUES[0]) * uptake)
 
 
 def _largest_chroma(lightness: np.ndarray, hue: np.ndarray) -> np.ndarray:
