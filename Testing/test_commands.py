@@ -243,7 +243,7 @@ def test_pictures_in_pictures_out(tmp_path):
     assert colored.shape == fused.shape + (3,)
 
 
-@pytest.mark.parametrize("mode", ["uptake", "gradient"])
+@pytest.mark.parametrize("mode", ["ordered", "gradient"])
 def test_modes_maps_and_masks(tmp_path, mode):
     mri, pet = head_phantom((6, 24, 20), (6.0, 6.0, 10.0))
     mask = mri.with_array((mri.array > 0).astype(np.uint8))

@@ -111,7 +111,7 @@ def failing_at_line(number: int):
     the end of a ``with``, at which nothing can fail. Functions that only read, or fill a new node of their
     own, do not count.
     """
-    skipped = "push_outputs", "find_outputs", "_find_color_node", "_add_jet_node", "_ids", "_references"
+    skipped = "push_outputs", "find_outputs", "_find_color_node", "_add_color_node", "_ids", "_references"
     # What a new result does not have goes when all that can fail is done.
     skipped += ("remove_volume",)
     rooms = (attributes, color_maps, outputs, rollback, views)

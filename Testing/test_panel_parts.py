@@ -5,8 +5,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
-from FunFuseSlicer.Logic.color.sources import contribution_source, gradient_source, scale_of, uptake_source
+from FunFuseSlicer.Logic.color.colorize import MODES, colorize, jet_table
+from FunFuseSlicer.Logic.color.sources import (
+    contribution_source,
+    gradient_source,
+    ordered_source,
+    scale_of,
+    uptake_source,
+)
 from FunFuseSlicer.Logic.panel.run_state import RunState, RunStateMachine
 from FunFuseSlicer.Logic.panel.time_left import TimeLeft, in_words
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, name_modality
@@ -143,12 +149,13 @@ def parts():
     return [rng.random((5, 6, 7), dtype=np.float32) for _ in range(3)]
 
 
-@pytest.mark.parametrize("mode", ["contribution", "uptake", "gradient"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_part_of_the_volume_is_colored_as_the_whole(parts, mode):
     mri_part, pet_part, pet = parts
     source = {
         "contribution": lambda: contribution_source(mri_part, pet_part),
         "uptake": lambda: uptake_source((mri_part, pet_part), 3000 * pet),
+        "ordered": lambda: ordered_source((mri_part, pet_part), 3000 * pet),
         "gradient": lambda: gradient_source(mri_part, pet_part),
     }[mode]()
     whole = source.colors(jet_table(), 0.6, 0.3)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from funfuse_cli.studies.odd_inputs.pairs import reoriented
+from FunFuseSlicer.Logic.color.colorize import MODES
 from FunFuseSlicer.Logic.errors import FunFuseError
 from FunFuseSlicer.Logic.fusion.fuser import runner_of
 from FunFuseSlicer.Logic.fusion.models import TWO_LANE, load_model, model_names
@@ -187,7 +188,7 @@ def looks(draw):
     return FusionOptions(
         lam=draw(st.sampled_from([0.0, 0.3, 0.8, 1.0])),
         normalization=draw(st.sampled_from(NORMALIZATIONS)),
-        mode=draw(st.sampled_from(["contribution", "uptake", "gradient"])),
+        mode=draw(st.sampled_from(MODES)),
         colormap=draw(st.sampled_from(["Jet", "PET-Heat"])),
     )
 
