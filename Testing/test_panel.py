@@ -818,9 +818,10 @@ def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
             widget = getattr(ui, name)
             assert not widget.enabled and "Only" in widget.toolTip and "Laplacian pyramid" in widget.toolTip
         for index, mode in enumerate(Mode):
-            assert is_offered(ui.modeComboBox, index) == (mode is Mode.UPTAKE)
+            possible = mode in (Mode.UPTAKE, Mode.ORDERED)
+            assert is_offered(ui.modeComboBox, index) == possible
             tip = ui.modeComboBox.itemData(index, qt.Qt.ToolTipRole)
-            assert ("Laplacian pyramid does not" in tip) == (mode is not Mode.UPTAKE)
+            assert ("Laplacian pyramid does not" in tip) != possible
         choose(panel, "Average")
         assert "average" in ui.balanceSlider.toolTip
         choose(panel, "FunFuse (this network)")
@@ -828,10 +829,12 @@ def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
         assert {name: getattr(ui, name).toolTip for name in NETWORK_ONLY} == tips
         assert all(getattr(ui, name).enabled for name in NETWORK_ONLY)
         assert all(is_offered(ui.modeComboBox, index) for index in range(len(Mode)))
-    chosen.mode = Mode.UPTAKE
-    choose(panel, "Maximum")
-    choose(panel, "FunFuse (this network)")
-    assert chosen.mode is Mode.UPTAKE, "it was the choice"
+    for mode in (Mode.UPTAKE, Mode.ORDERED):
+        chosen.mode = mode
+        choose(panel, "Maximum")
+        assert chosen.mode is mode, "which it gives, too"
+        choose(panel, "FunFuse (this network)")
+        assert chosen.mode is mode, "it was the choice"
 
 
 def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):
