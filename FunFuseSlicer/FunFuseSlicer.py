@@ -28,7 +28,7 @@ from FunFuseSlicer.Logic.registration import RegistrationOptions
 from FunFuseSlicer.Logic.scene.run import Run, fuse_nodes
 from FunFuseSlicer.Logic.scene.sample_data import register_sample_data
 from FunFuseSlicer.Logic.self_test import SelfTests
-from FunFuseSlicer.Logic.volumes.reference import Region
+from FunFuseSlicer.Logic.volumes.regions import Regions
 
 
 class FunFuseSlicer(ScriptedLoadableModule):
@@ -71,7 +71,7 @@ class FunFuseSlicerLogic(ScriptedLoadableModuleLogic):
         monitor: Optional[Monitor] = None,
         show: bool = True,
         matrix: Optional[np.ndarray] = None,
-        region: Optional[Region] = None,
+        region: Optional[Regions] = None,
         unit: str = "",
     ) -> Run:
         """Register, fuse, color, and put the results into the scene beside the MRI.

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from funfuse_cli.__main__ import main
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.metrics.regions import PET, Regions, region_rows
+from FunFuseSlicer.Logic.metrics.regions import PET, region_rows
 from FunFuseSlicer.Logic.scene.inputs import ijk_to_world
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
+from FunFuseSlicer.Logic.volumes.regions import Regions
 from Testing.conftest import head_phantom
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -156,6 +157,30 @@ def test_segments_are_regions_and_may_overlap(measured, slicer):
     assert found["mean"][0] == 9000
 
 
+def test_segments_of_the_pet_are_measured_where_they_were_drawn_and_in_its_unit(measured, slicer):
+    """The reference region, too: before the registration. One without voxels has no row."""
+    from FunFuseSlicer.Logic.panel.choices import Unit
+
+    panel, _, array = measured
+    chosen = panel.session.choices
+    i, j, k = chosen.pet.GetOrigin()
+    chosen.pet.SetOrigin(i - 14.0, j, k)
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(chosen.pet)
+    for name in ("nothing", "hot"):
+        segmentation.GetSegmentation().AddEmptySegment(name, name)
+    inside = (array == 2).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(inside, segmentation, "hot", chosen.pet)
+    chosen.regions = chosen.reference = segmentation
+    chosen.referencePart, chosen.unit = "hot", Unit.SUVR
+    panel.runs._run(show=True, matrix=displaced(0, (14.0, 0.0, 0.0)))
+    panel.values.onMeasureButton()
+    (table,) = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    found = cells(table)
+    assert found["region"] == ["hot"] * 5 and found["unit"][0] == "SUVR"
+    assert found["mean"][0] == pytest.approx(1) and found["voxels"][:2] == [inside.sum()] * 2
+
+
 def test_the_values_under_the_cursor_are_those_of_the_voxel(panel, slicer):
     panel.onApplyButton()
     panel.enter()
@@ -227,6 +252,17 @@ def test_the_command_measures_a_run(tmp_path, capsys):
     parts = sum(float(rows[name]["mean"]) for name in ("mri part", "pet part"))
     assert parts == pytest.approx(float(rows["fused"]["mean"]), abs=1e-5)
     assert "hot spot  PET" in capsys.readouterr().out
+    # In the unit of the run, by a region that lies on the PET, as its grid tells.
+    label = sitk.GetImageFromArray((pet.array == 9000).astype(np.uint8))
+    label.CopyInformation(sitk.ReadImage(paths["pet"]))
+    sitk.WriteImage(label, str(tmp_path / "own.nii.gz"))
+    suvr = [*fuse, "--overwrite", "--units", "SUVR", "--reference", str(tmp_path / "own.nii.gz")]
+    assert main(suvr) == 0
+    measure = ["values", run, "--regions", str(tmp_path / "own.nii.gz"), "--out", out, "--pet"]
+    assert main([*measure, paths["pet"]]) == 0
+    with open(f"{out}/values.csv", encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert (row["unit"], float(row["mean"])) == ("SUVR", pytest.approx(1))
     assert main([*measure, paths["other"]]) == 2
     assert "is not the PET" in capsys.readouterr().err
     assert main(["values", str(tmp_path), "--regions", paths["regions"], "--pet", paths["pet"]]) == 2

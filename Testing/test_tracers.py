@@ -20,7 +20,7 @@ from FunFuseSlicer.Logic.fusion.fuser import load_fuser
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, fuse_volumes
 from FunFuseSlicer.Logic.scene.inputs import add_volume_node, unit_of
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
-from FunFuseSlicer.Logic.volumes.reference import Region, ellipsoid, labeled, measure, range_at
+from FunFuseSlicer.Logic.volumes.regions import Regions, ellipsoid, labeled, measure, range_at
 from FunFuseSlicer.Logic.volumes.tracers import (
     OTHER,
     RULES,
@@ -188,11 +188,11 @@ def test_the_mean_by_hand():
     """Of 1 to 24, the last 12 have the mean 18.5; one of them is no number."""
     pet = pet_of(np.arange(1, 25).reshape(2, 3, 4))
     mask = pet.with_array(np.array(pet.array > 12, np.uint8), "pons")
-    found = measure(pet, Region(mask), None)
+    found = measure(pet, Regions(mask), None)
     assert (found.name, found.mean, found.unit, found.voxels) == ("pons", 18.5, "Bq/ml", 12)
     assert found.milliliters == pytest.approx(12 * 0.024)
     pet.array[1, 2, 3] = np.nan
-    assert measure(pet, Region(mask), None).mean == 18.0
+    assert measure(pet, Regions(mask), None).mean == 18.0
     assert range_at(18.0, 90) == (0.0, 20.0)
 
 
@@ -204,10 +204,10 @@ def test_the_pets_own_voxels_count_where_the_registration_says():
     fine = np.diag([0.5, 0.5, 0.5, 1.0])
     fine[:3, 3] = [99.0, 4.6, -2.0]  # of the three rows of voxels, at 0, 3 and 6 mm, the last
     mask = Volume(np.ones((16, 12, 16), np.uint8), fine, "cerebellum")
-    found = measure(pet, Region(mask), matrix)
+    found = measure(pet, Regions(mask), matrix)
     assert (found.voxels, found.mean) == (8, pet.array[:, 2].mean())
     with pytest.raises(InputError, match='"cerebellum" holds no voxel of "PET"'):
-        measure(pet, Region(mask, in_pet_space=True), matrix)
+        measure(pet, Regions(mask, in_pet_space=True), matrix)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_pets_own_voxels_count_where_the_registration_says():
 )
 def test_what_is_no_reference_is_refused_by_name(values, mask, words):
     with pytest.raises(InputError, match=words):
-        measure(pet_of(values), Region(pet_of(mask).with_array(mask.astype(np.uint8), "pons")), None)
+        measure(pet_of(values), Regions(pet_of(mask).with_array(mask.astype(np.uint8), "pons")), None)
 
 
 def test_a_label_of_a_map():
@@ -255,9 +255,9 @@ def test_suvr_is_1_in_the_reference_region_and_knows_no_dose(dose, seed):
         return
     found = []
     for each in (pet, pet.with_array(pet.array * np.float32(dose))):
-        mean = measure(each, Region(mask), None).mean
+        mean = measure(each, Regions(mask), None).mean
         found.append(scaled(each, 1 / mean, "SUVR"))
-        assert measure(found[-1], Region(mask), None).mean == pytest.approx(1, rel=1e-5)
+        assert measure(found[-1], Regions(mask), None).mean == pytest.approx(1, rel=1e-5)
     np.testing.assert_allclose(found[0].array, found[1].array, rtol=1e-5)
 
 
@@ -267,7 +267,7 @@ def test_two_visits_in_suvr_have_equal_colors_for_equal_ratios():
     mask = pet.with_array((pet.array == 1000).astype(np.uint8), "white matter")
     runner, shown = load_fuser(FusionOptions()).runner, []
     for each in (pet, pet.with_array(pet.array / 3)):
-        ratio = scaled(each, 1 / measure(each, Region(mask), None).mean, "SUVR")
+        ratio = scaled(each, 1 / measure(each, Regions(mask), None).mean, "SUVR")
         shown.append(color_source(fuse_volumes(mri, ratio, runner), "uptake", (0.5, 4.5)).function())
     np.testing.assert_allclose(*shown, atol=1e-5)
     # Gray matter of 4000 over 1000.
@@ -390,12 +390,12 @@ def segmentation_of(slicer, volume, drawn_on, name="Pons"):
 
 def test_regions_of_a_scene(slicer):
     """The same voxels as a segment, as a label and as a mask have one mean; a ball has its own."""
-    from FunFuseSlicer.Logic.scene.reference_region import add_ball, parts_of, region_of_node
+    from FunFuseSlicer.Logic.scene.regions import add_ball, parts_of, region_of_node
 
     mri, pet = head_phantom((6, 20, 18), (7.0, 7.0, 14.0))
     mri_node, pet_node = add_volume_node(mri), add_volume_node(pet)
     mask = pet.with_array((pet.array == 1000).astype(np.uint8), "white")
-    expected = measure(pet, Region(mask), None)
+    expected = measure(pet, Regions(mask), None)
     segment = segmentation_of(slicer, mask, mri_node)
     label = slicer.util.addVolumeFromArray(
         mask.array * 4, mask.ijk_to_ras, "labels", "vtkMRMLLabelMapVolumeNode"
@@ -419,7 +419,7 @@ def test_regions_of_a_scene(slicer):
 
 
 def test_a_parent_transform_moves_a_region(slicer):
-    from FunFuseSlicer.Logic.scene.reference_region import region_of_node
+    from FunFuseSlicer.Logic.scene.regions import region_of_node
 
     mri, pet = head_phantom((6, 20, 18), (7.0, 7.0, 14.0))
     nodes = add_volume_node(mri), add_volume_node(pet)
@@ -429,9 +429,11 @@ def test_a_parent_transform_moves_a_region(slicer):
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(moved))
     segment = segmentation_of(slicer, mask, nodes[0])
-    before = region_of_node(segment, "", *nodes).mask
+    before = region_of_node(segment, "", *nodes).labels
     segment.SetAndObserveTransformNodeID(transform.GetID())
-    np.testing.assert_allclose(region_of_node(segment, "", *nodes).mask.ijk_to_ras, moved @ before.ijk_to_ras)
+    np.testing.assert_allclose(
+        region_of_node(segment, "", *nodes).labels.ijk_to_ras, moved @ before.ijk_to_ras
+    )
 
 
 @pytest.fixture
@@ -613,6 +615,31 @@ def test_a_ball_by_the_button(panel, slicer):
     assert f"Press Apply for the reference region {ball.GetName()}" in panel.ui.statusLabel.text
     panel.onApplyButton()
     assert "Press Apply" not in panel.ui.statusLabel.text
+
+
+def test_a_segment_that_is_drawn_moved_or_removed_asks_for_apply(panel, slicer):
+    chosen, said = panel.session.choices, panel.ui.statusLabel
+    mask = panel.volumes[1].with_array((panel.volumes[1].array == 1000).astype(np.uint8))
+    chosen.reference = node = segmentation_of(slicer, mask, chosen.mri, "Pons")
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    panel.onApplyButton()
+    matrix = np.eye(4)
+    matrix[0, 3] = 7.0
+    segment = node.GetSegmentation().GetNthSegmentID(0)
+    for change in (
+        lambda: transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix)),
+        lambda: slicer.util.updateSegmentBinaryLabelmapFromArray(mask.array[::-1], node, segment, chosen.mri),
+    ):
+        assert "Press Apply" not in said.text
+        change()
+        assert "Press Apply for the reference region Pons" in said.text
+        panel.onApplyButton()
+    node.GetSegmentation().AddEmptySegment("other", "White matter")
+    node.GetSegmentation().RemoveSegment(segment)
+    assert panel.ui.referencePartComboBox.currentText == "White matter"
+    panel.onApplyButton()
+    assert '"White matter" is empty' in said.text
 
 
 def test_another_unit_makes_the_range_automatic_again(panel):

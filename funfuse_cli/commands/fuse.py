@@ -20,7 +20,7 @@ from FunFuseSlicer.Logic.scene.export import ENDINGS
 from FunFuseSlicer.Logic.volumes.doubts import MR, PT, looks_swapped, name_modality
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 from FunFuseSlicer.Logic.volumes.preprocessing import fills_range
-from FunFuseSlicer.Logic.volumes.reference import Region, labeled
+from FunFuseSlicer.Logic.volumes.regions import Regions, labeled, lie_on_pet
 from FunFuseSlicer.Logic.volumes.tracers import OTHER, REFERENCE, Preset, preset, presets, research_note
 from FunFuseSlicer.Logic.volumes.units import KINDS, SUVR
 
@@ -410,7 +410,7 @@ def _registration_options(options, mri: Reading, pet: Reading):
     )
 
 
-def _region(options, mri: Volume, pet: Volume) -> Region:
+def _region(options, mri: Volume, pet: Volume) -> Regions:
     """The reference region, and the space that it lies in.
 
     :raises InputError: it cannot be read, or does not have the label.
@@ -418,8 +418,8 @@ def _region(options, mri: Volume, pet: Volume) -> Region:
     path, label = options.reference
     labels = read(path).volume
     mask = labeled(labels, label, labels.name if label is None else f"{labels.name}:{label}")
-    on_pet = labels.same_grid(pet) and not labels.same_grid(mri)
-    return Region(mask, on_pet if options.reference_space is None else options.reference_space == ON_PET)
+    space = options.reference_space
+    return Regions(mask, in_pet_space=lie_on_pet(labels, mri, pet) if space is None else space == ON_PET)
 
 
 def _difference_options(options):

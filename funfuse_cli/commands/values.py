@@ -12,11 +12,12 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from FunFuseSlicer.Logic.errors import InputError
-from FunFuseSlicer.Logic.metrics.regions import Regions, region_rows
+from FunFuseSlicer.Logic.metrics.regions import region_rows
 from FunFuseSlicer.Logic.output_folder import REPORT, all_or_nothing
 from FunFuseSlicer.Logic.scene.export import ENDINGS
 from FunFuseSlicer.Logic.volumes.geometry import Volume
-from FunFuseSlicer.Logic.volumes.units import KINDS
+from FunFuseSlicer.Logic.volumes.regions import Regions, lie_on_pet
+from FunFuseSlicer.Logic.volumes.units import KINDS, SUVR, scaled
 
 from ..paths import input_path, output_path
 from ..reading.options import frame_choice
@@ -62,7 +63,8 @@ def parser() -> argparse.ArgumentParser:
         type=input_path,
         required=True,
         metavar="LABELMAP",
-        help="image of whole numbers where the MRI lies, on any grid; 0 is outside of all regions",
+        help="image of whole numbers on any grid; 0 is outside of all regions. It is taken to lie on the "
+        "PET, before registration, where its grid is that of the PET, else on the MRI",
     )
     result.add_argument(
         "--names",
@@ -86,8 +88,9 @@ def _measure(options) -> List[Dict[str, object]]:
         raise InputError(
             f"{options.run}: there is no fused volume in it: run fuse with fused and parts among --outputs."
         )
+    regions = Regions(labels, names, lie_on_pet(labels, next(iter(on_grid.values())), pet))
     with ProgressBars() as monitor:
-        return list(region_rows([Regions(labels, names)], pet, matrix, on_grid, monitor))
+        return list(region_rows([regions], pet, matrix, on_grid, monitor))
 
 
 def _report(folder: Path) -> dict:
@@ -117,6 +120,8 @@ def _pet(path: Path, report: dict) -> Volume:
     for note in reading.notes:
         print(f"  note: {note}", file=sys.stderr)
     unit = inputs.get("pet_unit")
+    if unit == SUVR:
+        return scaled(reading.volume, 1.0 / report["reference"]["mean"], SUVR)
     return reading.in_unit(unit) if unit in KINDS and reading.volume.unit != unit else reading.volume
 
 

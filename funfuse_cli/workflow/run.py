@@ -20,7 +20,7 @@ from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.differences import DifferenceOptions
 from FunFuseSlicer.Logic.volumes.geometry import Volume, resample
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, replaced_sentences
-from FunFuseSlicer.Logic.volumes.reference import Region, measure
+from FunFuseSlicer.Logic.volumes.regions import Regions, measure
 from FunFuseSlicer.Logic.volumes.units import scaled
 
 from ..extension import load_module
@@ -64,7 +64,7 @@ class Request:
     volumes: str = "nrrd"
     study: Optional[Study] = None
     matrix: Optional[np.ndarray] = None
-    region: Optional[Region] = None
+    region: Optional[Regions] = None
     unit: str = ""
     difference: Optional[DifferenceOptions] = None
     other: Optional[Volume] = None

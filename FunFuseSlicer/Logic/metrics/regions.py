@@ -1,13 +1,14 @@
 """What is in regions: the PET on its own grid, before any interpolation, and images of the MRI's grid."""
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from ..errors import InputError
 from ..monitor import Monitor
-from ..volumes.geometry import Volume, resample
+from ..volumes.geometry import Volume
+from ..volumes.regions import Regions
 
 STAGE = "Measuring"
 
@@ -15,18 +16,6 @@ STAGE = "Measuring"
 PET = "PET"
 
 Row = Dict[str, Union[str, int, float]]
-
-
-@dataclass(frozen=True)
-class Regions:
-    """Regions that do not overlap, where the MRI lies.
-
-    :param labels: whole numbers on any grid, 0 outside of all regions.
-    :param names: by label; a label without one is called by its number.
-    """
-
-    labels: Volume
-    names: Mapping[int, str] = field(default_factory=dict)
 
 
 def region_rows(
@@ -38,8 +27,8 @@ def region_rows(
 ) -> List[Row]:
     """Voxels, volume, mean, standard deviation, least, largest and median of each image in each region.
 
-    A voxel belongs to the region in which its center lies (nearest neighbor). The regions come to the PET
-    through the inverse of the registration, so that its values are those that the scanner's software gave.
+    A voxel belongs to the region in which its center lies (nearest neighbor). Regions of the MRI come to the
+    PET through the inverse of the registration, so that its values are those of the scanner's software.
 
     :param pet: before it was registered; voxels that are NaN or infinite do not count.
     :param matrix: 4×4 in RAS, PET to MRI; None where it lies there.
@@ -51,16 +40,15 @@ def region_rows(
     """
     monitor = monitor or Monitor()
     rows: List[Row] = []
-    to_pet = None if matrix is None else np.linalg.inv(matrix)
-    for number, some in enumerate(regions):
+    for number, given in enumerate(regions):
         monitor.report(STAGE, number / len(regions))
-        labels = _whole(some.labels)
-        found = np.unique(labels.array)
+        some = replace(given, labels=_whole(given.labels))
+        found = np.unique(some.labels.array)
         wanted = [int(label) for label in found if label]
-        on_pet = _values(resample(labels, pet, to_pet, nearest=True).array, {PET: pet})
+        on_pet = _values(some.on_pet(pet, matrix), {PET: pet})
         others: Dict[Tuple[int, str], np.ndarray] = {}
         for grid in list(on_grid.values())[:1]:
-            others = _values(resample(labels, grid, nearest=True).array, on_grid)
+            others = _values(some.on_mri(grid, matrix), on_grid)
         for label in wanted:
             name = some.names.get(label) or f"label {label}"
             for image, volume in ((PET, pet), *on_grid.items()):

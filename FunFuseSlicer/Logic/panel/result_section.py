@@ -143,7 +143,7 @@ class ResultSection(Section):
         elif chosen.exportAs in (ExportAs.SLICES, ExportAs.SHEETS):
             files = export_slices(folder, chosen.exportAs is ExportAs.SHEETS, monitor)
         else:
-            from ..scene.regions import find_region_values
+            from ..scene.region_values import find_region_values
 
             tables = [*self.tables(), *find_region_values(nodes["fused"])]
             files = export_outputs(nodes, folder, tables, chosen.exportAs.value)

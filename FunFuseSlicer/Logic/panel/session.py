@@ -10,7 +10,7 @@ from ..fusion.fuser import NETWORK, method_labels
 from ..scene.attributes import attribute, number_of
 from ..scene.live_colors import Look
 from ..scene.outputs import find_results
-from ..volumes.reference import range_at
+from ..volumes.regions import range_at
 from .choices import SAME
 from .parameters import Parameters
 from .run_state import RunState, RunStateMachine

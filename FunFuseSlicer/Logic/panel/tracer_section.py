@@ -4,14 +4,13 @@ import json
 from typing import Dict, List, Optional
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from ..color.colorize import NEED_PARTS
 from ..scene.attributes import attribute, name_of
 from ..scene.pet_headers import tracer_of_node
-from ..scene.reference_region import add_ball, parts_of, region_of_node
-from ..volumes.reference import Region
+from ..scene.regions import add_ball, parts_of, region_of_node
+from ..volumes.regions import Regions
 from ..volumes.tracers import OTHER, preset, presets, research_note
 from .choices import AUTO, SAME, Mode, Unit
 from .enabling import enable
@@ -48,9 +47,10 @@ class TracerSection(Section):
 
     def forget(self) -> None:
         """The choices are those of another scene."""
-        self._found = self._found_in = self._unit_before = self._parts_of = None
+        self._found = self._found_in = self._unit_before = self._parts_of = self._watched = None
+        self.removeObservers(self._on_moved)
 
-    def region(self) -> Optional[Region]:
+    def region(self) -> Optional[Regions]:
         """The reference region that is chosen.
 
         :raises InputError: there is nothing in it.
@@ -130,15 +130,24 @@ class TracerSection(Section):
         self._moved = False
 
     def _watch(self, region) -> None:
-        """A ball that is moved or sized, or a mask that is drawn, is another region."""
-        if region is not None and not self.hasObserver(region, vtk.vtkCommand.ModifiedEvent, self._on_moved):
-            self.removeObservers(self._on_moved)
-            for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+        """A ball that is moved or sized, a segment or mask that is drawn, is another region."""
+        if region is self._watched:
+            return
+        self.removeObservers(self._on_moved)
+        self._watched = region
+        if region is not None:
+            # Those of segments and voxels are no ModifiedEvent.
+            contents = region.GetContentModifiedEvents()
+            events = {contents.GetValue(index) for index in range(contents.GetNumberOfValues())}
+            for event in events | {region.TransformModifiedEvent}:
                 self.addObserver(region, event, self._on_moved)
 
     def _on_moved(self, caller=None, _event=None):
-        # Once: a drag brings many of these.
-        if self.session.choices is not None and caller is self.session.choices.reference and not self._moved:
+        chosen = self.session.choices
+        if chosen is None or caller is not chosen.reference:
+            return
+        # Once: a drag brings many of these. Segments come and go.
+        if not self._moved or caller.IsA("vtkMRMLSegmentationNode"):
             self._moved = True
             self.session.refresh()
 

@@ -92,7 +92,7 @@ class ValuesSection(Section):
     def _measure(self, monitor) -> str:
         self._settle(monitor)
         # With the metrics, which take a moment to load.
-        regions = beside(lambda _: import_module("..scene.regions", __package__), monitor, "Preparing")
+        regions = beside(lambda _: import_module("..scene.region_values", __package__), monitor, "Preparing")
         chosen, nodes = self.session.choices, self.session.nodes
         rows = regions.region_values(chosen.regions, chosen.mri, chosen.pet, nodes, monitor)
         with taken_back_after_an_error(regions.find_region_values(nodes["fused"])):

@@ -17,11 +17,10 @@ from ..fusion.fuser import load_fuser
 from ..fusion.pipeline import FusionOptions, Prepared, fuse_prepared, prepare, unit_slices
 from ..volumes.geometry import Volume, resample
 from ..volumes.preprocessing import clean
-from ..volumes.units import scaled
-from .attributes import ATTRIBUTE, attribute, number_of
+from .attributes import ATTRIBUTE, attribute
 from .beside import Task
 from .inputs import volume_from_node
-from .outputs import PART_ROLES, on_grid
+from .outputs import PART_ROLES, in_shown_unit, on_grid
 
 
 class _Pair(NamedTuple):
@@ -121,13 +120,9 @@ class LiveFusion:
         """Begin with what is out of date."""
         known, matrix = self._pair, self._matrix()
         raw = volume_from_node(self._mri) if known is None else None
-        pet_raw = volume_from_node(self._pet)
-        mask_raw = None if self._mask is None else volume_from_node(self._mask)
         # As the run did: also of another PET, which is another frame, by the reference region of the first.
-        factor = number_of(self._nodes["fused"], "PETFactor") or 1.0
-        unit = attribute(self._nodes["fused"], "PETUnit")
-        if factor != 1.0:
-            pet_raw = scaled(pet_raw, factor, unit)
+        pet_raw = in_shown_unit(volume_from_node(self._pet), self._nodes["fused"])
+        mask_raw = None if self._mask is None else volume_from_node(self._mask)
 
         def read() -> _Pair:
             if known is not None:

@@ -3,7 +3,7 @@
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..fusion.fuser import NETWORK
 from ..registration import DOUBTFUL
 from ..volumes.geometry import Volume, resample
+from ..volumes.units import scaled
 from .attributes import (
     MRI_REFERENCE,
     PET_REFERENCE,
@@ -18,6 +19,7 @@ from .attributes import (
     TRANSFORM_REFERENCE,
     attribute,
     facts_of_node,
+    number_of,
     write_attributes,
 )
 from .color_maps import use_color_map
@@ -88,6 +90,12 @@ def find_results(mri_node, pet_node) -> Dict[str, object]:
     if not all(role in found for role in roles):
         return {}
     return {role: node for role, node in found.items() if role in (*roles, *OPTIONAL_ROLES)}
+
+
+def in_shown_unit(pet: Volume, fused_node) -> Volume:
+    """A PET as it is stored, in the unit of its results: SUV, or SUVR by the reference region of the run."""
+    factor, unit = number_of(fused_node, "PETFactor") or 1.0, attribute(fused_node, "PETUnit") or pet.unit
+    return replace(pet, unit=unit) if factor == 1.0 else scaled(pet, factor, unit)
 
 
 def remove_volume(node) -> None:

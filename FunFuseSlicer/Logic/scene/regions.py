@@ -1,100 +1,136 @@
-"""Regions of the scene, drawn or loaded, and the table of what is in them.
+"""Regions from what there is in a scene: segments, labels, a mask, or a ball placed by hand.
+
+A ball is a markup of Slicer's kind ROI, which has handles in all views: what fits into its box counts.
 
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Optional
+
+import numpy as np
 
 from ..errors import InputError
-from ..metrics.regions import Regions, Row, region_rows
-from ..monitor import Monitor
-from .attributes import ROLE_ATTRIBUTE, matrix_of
-from .beside import beside
-from .evaluation import FUSED_REFERENCE, describe
-from .inputs import volume_from_node
-from .outputs import PART_ROLES, place_beside
-from .tables import fill_table
+from ..volumes.geometry import Volume
+from ..volumes.regions import Regions, ellipsoid, labeled, lie_on_pet
+from . import views
+from .inputs import ijk_to_world, to_world, volume_from_node
+from .outputs import voxels_of
 
-ROLE = "region_values"
-REGIONS_REFERENCE = "FunFuse.Regions"
+BALL_NAME, BALL_DIAMETER = "Reference region", 15.0
 
 
-def regions_of(node, mri_node) -> List[Regions]:
-    """Of a label map, or of a segmentation, whose segments may overlap.
+def parts_of(node) -> Dict[str, str]:
+    """What of a node can be a region: names by segment or label; nothing where all of it is."""
+    if node is None:
+        return {}
+    if node.IsA("vtkMRMLSegmentationNode"):
+        segmentation = node.GetSegmentation()
+        ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+        return {one: segmentation.GetSegment(one).GetName() for one in ids}
+    if not node.IsA("vtkMRMLLabelMapVolumeNode") or node.GetImageData() is None:
+        return {}
+    labels = voxels_of(node.GetImageData())
+    display = node.GetDisplayNode()
+    colors = None if display is None else display.GetColorNode()
+    values = np.flatnonzero(np.bincount(labels[labels > 0].ravel().astype(np.intp)))
+    names = {value: (colors and colors.GetColorName(int(value))) or f"label {value}" for value in values}
+    return {str(value): name for value, name in names.items()}
 
-    :param mri_node: on its grid segments become voxels.
-    :raises InputError: there are none.
+
+def regions_of_node(node, mri_node, pet_node) -> List[Regions]:
+    """All regions of a segmentation, whose segments may overlap, or of a label map.
+
+    :raises InputError: see :func:`region_of_node`.
     """
-    import slicer
-
+    on_pet, parts = _lies_on_pet(node, mri_node, pet_node), parts_of(node)
     if not node.IsA("vtkMRMLSegmentationNode"):
-        display = node.GetDisplayNode()
-        colors = None if display is None else display.GetColorNode()
-        labels = volume_from_node(node)
-        count = 0 if colors is None else colors.GetNumberOfColors()
-        return [Regions(labels, {label: colors.GetColorName(label) or "" for label in range(1, count)})]
-    mri, segmentation = volume_from_node(mri_node), node.GetSegmentation()
+        names = {int(part): name for part, name in parts.items()}
+        return [Regions(volume_from_node(node), names, on_pet)]
     found = []
-    for number, segment in enumerate(segmentation.GetSegmentIDs(), start=1):
-        name = segmentation.GetSegment(segment).GetName()
-        inside = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment, mri_node) > 0
-        found.append(Regions(mri.with_array(inside * number, name), {number: name}))
+    for number, (part, name) in enumerate(parts.items(), start=1):
+        mask = _segment(node, part, name)
+        if mask is not None:
+            found.append(Regions(mask.with_array((mask.array > 0) * number), {number: name}, on_pet))
     if not found:
-        raise InputError(f'"{node.GetName()}" has no segment: draw one.')
+        raise InputError(f'"{node.GetName()}" has no segment with voxels: draw one first.')
     return found
 
 
-def region_values(
-    node, mri_node, pet_node, outputs: Mapping[str, object], monitor: Optional[Monitor] = None
-) -> List[Row]:
-    """:func:`.metrics.regions.region_rows` of what FunFuse made of a pair, and of the MRI.
+def region_of_node(node, part: str, mri_node, pet_node) -> Regions:
+    """A segment, a label, a mask or a ball, and whether it was drawn on the PET.
 
-    :param node: a segmentation or a label map, where the MRI lies.
-    :param outputs: nodes by role, see :func:`.outputs.find_results`.
-    :raises InputError: there is no region, or a volume that cannot be used.
+    A segmentation lies where the volume does that it was drawn on, a label map on the PET where it has its
+    grid; all else lies on the MRI.
+
+    :param part: a key of :func:`parts_of`; the first of them stands for any other.
+    :raises InputError: there is nothing in it, or it is under a non-linear transform.
     """
-    roles = [role for role in ("fused", *PART_ROLES) if role in outputs]
-    regions, pet = regions_of(node, mri_node), volume_from_node(pet_node)
-    on_grid = {"MRI": volume_from_node(mri_node)}
-    on_grid.update({role.replace("_", " "): volume_from_node(outputs[role]) for role in roles})
-    matrix = matrix_of(outputs["fused"], "RegistrationMatrix")
-    return beside(
-        lambda told: region_rows(regions, pet, matrix, on_grid, told), monitor or Monitor(), "Measuring"
-    )
-
-
-def push_region_values(node, mri_node, outputs: Dict[str, object], rows: Sequence[Row]):
-    """A table of the rows; a rerun updates that of the run before.
-
-    :return: the vtkMRMLTableNode.
-    """
-    import slicer
-
-    fused = outputs["fused"]
-    old = [
-        table
-        for table in find_region_values(fused)
-        if table.GetNodeReferenceID(REGIONS_REFERENCE) == node.GetID()
-    ]
-    if old:
-        table = old[0]
+    on_pet, parts = _lies_on_pet(node, mri_node, pet_node), parts_of(node)
+    part = part if part in parts else next(iter(parts), "")
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        mask = _ball(node)
+    elif node.IsA("vtkMRMLSegmentationNode"):
+        mask = _segment(node, part, parts[part]) if part else None
+        if mask is None:
+            said = f'"{parts[part]}" is empty' if part else f'"{node.GetName()}" has no segment'
+            raise InputError(f"The reference region {said}: draw it, or choose another one.")
     else:
-        name = slicer.mrmlScene.GenerateUniqueName(f"{node.GetName()} values")
-        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
-    fill_table(table, rows)
-    describe(table, ROLE, mri_node, fused, {"Regions": node.GetName()})
-    table.SetNodeReferenceID(REGIONS_REFERENCE, node.GetID())
-    place_beside(mri_node, [table])
-    return table
+        labels = volume_from_node(node)
+        mask = labeled(labels, int(part) if part else None, parts.get(part, labels.name))
+    return Regions(mask, in_pet_space=on_pet)
 
 
-def find_region_values(fused_node) -> List[object]:
-    """The tables of what was measured of a fused volume, one for each node of regions."""
+def _lies_on_pet(node, mri_node, pet_node) -> bool:
+    parent = node.GetParentTransformNode()
+    if parent is not None and not parent.IsTransformToWorldLinear():
+        raise InputError(f'"{node.GetName()}" is under a non-linear transform: harden that transform first.')
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is pet_node
+    if not node.IsA("vtkMRMLVolumeNode"):
+        return False
+    return lie_on_pet(*(volume_from_node(one) for one in (node, mri_node, pet_node)))
+
+
+def _segment(node, segment: str, name: str) -> Optional[Volume]:
+    """The voxels of a segment, on a grid of its own; None where nothing is drawn."""
+    import slicer
+    import vtk
+
+    image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
+    there = node.GetBinaryLabelmapRepresentation(segment, image)
+    if not there or image.GetNumberOfPoints() == 0:
+        return None
+    image.GetImageToWorldMatrix(matrix)
+    # Its voxels may begin anywhere on the grid.
+    start = np.eye(4)
+    start[:3, 3] = image.GetExtent()[::2]
+    place = to_world(node) @ slicer.util.arrayFromVTKMatrix(matrix) @ start
+    return Volume(np.array(voxels_of(image)), place, name)
+
+
+def _ball(node) -> Volume:
     import slicer
 
-    return [
-        table
-        for table in slicer.util.getNodesByClass("vtkMRMLTableNode")
-        if table.GetAttribute(ROLE_ATTRIBUTE) == ROLE
-        and table.GetNodeReferenceID(FUSED_REFERENCE) == fused_node.GetID()
-    ]
+    size = node.GetSize()
+    if not min(size) > 0:
+        raise InputError(f'"{node.GetName()}" has no size: place it, and draw its handles apart.')
+    return ellipsoid(slicer.util.arrayFromVTKMatrix(node.GetObjectToWorldMatrix()), size, node.GetName())
+
+
+def add_ball(mri_node):
+    """A ball where the user is, else in the middle of the MRI."""
+    import slicer
+
+    place = views.place_shown()
+    if place is not None:
+        center = np.reshape(place.slice_to_ras, (4, 4))[:3, 3]
+    else:
+        middle = [(n - 1) / 2 for n in mri_node.GetImageData().GetDimensions()]
+        center = (ijk_to_world(mri_node) @ [*middle, 1.0])[:3]
+    node = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLMarkupsROINode", slicer.mrmlScene.GenerateUniqueName(BALL_NAME)
+    )
+    node.SetSize(BALL_DIAMETER, BALL_DIAMETER, BALL_DIAMETER)
+    node.SetCenterWorld([float(x) for x in center])
+    node.CreateDefaultDisplayNodes()
+    return node

@@ -22,7 +22,7 @@ from ..version import VERSION
 from ..volumes import preprocessing
 from ..volumes.doubts import MR, PT, doubts, looks_coarse
 from ..volumes.geometry import Volume, resample
-from ..volumes.reference import Reference, measure, range_at
+from ..volumes.regions import Reference, measure, range_at
 from ..volumes.units import KINDS, SUVR, scaled
 from . import (
     brains_engine,  # noqa: F401 (joins the engines)

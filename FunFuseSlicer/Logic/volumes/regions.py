@@ -1,7 +1,7 @@
-"""The mean of a PET over a reference region: SUVR is relative to it, and some guides set the scale by it."""
+"""Regions, and the mean of a PET over one: SUVR is relative to it, and some guides set the scale by it."""
 
-from dataclasses import dataclass, replace
-from typing import Dict, Optional, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -13,20 +13,34 @@ STEPS = 48
 
 
 @dataclass(frozen=True)
-class Region:
-    """A part of space that somebody chose.
+class Regions:
+    """A part of space that somebody chose, or several that do not overlap.
 
-    :param mask: inside where it is above 0; on any grid. Its name is that of the region.
-    :param in_pet_space: it was drawn on the PET, before any registration; else it lies on the MRI.
+    :param labels: whole numbers on any grid, 0 outside of all regions. Its name is that of a single region.
+    :param names: by label; a label without one is called by its number.
+    :param in_pet_space: they were drawn on the PET, before any registration; else they lie on the MRI.
     """
 
-    mask: Volume
+    labels: Volume
+    names: Mapping[int, str] = field(default_factory=dict)
     in_pet_space: bool = False
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
-        return self.mask.name
+        """What the user calls a single one."""
+        return self.labels.name
+
+    def on_pet(self, pet: Volume, matrix: Optional[np.ndarray]) -> np.ndarray:
+        """The label of the region in which the center of each voxel of the PET lies, (k, j, i).
+
+        :param matrix: 4×4 in RAS, PET to MRI; None where they lie on each other.
+        """
+        to_pet = None if self.in_pet_space or matrix is None else np.linalg.inv(matrix)
+        return resample(self.labels, pet, to_pet, nearest=True).array
+
+    def on_mri(self, mri: Volume, matrix: Optional[np.ndarray]) -> np.ndarray:
+        """Likewise of the MRI."""
+        return resample(self.labels, mri, matrix if self.in_pet_space else None, nearest=True).array
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,11 @@ def labeled(labels: Volume, label: Optional[int], name: str) -> Volume:
     return replace(labels, array=inside.astype(np.uint8), name=name)
 
 
+def lie_on_pet(labels: Volume, mri: Volume, pet: Volume) -> bool:
+    """Whether a label map was drawn on the PET, by its grid."""
+    return labels.same_grid(pet) and not labels.same_grid(mri)
+
+
 def ellipsoid(box_to_ras: np.ndarray, size: Tuple[float, float, float], name: str) -> Volume:
     """The mask of what fits into a box: a ball, if its sides are equal.
 
@@ -82,18 +101,16 @@ def ellipsoid(box_to_ras: np.ndarray, size: Tuple[float, float, float], name: st
     return Volume(inside.astype(np.uint8), box_to_ras @ steps, name)
 
 
-def measure(pet: Volume, region: Region, matrix: Optional[np.ndarray]) -> Reference:
+def measure(pet: Volume, region: Regions, matrix: Optional[np.ndarray]) -> Reference:
     """The mean over the voxels of the PET, on its own grid, whose centers lie in a region.
 
     :param pet: as it was acquired, not resampled; voxels that are no numbers do not count.
-    :param matrix: 4×4 in RAS, PET to MRI; None where they lie on each other.
+    :param matrix: see :meth:`Regions.on_pet`.
     :raises InputError: no voxel of the PET lies in the region, or their mean is not above 0.
     """
-    if not (region.mask.array > 0).any():
+    if not (region.labels.array > 0).any():
         raise InputError(f'The reference region "{region.name}" is empty: draw it, or choose another one.')
-    to_pet = None if region.in_pet_space or matrix is None else np.linalg.inv(matrix)
-    inside = resample(region.mask, pet, to_pet, nearest=True).array > 0
-    values = pet.array[inside].astype(float)
+    values = pet.array[region.on_pet(pet, matrix) > 0].astype(float)
     values = values[np.isfinite(values)]
     if not values.size:
         raise InputError(
