@@ -253,6 +253,24 @@ def test_compare_colors_the_fused_image_and_goes_back(panel, slicer, windows, tm
     assert shown().foreground == panel.session.nodes["colored"].GetID()
 
 
+def test_it_takes_the_place_of_any_blend_and_leaves_no_gray_behind(panel, slicer):
+    """Over the plain PET nothing would be seen; and its views have the overlay again when it goes."""
+    panel.onApplyButton()
+    chosen, nodes = panel.session.choices, panel.session.nodes
+    overlay = chosen.mri.GetID(), nodes["colored"].GetID()
+    for show in (panel.difference.onCompareButton, panel.difference.onShowButton):
+        panel.blend.onKey()
+        assert shown().background == nodes["pet_registered"].GetID()
+        show()
+        assert shown()[:2] == (nodes["fused"].GetID(), panel.session.nodes["difference"].GetID())
+        assert panel.ui.showDifferenceButton.checked and chosen.blend == 0.5
+    panel.runs.auto_run()
+    assert "difference" not in panel.session.nodes and shown()[:2] == overlay
+    panel.difference.onCompareButton()
+    slicer.mrmlScene.RemoveNode(panel.session.nodes["difference"])
+    assert shown()[:2] == overlay and not panel.ui.showDifferenceButton.checked
+
+
 def test_subtract_wants_another_study_and_finds_what_it_lacks(panel, slicer):
     from FunFuseSlicer.Logic.panel.choices import Comparison
     from FunFuseSlicer.Logic.scene.inputs import add_volume_node, volume_from_node
@@ -271,6 +289,12 @@ def test_subtract_wants_another_study_and_finds_what_it_lacks(panel, slicer):
     found = slicer.util.arrayFromVolume(panel.session.nodes["difference"])
     assert ((found >= 2.0) == (hot & ndimage.binary_erosion(pet.array > 0))).all()
     assert panel.session.nodes["difference"].GetAttribute("FunFuse.DifferenceFrom") == "rest"
+    rest, copy = chosen.otherStudy, add_volume_node(pet)
+    for other in (chosen.pet, chosen.mri, panel.session.nodes["pet_registered"], copy):
+        chosen.otherStudy = other
+        panel.difference.onCompareButton()
+        assert "Nothing was compared" in ui.statusLabel.text and "hoose another study" in ui.statusLabel.text
+    chosen.otherStudy = rest
     slicer.mrmlScene.RemoveNode(chosen.otherStudy)
     assert chosen.otherStudy is None
     chosen.compareWith = Comparison.PERCENT

@@ -179,7 +179,9 @@ def contents_of(gradients: bool = False, parts: bool = True, ends=None, **change
     fused = fuse(mri, pet)
     low, high = ends or (0.0, robust_scale(pet.array))
     images = (fused.mri_part, fused.pet_part) if parts else (fused.fused,)
-    sources = {"contribution": contribution_source(*images)} if parts else {}
+    sources = {}
+    if parts:
+        sources["contribution"] = contribution_source(*images, None, ends, robust_scale(pet.array))
     sources["uptake"] = uptake_source(images, pet.array, high, low)
     sources["ordered"] = ordered_source(images, pet.array, high, low)
     if gradients:
@@ -443,16 +445,19 @@ def test_pixels_in_a_browser_are_the_programs(opened, shown):
     assert not opened.problems and [url[:5] for url in opened.requests.values()] == ["file:"]
 
 
-def test_pixels_in_a_browser_follow_a_chosen_range(browser, tmp_path):
-    chosen = contents_of(ends=(900.0, 2500.0))
+@pytest.mark.parametrize("parts", [True, False])
+def test_pixels_in_a_browser_follow_a_chosen_range(browser, tmp_path, parts):
+    chosen = contents_of(ends=(900.0, 2500.0), parts=parts)
     shown, path = straightened(chosen), tmp_path / "report.html"
     path.write_text(page_of(chosen), encoding="utf-8")
     browser.open(path)
     index = [n // 2 for n in shown.pet.shape[::-1]]
-    browser.run(f"Object.assign(state, {{index: {index}, omega: 1, mode: 'uptake'}}); 1")
-    expected = shown.sources["uptake"].colors(shown.table, 1.0, 0.5)[index[2]]
-    found = np.reshape(browser.run("Array.from(paint('axial', 'colored').data)"), (*expected.shape[:2], 4))
-    assert np.abs(found[..., :3] - expected.astype(int)).max() <= TOLERANCE
+    for mode, source in shown.sources.items():
+        browser.run(f"Object.assign(state, {{index: {index}, omega: 1, mode: '{mode}'}}); 1")
+        expected = source.colors(shown.table, 1.0, 0.5)[index[2]]
+        pixels = browser.run("Array.from(paint('axial', 'colored').data)")
+        found = np.reshape(pixels, (*expected.shape[:2], 4))[..., :3]
+        assert np.abs(found - expected.astype(int)).max() <= TOLERANCE, mode
     assert browser.run("document.getElementById('pet-ticks').textContent").startswith("≤ 900")
 
 

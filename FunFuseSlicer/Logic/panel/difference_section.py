@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from ..scene.beside import beside
 from ..scene.rollback import taken_back_after_an_error
+from ..scene.views import COLORED
 from ..volumes.differences import DifferenceOptions
 from .choices import Comparison
 from .enabling import enable
@@ -69,8 +70,14 @@ class DifferenceSection(Section):
             _module().show_difference(self.session.choices.mri, self.session.nodes, False)
             self.ui.showDifferenceButton.checked = False
 
+    def forget(self, node) -> None:
+        """A node leaves the scene: without it the views would show the fused image in gray."""
+        if node is self.session.nodes.get("difference"):
+            self.hide()
+
     def onCompareButton(self, _checked=False):
         """Find what stands out."""
+        self._leave_blend()
         said = _("Nothing was compared: {reason}")
         self._work.do(self._compare, lambda error: said.format(reason=reason_of(error)))
 
@@ -95,8 +102,15 @@ class DifferenceSection(Section):
     def onShowButton(self, _checked=False):
         """Over the fused image, or the overlay of before."""
         module, nodes = _module(), self.session.nodes
-        module.show_difference(self.session.choices.mri, nodes, not module.is_shown(nodes))
+        shown = module.is_shown(nodes)
+        self._leave_blend()
+        module.show_difference(self.session.choices.mri, nodes, not shown)
         self.session.refresh()
+
+    def _leave_blend(self) -> None:
+        """It takes the place of the colored volume, which neither the plain PET nor the plain MRI shows."""
+        if self.session.ready:
+            self.session.choices.blend = COLORED
 
 
 def _module():

@@ -206,7 +206,8 @@ class TracerSection(Section):
         """What the scale of the tracer needs, or what the results do not have yet."""
         chosen, fused = self.session.choices, self.session.nodes.get("fused")
         used = presets().get(chosen.tracerInUse, presets()[OTHER])
-        if chosen.referenceAt and chosen.automaticRange and chosen.reference is None:
+        scaled = chosen.referenceAt and chosen.automaticRange and chosen.mode is not Mode.GRADIENT
+        if scaled and chosen.reference is None:
             said = _("{tracer}: choose the {region} as reference region, which sets the scale.")
             return said.format(tracer=used.label, region=used.reference)
         if fused is None:

@@ -140,6 +140,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onNodeGoes(self, _caller, _event, node):
         if self.session.choices is not None and not slicer.mrmlScene.IsClosing():
             self.inputs.forget(node)
+            self.difference.forget(node)
 
     def _stop(self, _caller=None, _event=None):
         """The scene closes, or the panel: end what runs and what is temporary."""

@@ -91,7 +91,7 @@ class WorkSection(Section):
         """Meanwhile nothing else can be chosen."""
         state = self.session.run.state
         self.ui.progressBar.setVisible(state is not RunState.IDLE)
-        for name in ("inputs", "registration", "fusion", "display"):
+        for name in ("inputs", "tracer", "registration", "fusion", "display"):
             getattr(self.ui, f"{name}CollapsibleButton").enabled = state is RunState.IDLE
 
 

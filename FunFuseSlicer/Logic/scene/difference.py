@@ -29,7 +29,7 @@ from ..volumes.differences import (
 from ..volumes.geometry import Volume, resample
 from ..volumes.preprocessing import clean, robust_scale
 from . import views
-from .attributes import matrix_of
+from .attributes import ROLE_ATTRIBUTE, matrix_of
 from .beside import beside
 from .inputs import volume_from_node
 from .outputs import image_of, push_volume
@@ -85,10 +85,19 @@ def find_difference(
     :raises InputError: a volume that is missing or cannot be used.
     :raises RegistrationError: the other study could not be registered.
     """
-    if options.kind == SUBTRACTION and (other_node is None or other_node is pet_node):
-        raise InputError("Choose another study of the same patient, which is to be subtracted.")
+    if options.kind == SUBTRACTION and (
+        other_node in (None, mri_node, pet_node) or other_node.GetAttribute(ROLE_ATTRIBUTE) is not None
+    ):
+        raise InputError(
+            "Choose another study of the same patient, which is to be subtracted: not the MRI, the PET "
+            "itself or a result."
+        )
     mri_raw, pet_raw = volume_from_node(mri_node), volume_from_node(pet_node)
     other_raw = volume_from_node(other_node) if options.kind == SUBTRACTION else None
+    if other_raw is not None and np.array_equal(other_raw.array, pet_raw.array):
+        raise InputError(
+            f'"{other_raw.name}" has the voxels of the PET: choose another study, which is to be subtracted.'
+        )
     mask = None if mask_node is None else volume_from_node(mask_node)
     # None: the PET was taken as registered already, and so is the other one.
     matrix = matrix_of(outputs["fused"], "RegistrationMatrix")
