@@ -388,7 +388,8 @@ def test_the_nodes_of_a_result_tell_what_the_page_shows(slicer):
     assert (contents.judgement, contents.pet_unit, contents.pet_name) == ("none", "Bq/ml", "FDG")
     assert contents.pet_range == (0.0, contents.sources["uptake"].scale)
     assert contents.pet_range[1] == pytest.approx(run.fusion.scales[1])
-    assert ("λ", "0.8") in facts_of(nodes)["Settings"]
+    settings = facts_of(nodes)["Settings"]
+    assert ("λ", "0.8") in settings and ("Tracer", "") in settings, "other has no guide to follow"
     for word, attribute in (("good", "Plausible: it fits."), ("wrong", "Not plausible: it does not.")):
         nodes["colored"].SetAttribute("FunFuse.Registration", "SimpleITK rigid")
         nodes["colored"].SetAttribute("FunFuse.RegistrationSummary", attribute)
@@ -459,6 +460,7 @@ def test_pixels_in_a_browser_follow_a_chosen_range(browser, tmp_path, parts):
         found = np.reshape(pixels, (*expected.shape[:2], 4))[..., :3]
         assert np.abs(found - expected.astype(int)).max() <= TOLERANCE, mode
     assert browser.run("document.getElementById('pet-ticks').textContent").startswith("≤ 900")
+    assert "on a chosen range" in browser.run("document.querySelector('footer').textContent")
 
 
 def test_nothing_leaves_the_page_and_its_policy_is_in_force(opened):

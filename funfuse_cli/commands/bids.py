@@ -10,6 +10,7 @@ from typing import Dict, List, Optional, Tuple
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.output_folder import Claim, all_or_nothing, check_writable
+from FunFuseSlicer.Logic.volumes.units import KINDS
 
 from ..installation import command
 from ..paths import input_path, output_path
@@ -136,6 +137,8 @@ def _parsers() -> Tuple[argparse.ArgumentParser, Dict[str, argparse.Action]]:
             action.help = f"write these: {', '.join(action.choices)} (default: all)"
         else:
             action.type = None  # fuse itself turns words into values
+            if action.dest == "units":
+                action.choices, action.help = KINDS, f"turn each PET into {', '.join(KINDS)}, by its side car"
         of_fuse[action.dest] = group._add_action(action)
     return result, of_fuse
 

@@ -117,7 +117,7 @@ class FusionOptions:
 def _without_parts(mode: str, label: str) -> InputError:
     return InputError(
         f'The mode "{mode}" shows what came from each image, which only the network tells: {label} gives the '
-        'fused image alone. Choose the mode "uptake".'
+        'fused image alone. Choose the mode "uptake" or "ordered".'
     )
 
 

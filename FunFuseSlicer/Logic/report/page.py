@@ -30,6 +30,13 @@ LARGEST = 8_000_000
 TEXT = 150_000
 
 
+# What hue compares, by whether its range was chosen.
+HUES = {
+    False: "Hue shows uptake relative to one volume and does not compare patients",
+    True: "Hue shows uptake on a chosen range, which compares patients if the unit does, as SUV",
+}
+
+
 def page(
     contents: Contents,
     facts: Mapping[str, Facts],
@@ -66,6 +73,7 @@ def page(
     shared = "share" if np.array_equal(contents.table, contents.pet_table) else "do not share"
     return Template(_text("report.html")).substitute(
         shared=shared,
+        hue=HUES[contents.range_is_chosen],
         policy="; ".join(policy),
         style=style,
         script=script,

@@ -94,10 +94,12 @@ def find_difference(
         )
     mri_raw, pet_raw = volume_from_node(mri_node), volume_from_node(pet_node)
     other_raw = volume_from_node(other_node) if options.kind == SUBTRACTION else None
-    if other_raw is not None and np.array_equal(other_raw.array, pet_raw.array):
-        raise InputError(
-            f'"{other_raw.name}" has the voxels of the PET: choose another study, which is to be subtracted.'
-        )
+    for known in (mri_raw, pet_raw) if other_raw is not None else ():
+        if np.array_equal(other_raw.array, known.array):
+            raise InputError(
+                f'"{other_raw.name}" has the voxels of "{known.name}": choose another study, which is to be '
+                "subtracted."
+            )
     mask = None if mask_node is None else volume_from_node(mask_node)
     # None: the PET was taken as registered already, and so is the other one.
     matrix = matrix_of(outputs["fused"], "RegistrationMatrix")

@@ -11,7 +11,7 @@ from ..fusion.fuser import method_labels
 from ..report.contents import Contents, Facts, straightened
 from ..volumes.brain import estimate_brain
 from ..volumes.preprocessing import clean
-from ..volumes.tracers import presets, research_note
+from ..volumes.tracers import OTHER, presets, research_note
 from .attributes import MRI_REFERENCE, attribute, number_of, place_on_scale, range_of
 from .color_maps import color_table
 from .inputs import volume_from_node
@@ -126,7 +126,9 @@ def _settings(node) -> Facts:
     said = {name: attribute(node, name) for name in SETTINGS}
     said["Method"] = method_labels().get(said["Method"], said["Method"])
     said["UptakeRange"] = " to ".join(f"{float(end):g}" for end in said["UptakeRange"].split())
-    if said["Tracer"]:
+    if said["Tracer"] == OTHER:
+        said["Tracer"] = ""  # it sets nothing, and has no guide
+    elif said["Tracer"]:
         known = presets().get(said["Tracer"])
         said["Tracer"] = f"{known.label}. {research_note()}" if known else said["Tracer"]
     return [(label, said[name]) for name, label in SETTINGS.items()]

@@ -254,7 +254,7 @@ def _measured(reference: Optional[Reference], factor: float, unit: str) -> Dict[
     place = f"{reference.voxels} voxels of the PET, {reference.milliliters:.3g} ml"
     return {
         **facts,
-        "Reference": f"{reference.name}: mean {reference.mean:.6g} {reference.unit}, {place}",
+        "Reference": f"{reference.name}: mean {reference.mean:.6g} {reference.unit}".rstrip() + f", {place}",
         "ReferenceName": reference.name,
         "ReferenceMean": repr(reference.mean),
         "ReferenceVoxels": str(reference.voxels),
