@@ -835,6 +835,11 @@ def test_all_methods_are_offered_and_what_belongs_to_the_network_is_gray(panel):
         assert chosen.mode is mode, "which it gives, too"
         choose(panel, "FunFuse (this network)")
         assert chosen.mode is mode, "it was the choice"
+    chosen.mode = Mode.CONTRIBUTION
+    choose(panel, "Maximum")
+    chosen.mode = Mode.ORDERED
+    choose(panel, "FunFuse (this network)")
+    assert chosen.mode is Mode.ORDERED, "chosen since"
 
 
 def test_methods_follow_each_other_in_the_same_nodes(panel, slicer):

@@ -59,7 +59,8 @@ class FusionSection(Section):
         self._method = chosen.method
         self._methods.show(chosen.method)
         if self.session.uses_network:
-            if before not in (None, NETWORK):
+            # What was chosen meanwhile stays.
+            if before not in (None, NETWORK) and chosen.mode is Mode.UPTAKE:
                 chosen.mode = chosen.modeOfNetwork
         elif before == NETWORK or chosen.mode.value in NEED_PARTS:
             chosen.modeOfNetwork = chosen.mode

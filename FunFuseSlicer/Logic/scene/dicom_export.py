@@ -27,6 +27,10 @@ _SETTINGS = (
     ("Omega", "Omega"),
     ("color shows", "Mode"),
     ("color map", "Colormap"),
+    ("range of colors", "UptakeRange"),
+    ("reference at %", "ReferenceAt"),
+    ("reference mean", "ReferenceMean"),
+    ("tracer", "Tracer"),
     ("intensities", "Normalization"),
     ("registration", "Registration"),
 )
