@@ -10,7 +10,7 @@ from FunFuseSlicer.Logic.color.colorize import colorize, jet_table
 from FunFuseSlicer.Logic.color.ends import ColorEnds
 from FunFuseSlicer.Logic.color.lab import encoded, lab_to_light, light_to_lab, linear, to_lab
 from FunFuseSlicer.Logic.color.ordered import LIGHTEST, ordered_table
-from FunFuseSlicer.Logic.color.sources import ordered_source, uptake_source
+from FunFuseSlicer.Logic.color.sources import uptake_source
 from FunFuseSlicer.Logic.color.tables import named_table
 
 unit = st.floats(0, 1, width=32)
@@ -153,7 +153,7 @@ def test_color_is_linear_in_omega_and_black_stays_black(value, functional, omega
 @given(images, images, unit, unit)
 def test_the_color_map_does_not_count_and_ends_give_every_omega(mri_part, pet_part, omega, balance):
     parts, table = (mri_part / 2, pet_part / 2), jet_table()
-    source = ordered_source(parts, pet_part, 0.9)
+    source = uptake_source(parts, pet_part, 0.9, ordered=True)
     expected = source.colors(table, omega, balance)
     np.testing.assert_array_equal(expected, source.colors(table[::-1], omega, balance))
     np.testing.assert_array_equal(source.function(), uptake_source(parts, pet_part, 0.9).function())
@@ -165,7 +165,7 @@ def test_the_color_map_does_not_count_and_ends_give_every_omega(mri_part, pet_pa
 
 def test_the_colors_of_a_scale_are_those_of_the_image():
     value, uptake = np.full((1, 1, 256), 0.64, np.float32), np.linspace(0, 1, 256)[None, None]
-    source = ordered_source((value,), uptake, 1.0)
+    source = uptake_source((value,), uptake, 1.0, ordered=True)
     for omega in (0.0, 0.6, 1.0):
         shown = np.rint(255 * source.scale_colors(jet_table(), omega))
         assert np.abs(shown - source.colors(jet_table(), omega, 0.5)[0, 0]).max() <= 1

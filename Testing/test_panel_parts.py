@@ -9,7 +9,6 @@ from FunFuseSlicer.Logic.color.colorize import MODES, colorize, jet_table
 from FunFuseSlicer.Logic.color.sources import (
     contribution_source,
     gradient_source,
-    ordered_source,
     scale_of,
     uptake_source,
 )
@@ -155,7 +154,7 @@ def test_a_part_of_the_volume_is_colored_as_the_whole(parts, mode):
     source = {
         "contribution": lambda: contribution_source(mri_part, pet_part),
         "uptake": lambda: uptake_source((mri_part, pet_part), 3000 * pet),
-        "ordered": lambda: ordered_source((mri_part, pet_part), 3000 * pet),
+        "ordered": lambda: uptake_source((mri_part, pet_part), 3000 * pet, ordered=True),
         "gradient": lambda: gradient_source(mri_part, pet_part),
     }[mode]()
     whole = source.colors(jet_table(), 0.6, 0.3)

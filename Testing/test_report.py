@@ -18,7 +18,6 @@ from FunFuseSlicer.Logic.color.sources import (
     ColorSource,
     contribution_source,
     gradient_source,
-    ordered_source,
     uptake_source,
 )
 from FunFuseSlicer.Logic.errors import InputError
@@ -183,7 +182,7 @@ def contents_of(gradients: bool = False, parts: bool = True, ends=None, **change
     if parts:
         sources["contribution"] = contribution_source(*images, None, ends, robust_scale(pet.array))
     sources["uptake"] = uptake_source(images, pet.array, high, low)
-    sources["ordered"] = ordered_source(images, pet.array, high, low)
+    sources["ordered"] = uptake_source(images, pet.array, high, low, ordered=True)
     if gradients:
         sources["gradient"] = gradient_source(
             np.abs(np.gradient(mri.array)[1]), np.abs(np.gradient(pet.array)[2])

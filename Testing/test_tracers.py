@@ -228,7 +228,9 @@ def test_a_label_of_a_map():
     labels = Volume(np.array([[[0, 1, 7]]], np.int16), name="atlas")
     assert labeled(labels, 7, "pons").array.tolist() == [[[0, 0, 1]]]
     assert labeled(labels, None, "all").array.sum() == 2
-    with pytest.raises(InputError, match='"atlas" has no voxel of label 3: choose one of 1, 7'):
+    with pytest.raises(InputError, match='"atlas" has no region of label 0: choose one of 1, 7'):
+        labeled(labels, 0, "air")
+    with pytest.raises(InputError, match='"atlas" has no region of label 3: choose one of 1, 7'):
         labeled(labels, 3, "pons")
 
 
@@ -341,7 +343,7 @@ def test_another_method_takes_what_it_can_of_a_preset(files, tmp_path):
     [
         (["--units", "SUVR"], "--units SUVR: only with a reference region"),
         (["--reference-at", "90"], "--reference-at: only with a reference region"),
-        (["--reference", "{}/atlas.nii:9"], '"atlas" has no voxel of label 9'),
+        (["--reference", "{}/atlas.nii:9"], '"atlas" has no region of label 9'),
         (["--reference", "{}/none.nii"], "none.nii: there is no such file"),
         (["--reference", "{}/atlas.nii", "--range", "0", "1", "--reference-at", "90"], "both set the scale"),
         (["--reference", "{}/atlas.nii", "--reference-at", "0"], "above 0 to 100 % of the scale"),

@@ -1,6 +1,6 @@
 """The colored volume, for all of it or for any part, from what is left of a run in memory or in a scene."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional, Tuple
 
 import numpy as np
@@ -81,20 +81,17 @@ def contribution_source(
 
 
 def uptake_source(
-    value: Tuple[np.ndarray, ...], uptake: np.ndarray, scale: Optional[float] = None, low: float = 0.0
+    value: Tuple[np.ndarray, ...],
+    uptake: np.ndarray,
+    scale: Optional[float] = None,
+    low: float = 0.0,
+    ordered: bool = False,
 ) -> ColorSource:
-    """Mode "uptake": the hue is the registered PET.
+    """Modes "uptake" and "ordered": the hue is the registered PET.
 
     :param value: C1 and C2, or the fused image alone where there are no parts.
     """
-    return ColorSource(value, uptake, scale or scale_of(uptake), low)
-
-
-def ordered_source(
-    value: Tuple[np.ndarray, ...], uptake: np.ndarray, scale: Optional[float] = None, low: float = 0.0
-) -> ColorSource:
-    """Mode "ordered": as :func:`uptake_source`, but in the colors of :func:`ordered.ordered_table`."""
-    return replace(uptake_source(value, uptake, scale, low), ordered=True)
+    return ColorSource(value, uptake, scale or scale_of(uptake), low, ordered)
 
 
 def gradient_source(mri_gradient: np.ndarray, pet_gradient: np.ndarray) -> ColorSource:

@@ -13,7 +13,6 @@ from ..color.sources import (
     Range,
     contribution_source,
     gradient_source,
-    ordered_source,
     scale_of,
     uptake_source,
 )
@@ -313,11 +312,9 @@ def color_source(fusion: Fusion, mode: str, uptake_range: Optional[Range] = None
             raise InputError("The gradient mode needs a run in that mode: press Apply again.")
         return gradient_source(*fusion.gradients)
     if parts is None or mode != "contribution":
-        value, source = parts or (fusion.fused,), ordered_source if mode == "ordered" else uptake_source
-        if uptake_range is None:
-            return source(value, fusion.uptake, 1.0)
-        low, high = uptake_range
-        return source(value, fusion.uptake_slices.in_its_unit(), high, low)
+        low, high = uptake_range or (0.0, 1.0)
+        uptake = fusion.uptake if uptake_range is None else fusion.uptake_slices.in_its_unit()
+        return uptake_source(parts or (fusion.fused,), uptake, high, low, mode == "ordered")
     return contribution_source(*parts, scale_of(parts[1], fusion.brain), uptake_range, fusion.scales[1])
 
 

@@ -16,7 +16,6 @@ from ..color.sources import (
     Range,
     contribution_source,
     gradient_source,
-    ordered_source,
     scale_of,
     uptake_source,
 )
@@ -148,8 +147,7 @@ def source_of(nodes, mode: str, uptake_range: Optional[Range] = None, gradients=
     pet = _voxels(nodes["pet_registered"])
     if mode in ("uptake", "ordered"):
         low, high = uptake_range or (0.0, number_of(colored, "PETScale"))
-        source = ordered_source if mode == "ordered" else uptake_source
-        return source(parts or (_voxels(nodes["fused"]),), pet, high, low)
+        return uptake_source(parts or (_voxels(nodes["fused"]),), pet, high, low, mode == "ordered")
     uptake_scale = number_of(colored, "PETScale") or scale_of(pet)
     return contribution_source(*parts, number_of(colored, "PETPartScale"), uptake_range, uptake_scale)
 

@@ -71,13 +71,13 @@ class Reference:
 def labeled(labels: Volume, label: Optional[int], name: str) -> Volume:
     """The mask of one label, or of all that is not 0.
 
-    :raises InputError: the label is nowhere; names those that there are.
+    :raises InputError: the label is nowhere, or 0, outside of all regions; names those that there are.
     """
     inside = labels.array > 0 if label is None else labels.array == label
-    if label is not None and not inside.any():
+    if label == 0 or label is not None and not inside.any():
         there = [f"{value:g}" for value in np.unique(labels.array)[:12] if value]
         raise InputError(
-            f'"{labels.name}" has no voxel of label {label}: choose one of {", ".join(there) or "none"}.'
+            f'"{labels.name}" has no region of label {label}: choose one of {", ".join(there) or "none"}.'
         )
     return replace(labels, array=inside.astype(np.uint8), name=name)
 
