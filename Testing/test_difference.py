@@ -264,6 +264,15 @@ def test_it_takes_the_place_of_any_blend_and_leaves_no_gray_behind(panel, slicer
         show()
         assert shown()[:2] == (nodes["fused"].GetID(), panel.session.nodes["difference"].GetID())
         assert panel.ui.showDifferenceButton.checked and chosen.blend == 0.5
+    for index, show in ((1, panel.difference.onCompareButton), (2, panel.difference.onShowButton)):
+        panel.ui.alignmentComboBox.currentIndex = index
+        assert panel.alignment.active
+        panel.ui.alignmentComboBox.currentIndex = 0
+        assert panel.ui.showDifferenceButton.checked, "it is there again"
+        panel.difference.onShowButton()
+        panel.ui.alignmentComboBox.currentIndex = index
+        show()
+        assert not panel.alignment.active and panel.ui.showDifferenceButton.checked
     panel.runs.auto_run()
     assert "difference" not in panel.session.nodes and shown()[:2] == overlay
     panel.difference.onCompareButton()

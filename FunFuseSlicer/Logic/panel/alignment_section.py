@@ -96,3 +96,5 @@ class AlignmentSection(Section):
         if self._view is not None:
             self._view.close()
             self._view = None
+            # What the views show again is what some buttons say.
+            self.session.refresh()

@@ -20,11 +20,12 @@ class DifferenceSection(Section):
     """Compares on demand, and shows what was found over the fused image.
 
     :param work: the section; ``settle`` as of :class:`.result_section.ResultSection`.
+    :param end_check: called without arguments: ends a check of the alignment, which has the views.
     """
 
-    def __init__(self, ui, session, work, settle):
+    def __init__(self, ui, session, work, settle, end_check):
         super().__init__(ui, session)
-        self._work, self._settle, self._outdated = work, settle, False
+        self._work, self._settle, self._end_check, self._outdated = work, settle, end_check, False
         ui.compareButton.connect("clicked(bool)", self.onCompareButton)
         ui.showDifferenceButton.connect("clicked(bool)", self.onShowButton)
 
@@ -77,7 +78,7 @@ class DifferenceSection(Section):
 
     def onCompareButton(self, _checked=False):
         """Find what stands out."""
-        self._leave_blend()
+        self._clear_views()
         said = _("Nothing was compared: {reason}")
         self._work.do(self._compare, lambda error: said.format(reason=reason_of(error)))
 
@@ -103,13 +104,14 @@ class DifferenceSection(Section):
         """Over the fused image, or the overlay of before."""
         module, nodes = _module(), self.session.nodes
         shown = module.is_shown(nodes)
-        self._leave_blend()
+        self._clear_views()
         module.show_difference(self.session.choices.mri, nodes, not shown)
         self.session.refresh()
 
-    def _leave_blend(self) -> None:
-        """It takes the place of the colored volume, which neither the plain PET nor the plain MRI shows."""
+    def _clear_views(self) -> None:
+        """It takes the place of the colored volume, which neither a check nor the plain PET or MRI shows."""
         if self.session.ready:
+            self._end_check()
             self.session.choices.blend = COLORED
 
 

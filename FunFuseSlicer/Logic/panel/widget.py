@@ -67,7 +67,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.work = WorkSection(ui, session, self._catchUp)
         self.alignment = AlignmentSection(ui, session, self.work)
         self.display = DisplaySection(ui, session, self._followResults)
-        self.difference = DifferenceSection(ui, session, self.work, self._catchUpLive)
+        self.difference = DifferenceSection(ui, session, self.work, self._catchUpLive, self.alignment.end)
         self.blend = BlendSection(ui, session, self._uncover)
         chosen = [self.inputs, self.tracer, self.registration, self.fusion]
         self.runs = RunSection(ui, session, self.work, *chosen, self.live, self._settle, self._showResult)
