@@ -32,7 +32,7 @@ def parts_of(node) -> Dict[str, str]:
     labels = voxels_of(node.GetImageData())
     display = node.GetDisplayNode()
     colors = None if display is None else display.GetColorNode()
-    values = np.flatnonzero(np.bincount(labels[labels > 0].ravel().astype(np.intp)))
+    values = np.unique(labels[labels > 0].astype(np.int64))
     names = {value: (colors and colors.GetColorName(int(value))) or f"label {value}" for value in values}
     return {str(value): name for value, name in names.items()}
 
@@ -50,7 +50,8 @@ def regions_of_node(node, mri_node, pet_node) -> List[Regions]:
     for number, (part, name) in enumerate(parts.items(), start=1):
         mask = _segment(node, part, name)
         if mask is not None:
-            found.append(Regions(mask.with_array((mask.array > 0) * number), {number: name}, on_pet))
+            labels = mask.with_array((mask.array > 0) * np.int32(number))
+            found.append(Regions(labels, {number: name}, on_pet))
     if not found:
         raise InputError(f'"{node.GetName()}" has no segment with voxels: draw one first.')
     return found
