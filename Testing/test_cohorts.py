@@ -166,7 +166,13 @@ def test_what_cannot_be_is_said(undisturbed, tmp_path, capsys, arguments, code, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["{data}", "participant"], ["{data}", "{out}", "both"], ["{data}", "{out}", "group", "--no"]],
+    [
+        ["{data}", "participant"],
+        ["{data}", "{out}", "both"],
+        ["{data}", "{out}", "group", "--no"],
+        # A reference region is one person's.
+        ["{data}", "{out}", "participant", "--units", "SUVR"],
+    ],
 )
 def test_a_wrong_call_shows_the_usage(undisturbed, tmp_path, capsys, arguments):
     places = {"data": undisturbed[0], "out": tmp_path / "out"}
