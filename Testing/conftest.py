@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+# How long a test takes is the benchmark's to say: computers are busy.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 REAL_IMAGES = "real images, which are not part of the repository"
 

@@ -164,7 +164,7 @@ def test_fuse_writes_everything(files, tmp_path, capsys):
     assert {path.name for path in out.iterdir()} == VOLUME_RESULTS | {"pet_to_mri.tfm"}
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     expected = {"mri": mri.name, "pet": pet.name, "pet_unit": "unknown", "pet_suv_factors": {}}
-    assert report["inputs"] == expected
+    assert report["inputs"] == {**expected, "tracer_told_by": "nothing"}
     assert report["fusion"]["lambda"] == 0.8 and report["fusion"]["omega"] == 0.5
     assert len(report["fusion"]["model_sha256"]) == 64 and report["fusion"]["slices"] > 20
     assert report["completeness"] <= 1e-5 and report["version"]

@@ -229,7 +229,7 @@ def test_fuse_lists_what_it_writes(images, tmp_path):
 def test_a_disk_that_is_full_while_fuse_writes(images, results, capsys, monkeypatch, module, function):
     import importlib
 
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     importlib.import_module("funfuse_cli.workflow.run")
