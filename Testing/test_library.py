@@ -160,7 +160,7 @@ def test_what_is_not_finite_is_said_and_never_given_back(pair):
         (lambda m, p: (m.array[:0], p.array[:0]), "has no voxels"),
         (lambda m, p: (m, p, {"lam": 0.5}), "The options are a dict"),
         (lambda m, p: (m, p, FusionOptions(model="none")), 'no model "none"'),
-        (lambda m, p: (m, p, FusionOptions(colormap="PET-Heat")), '"PET-Heat" is Slicer'),
+        (lambda m, p: (m, p, FusionOptions(colormap="Iron")), '"Iron" is Slicer.*Jet, Inferno'),
         (lambda m, p: (m.array, p.array, None, RegistrationOptions()), "no place in space"),
         (lambda m, p: (m, p, None, None, np.ones((2, 2, 2))), "The mask has 2 × 2 × 2 voxels"),
         (lambda m, p: (m, p, None, None, np.zeros(m.array.shape)), "zero all over the mask"),

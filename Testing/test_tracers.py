@@ -15,6 +15,7 @@ from funfuse_cli.__main__ import main
 from funfuse_cli.commands import fuse
 from funfuse_cli.reading.reader import read
 from FunFuseSlicer.Logic.color.colorize import MODES, chroma_table, least_shown
+from FunFuseSlicer.Logic.color.tables import DEFAULT_MAP
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import load_fuser
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions, color_source, fuse_volumes
@@ -63,6 +64,7 @@ def test_every_color_map_is_in_slicer_and_in_the_panel(slicer):
         assert table.shape == (256, 3) and np.isfinite(chroma_table(table)).all()
     shown = {one.colormap for one in presets().values()}
     assert shown | {one.pet_colormap for one in presets().values() if one.pet_colormap} <= set(COLORMAPS)
+    assert shown == {DEFAULT_MAP, "PET-Rainbow2"}
     # Gray has no hue: it is for the PET alone.
     assert not shown & {"Grey", "InvertedGrey"}
     assert least_shown(color_table("InvertedGrey")) == 0 < least_shown(color_table("Grey"))
@@ -322,7 +324,7 @@ def test_the_command_line_asks_for_the_region_that_the_guide_wants(files, tmp_pa
     assert main(["fuse", *files, "--tracer", "other"]) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert research_note() not in capsys.readouterr().out
-    assert (report["fusion"]["colormap"], report["fusion"]["uptake_range"]) == ("Jet", None)
+    assert (report["fusion"]["colormap"], report["fusion"]["uptake_range"]) == (DEFAULT_MAP, None)
 
 
 def test_a_range_of_ones_own_takes_the_place_of_the_guides(files):
@@ -347,7 +349,7 @@ def test_another_method_takes_what_it_can_of_a_preset(files, tmp_path):
         (["--reference", "{}/none.nii"], "none.nii: there is no such file"),
         (["--reference", "{}/atlas.nii", "--range", "0", "1", "--reference-at", "90"], "both set the scale"),
         (["--reference", "{}/atlas.nii", "--reference-at", "0"], "above 0 to 100 % of the scale"),
-        (["--pet-colormap", "Gold"], 'There is no color map "Gold": choose Jet, Grey, InvertedGrey, PET-'),
+        (["--pet-colormap", "Gold"], 'There is no color map "Gold": choose Cividis, Grey, Inferno, Inv'),
     ],
 )
 def test_what_cannot_be_is_refused(files, tmp_path, capsys, more, words):
@@ -512,18 +514,30 @@ def look_of(panel):
 
 def test_the_panel_takes_the_tracer_of_the_header_once(panel, dicom_node):
     chosen, combo = panel.session.choices, panel.ui.tracerComboBox
-    plain = look_of(panel)
-    assert combo.itemText(0) == "Automatic: Other" and plain == ("Jet", "Same", "contribution", 0.5, 0.0)
+    assert combo.itemText(0) == "Automatic: Other"
+    assert look_of(panel) == (DEFAULT_MAP, "Same", "contribution", 0.5, 0.0)
     chosen.pet = dicom_node
     assert combo.itemText(0) == "Automatic: FDG" and combo.currentIndex == 0
     assert panel.ui.tracerCollapsibleButton.text == "Tracer: FDG, automatic"
     assert research_note() in combo.toolTip
     assert look_of(panel) == ("PET-Rainbow2", "Same", "contribution", 0.5, 0.0)
     # What the user changes stays, also for the next PET of this tracer.
-    chosen.colormap, chosen.balance = "PET-Heat", 0.7
+    chosen.colormap, chosen.balance = "Jet", 0.7
     chosen.pet = None
     chosen.pet = dicom_node
-    assert look_of(panel)[0] == "PET-Heat" and chosen.balance == 0.7
+    assert look_of(panel)[0] == "Jet" and chosen.balance == 0.7
+
+
+def test_a_scene_keeps_its_color_map(panel, slicer, tmp_path):
+    """Of a version with another default, too: the node has it also where nobody chose it."""
+    assert panel.session.choices.parameterNode.GetParameter("colormap") == DEFAULT_MAP
+    panel.session.choices.colormap = "Jet"
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.util.saveScene(path)
+    slicer.mrmlScene.Clear(0)
+    assert panel.session.choices.colormap == DEFAULT_MAP
+    slicer.util.loadScene(path)
+    assert panel.session.choices.colormap == "Jet" == panel.ui.colormapComboBox.currentText
 
 
 def test_the_tracer_of_before_brings_its_look_back(panel):
@@ -599,9 +613,9 @@ def test_inverse_gray_has_white_surroundings(panel):
         chosen.petColormap = name
         panel.display.finish_painting()
         assert display.GetApplyThreshold() == threshold
-        assert display.GetColorNode().GetName() == ("Jet" if name == "Same" else name)
+        assert display.GetColorNode().GetName() == (DEFAULT_MAP if name == "Same" else name)
     part = panel.session.nodes["pet_part"].GetDisplayNode()
-    assert part.GetColorNode().GetName() == "Jet"
+    assert part.GetColorNode().GetName() == DEFAULT_MAP
 
 
 def test_a_ball_by_the_button(panel, slicer):

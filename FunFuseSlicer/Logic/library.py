@@ -8,7 +8,7 @@ from typing import List, Optional, Union
 
 import numpy as np
 
-from .color.tables import JET, named_table
+from .color.tables import NAMES, named_table
 from .errors import InputError
 from .fusion.fuser import load_fuser
 from .fusion.pipeline import FusionOptions, color_volume, fuse_volumes
@@ -64,7 +64,7 @@ def fuse(
     :param registration: how to find where the PET lies on the MRI; None when it lies there.
     :param mask: on the MRI's grid, or a volume on any; where it is 0 is background.
     :param table: (n, 3) colors in [0, 1], low to high, in the place of the options' color map. Names of other
-        maps than "Jet" are known to Slicer alone.
+        maps than :data:`tables.NAMES` are known to Slicer alone.
     :raises InputError: an image, its grid or an option that cannot be used.
     :raises ModelError: the weights cannot be used, or were trained for another λ.
     :raises DeviceError: the computer cannot do it, as for want of PyTorch, where a choice needs that.
@@ -153,7 +153,9 @@ def _color_table(name: str, table: Optional[np.ndarray]) -> np.ndarray:
     if table is None:
         table = named_table(name)
     if table is None:
-        raise InputError(f'The color map "{name}" is Slicer\'s: give its colors as table, or "{JET}".')
+        raise InputError(
+            f'The color map "{name}" is Slicer\'s: give its colors as table, or one of {", ".join(NAMES)}.'
+        )
     colors = np.asarray(table, dtype=float)
     if colors.ndim != 2 or colors.shape[0] < 2 or colors.shape[1] != 3:
         raise InputError(f"A color table has two rows or more, each of 3 numbers, and not {colors.shape}.")

@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 import numpy as np
 
 from FunFuseSlicer.Logic.color.colorize import MODES
+from FunFuseSlicer.Logic.color.tables import DEFAULT_MAP
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.fuser import method_labels
 from FunFuseSlicer.Logic.fusion.models import DEVICES, WEIGHTS_ENDING
@@ -210,7 +211,11 @@ def parser() -> argparse.ArgumentParser:
         help="in the place of --range: from 0, with the mean of the reference region at so many percent of "
         "the color map",
     )
-    look.add_argument("--colormap", metavar="NAME", help='"Jet" (default) or a color map of Slicer')
+    look.add_argument(
+        "--colormap",
+        metavar="NAME",
+        help=f'"{DEFAULT_MAP}" (default), "Jet", which is that of the paper, or another color map of Slicer',
+    )
     look.add_argument(
         "--pet-colormap",
         metavar="NAME",

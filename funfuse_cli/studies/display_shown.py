@@ -18,7 +18,7 @@ from FunFuseSlicer.Logic.scene.color_maps import color_table
 from ..headless.boot import boot
 from .display_cases import Head
 
-TABLES = ("Jet", "PET-Heat")
+TABLES = ("Jet", "PET-Heat", "Inferno")
 MODELS = ("faithful", "detail")
 OPACITIES, OMEGAS = (0.3, 0.5, 0.7), (0.3, 0.6, 1.0)
 ALONE, OVERLAY, OURS, OTHER = "PET alone", "overlay", "FunFuse", "method"

@@ -6,7 +6,9 @@ import numpy as np
 
 from .colorize import jet_table
 
-JET = "Jet"
+# In it, at the default Ω, lesions are found no less often than in the PET alone in gray; for Jet, the map of
+# the paper, that could not be shown (docs/display.md).
+DEFAULT_MAP = "Inferno"
 
 # 65 colors each, in between linear; within three levels of 255 of Slicer's own. Inferno: S. van der Walt
 # and N. Smith, CC0. Cividis: Nuñez, Anderton and Renslow, PLoS ONE 13, e0199239, 2018, for people who confuse
@@ -29,9 +31,14 @@ _COLORS = {
 }
 
 
+NAMES = ("Jet", *_COLORS)
+
+
 def named_table(name: str) -> Optional[np.ndarray]:
-    """A color map as (n, 3) in [0, 1], its name in any case; None where there is none of that name."""
-    if name.lower() == JET.lower():
+    """A color map as (n, 3) in [0, 1], its name in any case; None where it is none of :data:`NAMES`."""
+    known = {each.lower(): each for each in NAMES}.get(name.lower())
+    if known is None:
+        return None
+    if known == "Jet":
         return jet_table()
-    colors = next((text for known, text in _COLORS.items() if known.lower() == name.lower()), None)
-    return None if colors is None else np.frombuffer(bytes.fromhex(colors), np.uint8).reshape(-1, 3) / 255.0
+    return np.frombuffer(bytes.fromhex(_COLORS[known]), np.uint8).reshape(-1, 3) / 255.0

@@ -16,6 +16,7 @@ from ..color.sources import (
     scale_of,
     uptake_source,
 )
+from ..color.tables import DEFAULT_MAP
 from ..errors import InputError
 from ..monitor import Monitor
 from ..volumes.brain import estimate_brain
@@ -60,7 +61,7 @@ class FusionOptions:
     omega: float = 0.6
     balance: float = 0.5
     mode: Optional[str] = None
-    colormap: str = "Jet"
+    colormap: str = DEFAULT_MAP
     uptake_range: Optional[Range] = None
     device: str = "auto"
     normalization: str = "robust"

@@ -4,6 +4,8 @@ import enum
 
 from slicer.i18n import tr as _
 
+from ..color.tables import DEFAULT_MAP
+
 
 class _Choice(enum.Enum):
     """What all have that a combo box offers; Slicer asks for the label."""
@@ -54,8 +56,9 @@ class Mode(_Choice):
 # The tracer that the PET's header tells.
 AUTO = "auto"
 
-# Color maps that are in every Slicer from 5.8 on; the first is the paper's.
+# Color maps that are in every Slicer from 5.8 on, or made here; the first is the default.
 COLORMAPS = (
+    DEFAULT_MAP,
     "Jet",
     "PET-Heat",
     "PET-HotMetalBlue",
@@ -63,7 +66,6 @@ COLORMAPS = (
     "PET-Rainbow2",
     "PET-DICOM",
     "Iron",
-    "Inferno",
     "Cividis",
     "Rainbow",
     "Grey",

@@ -57,7 +57,7 @@ class Parameters:
     omega: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
     balance: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     mode: Mode = Mode.CONTRIBUTION
-    colormap: Annotated[str, Choice(COLORMAPS)] = "Jet"
+    colormap: Annotated[str, Choice(COLORMAPS)] = COLORMAPS[0]
     petColormap: Annotated[str, Choice(PET_COLORMAPS)] = SAME
     automaticRange: bool = True
     # Percent of the automatic range at which the reference region lies; 0 for the range of the brain.

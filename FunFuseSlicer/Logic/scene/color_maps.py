@@ -9,7 +9,7 @@ import numpy as np
 
 from ..color.colorize import least_shown, resampled_table
 from ..color.ordered import shown_colors
-from ..color.tables import JET, named_table
+from ..color.tables import NAMES, named_table
 from ..errors import InputError
 
 # Of the mode, not to be chosen: one row of a table in two dimensions.
@@ -31,7 +31,7 @@ def color_table(name: str) -> np.ndarray:
     if table is not None:
         return resampled_table(table)
     names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLColorNode")}
-    known = [JET] + sorted(name for name in names if name.startswith(("PET-", "Inferno", "Grey", "Inverted")))
+    known = sorted({*NAMES, *(name for name in names if name.startswith(("PET-", "Grey", "Inverted")))})
     raise InputError(f'There is no color map "{name}": choose {", ".join(known)} or another of Slicer\'s.')
 
 
@@ -49,7 +49,7 @@ def use_color_map(volumes: List[object], colormap: str) -> None:
 
 
 def color_node_of(colormap: str):
-    """The color node of a color map that there is; that of "Jet" is made."""
+    """The color node of a color map that there is; one that Slicer lacks, such as "Jet", is made."""
     return _find_color_node(colormap) or _add_color_node(colormap, color_table(colormap))
 
 

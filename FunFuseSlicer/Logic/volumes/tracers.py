@@ -92,8 +92,10 @@ class Preset:
 @lru_cache(maxsize=1)
 def presets() -> Dict[str, Preset]:
     """All presets by name, in the order of the file; the last is :data:`OTHER`."""
-    found = {}
-    for name, facts in _content()["tracers"].items():
+    found, written = {}, _content()["tracers"]
+    for name, own in written.items():
+        # Without a guide for the colors, the default's.
+        facts = {"colormap": written[OTHER]["colormap"], **own}
         rule = RangeRule(**facts["range"])
         found[name] = Preset(
             name, **{**facts, "range": rule, "codes": tuple(facts["codes"]), "names": tuple(facts["names"])}
