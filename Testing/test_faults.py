@@ -699,7 +699,7 @@ def test_a_script_that_fuses_again_under_the_panel(slicer, module, panel, pair_n
     panel.display.paint_all()
     assert np.abs(colors(panel) - before.astype(int)).max() > 5
     panel.session.choices.omega = 0.6
-    assert np.abs(colors(panel) - expected).max() <= 1, "but for rounding"
+    assert np.abs(colors(panel) - expected).max() <= 2, "but for rounding, see ColorEnds"
 
 
 def test_another_method_that_is_chosen_while_a_run_goes_on(panel):
