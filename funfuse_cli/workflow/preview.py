@@ -59,8 +59,8 @@ def write_difference(
     """
     values = on_patient_grid(difference.array, difference, contents.mri)
     k, j, i = (int(n) for n in np.unravel_index(int(np.argmax(np.abs(values))), values.shape))
-    fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_range[1], contents.pet_range[0])
-    pet = _tinted(contents, contents.pet_table)
+    fused = _fused(contents)
+    pet = _tinted(fused.function(), contents.pet_table)
     images: Dict[str, Callable] = {
         "PET": lambda at: pet[at],
         "Fused, colored": lambda at: colored(
@@ -81,14 +81,14 @@ def write_difference(
 def _images(contents: Contents) -> Dict[str, Callable]:
     """By title, what gives the colors of a part of the volumes, uint8, for an index into them."""
     colored = contents.sources[contents.mode]
-    fused = ColorSource(tuple(contents.fused), contents.pet, contents.pet_range[1], contents.pet_range[0])
+    fused = _fused(contents)
     uptake = fused.function()
-    pet = _tinted(contents, contents.pet_table)
+    pet = _tinted(uptake, contents.pet_table)
     mri = np.clip(contents.mri.array / contents.mri_scale, 0.0, 1.0)
     spacing = contents.mri.spacing
     edges = alignment.edge_map(mri, spacing)
     # Not in gray, as the PET may be: nobody could tell it from the MRI.
-    board = alignment.checkerboard(alignment.gray_color(mri), _tinted(contents, contents.table), spacing)
+    board = alignment.checkerboard(alignment.gray_color(mri), _tinted(uptake, contents.table), spacing)
     return {
         "MRI": lambda at: alignment.gray_color(mri[at]),
         "PET": lambda at: pet[at],
@@ -101,10 +101,14 @@ def _images(contents: Contents) -> Dict[str, Callable]:
     }
 
 
-def _tinted(contents: Contents, table: np.ndarray) -> np.ndarray:
-    """The PET in the colors of a table, (k, j, i, 3) uint8."""
+def _fused(contents: Contents) -> ColorSource:
+    """The fused image as brightness, and the PET itself on its scale."""
     low, high = contents.pet_range
-    uptake = ColorSource((), contents.pet, high, low).function()
+    return ColorSource(tuple(contents.fused), contents.pet, high, low)
+
+
+def _tinted(uptake: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Uptake in [0, 1], (k, j, i), in the colors of a table; (k, j, i, 3) uint8."""
     colors = alignment.tinted(uptake, resampled_table(table))
     colors[uptake < least_shown(table)] = 0
     return colors

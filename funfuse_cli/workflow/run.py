@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
+from FunFuseSlicer.Logic.report.contents import Contents
 from FunFuseSlicer.Logic.report.page import page
 from FunFuseSlicer.Logic.scene.export import DICOM_FOLDER, ENDINGS
 from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
@@ -103,16 +104,19 @@ def run_request(request: Request, folder: Path, monitor: Monitor, extra: Optiona
         region=request.region,
         unit=request.unit,
     )
-    report = _report(request, run)
+    report, found = _report(request, run), None
     if request.difference is not None:
-        report["difference"] = _compare(request, run, (mri_node, pet_node, mask_node), folder, monitor)
+        found = _compare(request, run, (mri_node, pet_node, mask_node), folder, monitor)
+        report["difference"] = _difference_report(found)
     if extra is not None:
         report.update(extra(run))
     writing = time.perf_counter()
     if request.pictures:
         _write_pictures(run, request, folder)
+        if found is not None and request.writes("difference"):
+            _write_difference(_contents(run), request, found, folder)
     else:
-        _write_volumes(run, request, report, folder, monitor)
+        _write_volumes(run, request, report, found, folder, monitor)
     if request.study is not None:
         _write_dicom(run, mri_node, pet_node, request.study, folder / DICOM_FOLDER, monitor)
     now = time.perf_counter()
@@ -162,7 +166,7 @@ def register_request(request: Request, folder: Path, monitor: Monitor) -> dict:
     return write_report(folder, report)
 
 
-def _write_volumes(run, request: Request, report: dict, folder: Path, monitor: Monitor) -> None:
+def _write_volumes(run, request: Request, report: dict, found, folder: Path, monitor: Monitor) -> None:
     nodes = _made(run, request, VOLUME_ROLES)
     steps = len(nodes) + 3
     for step, (role, node) in enumerate(nodes.items()):
@@ -171,8 +175,9 @@ def _write_volumes(run, request: Request, report: dict, folder: Path, monitor: M
     if run.nodes.transform is not None and request.writes("pet_to_mri"):
         save_node(run.nodes.transform, folder / "pet_to_mri.tfm")
     monitor.report("Writing", (steps - 2) / steps)
-    if request.writes("report") or request.writes("preview"):
-        _write_shown(run, request, report, folder)
+    compared = found is not None and request.writes("difference")
+    if request.writes("report") or request.writes("preview") or compared:
+        _write_shown(run, request, report, found, folder)
     monitor.report("Writing", (steps - 1) / steps)
     if request.writes("scene"):
         save_mrb(folder / "scene.mrb")
@@ -182,26 +187,35 @@ def _write_volumes(run, request: Request, report: dict, folder: Path, monitor: M
 def _write_dicom(run, mri_node, pet_node, study: Study, folder: Path, monitor: Monitor) -> None:
     from FunFuseSlicer.Logic.scene.dicom_export import export_dicom
 
-    nodes = _nodes(run)
-    export_dicom(mri_node, pet_node, nodes, *study, folder, monitor)
+    export_dicom(mri_node, pet_node, _nodes(run), *study, folder, monitor)
 
 
-def _write_shown(run, request: Request, report: dict, folder: Path) -> None:
-    """The page and the preview, which show the same."""
-    nodes = _nodes(run)
-    contents = contents_of(nodes, run.fusion.gradients, run.fusion.brain)
+def _contents(run) -> Contents:
+    """What the page and the pictures show."""
+    return contents_of(_nodes(run), run.fusion.gradients, run.fusion.brain)
+
+
+def _write_shown(run, request: Request, report: dict, found, folder: Path) -> None:
+    """The page and the preview, which show the same, and a picture of what was compared."""
+    contents, pictures = _contents(run), {}
+    if found is not None and request.writes("difference"):
+        pictures["What stands out"] = _write_difference(contents, request, found, folder).read_bytes()
     if request.writes("report"):
-        compared = folder / "difference.png"
-        pictures = {"What stands out": compared.read_bytes()} if compared.is_file() else {}
-        facts = {**facts_of(nodes), **facts_of_report(report)}
+        facts = {**facts_of(_nodes(run)), **facts_of_report(report)}
         text = page(contents, facts, report["notes"], pictures=pictures)
         (folder / "report.html").write_text(text, encoding="utf-8")
     if request.writes("preview"):
         write_preview(contents, folder / "preview.png")
 
 
-def _compare(request: Request, run, inputs, folder: Path, monitor: Monitor) -> dict:
-    """Compare, and write the volume and a picture of it; what there is to say about it."""
+def _write_difference(contents: Contents, request: Request, found, folder: Path) -> Path:
+    path, at_mri = folder / "difference.png", request.mri.with_array(found.array)
+    write_difference(contents, at_mri, found.options, found.title(request.pet.name), path)
+    return path
+
+
+def _compare(request: Request, run, inputs, folder: Path, monitor: Monitor):
+    """Compare, and write the volume of it; the :class:`scene.difference.Difference`."""
     from FunFuseSlicer.Logic.scene import difference
     from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 
@@ -212,14 +226,15 @@ def _compare(request: Request, run, inputs, folder: Path, monitor: Monitor) -> d
     node = difference.push_difference(mri, pet, nodes, found)
     if request.writes("difference"):
         save_node(node, folder / f"difference{ENDINGS[request.volumes]}")
-        contents = contents_of(nodes, run.fusion.gradients, run.fusion.brain)
-        at_mri = request.mri.with_array(found.array)
-        write_difference(contents, at_mri, options, found.title(request.pet.name), folder / "difference.png")
+    return found
+
+
+def _difference_report(found) -> dict:
     return {
-        "kind": options.kind,
-        "smoothing_mm": options.smooth_mm,
-        "shown_from": options.shown_from,
-        "unit": options.unit,
+        "kind": found.options.kind,
+        "smoothing_mm": found.options.smooth_mm,
+        "shown_from": found.options.shown_from,
+        "unit": found.options.unit,
         **{name: value for name, value in found.plain.items() if value},
         **found.numbers,
     }

@@ -13,9 +13,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from .colorize import LEVELS
 from .lab import encoded, lab_to_light, to_lab
-
-LEVELS = 256
 
 # L* of the lightest color: at L* near 100 there is no room for chroma.
 LIGHTEST = 80.0

@@ -46,7 +46,7 @@ class FusionOptions:
     :param uptake_range: what its two ends stand for, in the PET's unit; None for 0 and the robust maximum in
         the brain. Not for the mode "gradient".
     :param reference_at: above 0 to 100, the percent of the color map at which the mean of a reference region
-        lies: a run that measures one makes the range of it, see :func:`reference.range_at`.
+        lies: a run that measures one makes the range of it, see :func:`regions.range_at`.
     :param pet_colormap: of the registered PET itself; None for the same.
     :param tracer: the preset that some of this came from, see :mod:`tracers`: it is noted, and does nothing.
     :param device: see :func:`models.is_device`.

@@ -47,8 +47,8 @@ def region_rows(
         wanted = [int(label) for label in found if label]
         on_pet = _values(some.on_pet(pet, matrix), {PET: pet})
         others: Dict[Tuple[int, str], np.ndarray] = {}
-        for grid in list(on_grid.values())[:1]:
-            others = _values(some.on_mri(grid, matrix), on_grid)
+        if on_grid:
+            others = _values(some.on_mri(next(iter(on_grid.values())), matrix), on_grid)
         for label in wanted:
             name = some.names.get(label) or f"label {label}"
             for image, volume in ((PET, pet), *on_grid.items()):
@@ -93,11 +93,10 @@ def _voxels(labels: np.ndarray) -> Iterator[Tuple[int, np.ndarray]]:
 
 
 def _statistics(values: np.ndarray, volume: Volume) -> Row:
-    voxel_ml = abs(float(np.linalg.det(volume.ijk_to_ras[:3, :3]))) / 1000.0
     none = float("nan")
     return {
         "voxels": values.size,
-        "volume_ml": values.size * voxel_ml,
+        "volume_ml": values.size * volume.voxel_mm3 / 1000.0,
         "mean": float(values.mean()) if values.size else none,
         "sd": float(values.std(ddof=1)) if values.size > 1 else none,
         "min": float(values.min()) if values.size else none,

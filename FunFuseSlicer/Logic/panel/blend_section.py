@@ -64,9 +64,8 @@ class BlendSection(Section):
     def onPlainButton(self, _checked=False):
         """To the plain PET, or back to where the slider was."""
         chosen = self.session.choices
-        modifying = chosen.parameterNode.StartModify()
-        if chosen.blend > views.PLAIN_PET:
-            chosen.blendBefore, chosen.blend = chosen.blend, views.PLAIN_PET
-        else:
-            chosen.blend = chosen.blendBefore
-        chosen.parameterNode.EndModify(modifying)
+        with slicer.util.NodeModify(chosen.parameterNode):
+            if chosen.blend > views.PLAIN_PET:
+                chosen.blendBefore, chosen.blend = chosen.blend, views.PLAIN_PET
+            else:
+                chosen.blend = chosen.blendBefore

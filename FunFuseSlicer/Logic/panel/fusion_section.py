@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from ..color.colorize import NEED_PARTS
 from ..fusion.fuser import NETWORK
 from ..scene.attributes import attribute
-from .choices import SAME, Mode
+from .choices import Mode
 from .enabling import enable
 from .method_selector import MethodSelector
 from .section import Section
@@ -34,7 +34,7 @@ class FusionSection(Section):
             colormap=chosen.colormap,
             uptake_range=None if chosen.automaticRange else self.session.uptake_range,
             reference_at=(chosen.automaticRange and chosen.referenceAt) or None,
-            pet_colormap=None if chosen.petColormap == SAME else chosen.petColormap,
+            pet_colormap=self.session.pet_colormap,
             tracer=chosen.tracerInUse,
             device=chosen.device.value,
             model=chosen.model.value,

@@ -91,10 +91,15 @@ class Session:
             chosen.mode.value,
             chosen.colormap,
             self.uptake_range,
-            None if chosen.petColormap == SAME else chosen.petColormap,
+            self.pet_colormap,
             chosen.referenceAt if chosen.automaticRange and self.uptake_range is not None else None,
             chosen.tracerInUse,
         )
+
+    @property
+    def pet_colormap(self) -> Optional[str]:
+        """Of the PET itself; None for the same as the colors."""
+        return None if self.choices.petColormap == SAME else self.choices.petColormap
 
     @property
     def uptake_range(self) -> Optional[Range]:

@@ -9,9 +9,9 @@ from slicer.i18n import tr as _
 from ..color.colorize import NEED_PARTS
 from ..scene.attributes import attribute, name_of
 from ..scene.pet_headers import tracer_of_node
-from ..scene.regions import add_ball, parts_of, region_of_node
+from ..scene.regions import add_ball, part_or_first, parts_of, region_of_node
 from ..volumes.regions import Regions
-from ..volumes.tracers import OTHER, preset, presets, research_note
+from ..volumes.tracers import OTHER, known_preset, preset, presets, research_note
 from .choices import AUTO, SAME, Mode, Unit
 from .enabling import enable
 from .section import Section
@@ -166,14 +166,14 @@ class TracerSection(Section):
     def update(self) -> None:
         """What is known of the tracer, and what can be chosen of the region."""
         ui, chosen = self.ui, self.session.choices
-        known = presets().get(self._tracer_of_pet(), presets()[OTHER])
+        known = known_preset(self._tracer_of_pet())
         ui.tracerComboBox.setItemText(0, _("Automatic: {tracer}").format(tracer=known.label))
         if chosen.tracer not in self._names:  # of another version's scene
             self._names.append(chosen.tracer)
             ui.tracerComboBox.addItem(chosen.tracer)
         if ui.tracerComboBox.currentIndex != self._names.index(chosen.tracer):
             ui.tracerComboBox.currentIndex = self._names.index(chosen.tracer)
-        used = presets().get(chosen.tracerInUse, presets()[OTHER])
+        used = known_preset(chosen.tracerInUse)
         # Also where the section is folded.
         how = _("Tracer: {tracer}, automatic") if chosen.tracer == AUTO else _("Tracer: {tracer}")
         ui.tracerCollapsibleButton.text = how.format(tracer=used.label)
@@ -199,13 +199,12 @@ class TracerSection(Section):
         combo.setVisible(bool(parts))
 
     def _part(self) -> str:
-        part = self.session.choices.referencePart
-        return part if part in self._parts else next(iter(self._parts), "")
+        return part_or_first(self._parts, self.session.choices.referencePart)
 
     def advice(self) -> str:
         """What the scale of the tracer needs, or what the results do not have yet."""
         chosen, fused = self.session.choices, self.session.nodes.get("fused")
-        used = presets().get(chosen.tracerInUse, presets()[OTHER])
+        used = known_preset(chosen.tracerInUse)
         scaled = chosen.referenceAt and chosen.automaticRange and chosen.mode is not Mode.GRADIENT
         if scaled and chosen.reference is None:
             said = _("{tracer}: choose the {region} as reference region, which sets the scale.")

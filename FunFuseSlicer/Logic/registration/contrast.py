@@ -44,7 +44,7 @@ def scale_uptake(volume: Volume) -> np.ndarray:
     scaled = scale_intensity(volume)
     step = max(1, scaled.size // 1_000_000)
     sample = scaled.ravel()[::step]
-    share = HOT_ML * 1000.0 / (scaled.size * abs(float(np.linalg.det(volume.ijk_to_ras[:3, :3]))))
+    share = HOT_ML * 1000.0 / (scaled.size * volume.voxel_mm3)
     level = float(np.percentile(sample, 100.0 * (1.0 - min(share, 0.5))))
     if not 0.0 < level < 1.0:
         return scaled

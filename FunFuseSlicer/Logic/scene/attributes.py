@@ -24,6 +24,12 @@ def facts_of_node(node) -> Dict[str, str]:
     return {name[len(prefix) :]: node.GetAttribute(name) for name in names}
 
 
+def attribute_name(fact: str) -> str:
+    """What the attribute of a fact is called: of "uptake_range" it is "UptakeRange"."""
+    words = {"lam": "Lambda", "model_sha256": "ModelSHA256", "pet_colormap": "PETColormap"}
+    return words.get(fact, "".join(part.capitalize() for part in fact.split("_")))
+
+
 def number_of(node, name: str) -> Optional[float]:
     """A number that a run wrote into an output node; None when it is not there, or 0."""
     try:

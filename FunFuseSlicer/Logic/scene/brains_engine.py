@@ -174,8 +174,7 @@ class _Session:
             self._add_volume(volume, shift) for volume, shift in zip(self._volumes, self._to_origin)
         )
         self._moving_node = moving
-        voxel_mm3 = float(abs(np.linalg.det(self._volumes[0].ijk_to_ras[:3, :3])))
-        sampling = options.sampling_fraction * voxel_mm3 / _FIRST_CUBE_MM**3
+        sampling = options.sampling_fraction * self._volumes[0].voxel_mm3 / _FIRST_CUBE_MM**3
         parameters = {
             "fixedVolume": fixed,
             "movingVolume": moving,

@@ -11,9 +11,12 @@ from ..color.colorize import least_shown, resampled_table
 from ..color.ordered import shown_colors
 from ..color.tables import NAMES, named_table
 from ..errors import InputError
+from ..volumes.differences import difference_table
 
 # Of the mode, not to be chosen: one row of a table in two dimensions.
 ORDERED_NAME = "FunFuse ordered"
+# Likewise of what is compared with the other side or another study.
+DIFFERENCE_NAME = "FunFuse difference"
 
 
 def color_table(name: str) -> np.ndarray:
@@ -58,6 +61,15 @@ def ordered_node():
     return _find_color_node(ORDERED_NAME) or _add_color_node(ORDERED_NAME, shown_colors())
 
 
+def difference_node():
+    """Blue for less, red for more, and transparent between: what is shown follows the window."""
+    table = difference_table()
+    shown = (table < 1.0).any(axis=1, keepdims=True)
+    # Of what is transparent the legend shows the gray.
+    colors = np.hstack([np.where(shown, table, 0.5), shown])
+    return _find_color_node(DIFFERENCE_NAME) or _add_color_node(DIFFERENCE_NAME, colors)
+
+
 def _find_color_node(name: str):
     import slicer
 
@@ -68,14 +80,15 @@ def _find_color_node(name: str):
 
 
 def _add_color_node(name: str, table: np.ndarray):
+    """:param table: (n, 3) in [0, 1], or (n, 4) with the opacity."""
     import slicer
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
     node.SetTypeToUser()
     node.SetHideFromEditors(False)
     node.SetNumberOfColors(len(table))
-    for index, (red, green, blue) in enumerate(table):
-        node.SetColor(index, str(index), red, green, blue, 1.0)
+    for index, (red, green, blue, *opacity) in enumerate(table):
+        node.SetColor(index, str(index), red, green, blue, *(opacity or [1.0]))
     node.SetAttribute("Category", "FunFuse")
     return node
 

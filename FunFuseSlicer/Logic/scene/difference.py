@@ -15,13 +15,11 @@ from ..registration.mirror import find_mirror_plane
 from ..registration.second import register_second
 from ..volumes.brain import estimate_brain
 from ..volumes.differences import (
-    LEVELS,
     PERCENT,
     SUBTRACTION,
     DifferenceOptions,
     Z,
     asymmetry,
-    difference_table,
     smoothed,
     subtraction,
     summary,
@@ -29,13 +27,14 @@ from ..volumes.differences import (
 from ..volumes.geometry import Volume, resample
 from ..volumes.preprocessing import clean, robust_scale
 from . import views
-from .attributes import ROLE_ATTRIBUTE, matrix_of
+from .attributes import ROLE_ATTRIBUTE, attribute_name, matrix_of
 from .beside import beside
+from .color_maps import difference_node
 from .inputs import volume_from_node
+from .legend import put_legend
 from .outputs import image_of, push_volume
 
 ROLE = "difference"
-COLORS_NAME = "FunFuse difference"
 # Where no brain is found in the MRI, it is where the PET has more than this part of its scale.
 LEAST_UPTAKE = 0.25
 # Over the fused image, whose contrast shows through.
@@ -128,8 +127,7 @@ def find_difference(
             array = asymmetry(first, second, inside, options.kind)
         else:
             array = subtraction(first, second, inside)
-        voxel_ml = float(np.prod(mri.spacing)) / 1000.0
-        return Difference(array, options, said, summary(array, options, voxel_ml))
+        return Difference(array, options, said, summary(array, options, mri.voxel_mm3 / 1000.0))
 
     return beside(find, monitor or Monitor(), "Comparing")
 
@@ -159,8 +157,6 @@ def push_difference(
 
     :return: the vtkMRMLScalarVolumeNode.
     """
-    import slicer
-
     options = found.options
     facts = {
         "DifferenceKind": options.kind,
@@ -168,19 +164,14 @@ def push_difference(
         "ShownFrom": f"{options.shown_from:g} {options.unit}",
         "DifferenceFrom": found.plain["from"],
         "MirrorPlane": found.plain["mirror_plane"],
-        **{_camel(name): f"{number:.4g}" for name, number in found.numbers.items()},
+        **{attribute_name(name): f"{number:.4g}" for name, number in found.numbers.items()},
     }
     node = push_volume(ROLE, image_of(found.array), mri_node, pet_node, outputs, facts)
     display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(_color_node().GetID())
+    display.SetAndObserveColorNodeID(difference_node().GetID())
     display.SetApplyThreshold(0)
     display.SetWindowLevelMinMax(*options.ends)
-    logic = slicer.modules.colors.logic()
-    legend = logic.GetColorLegendDisplayNode(display) or logic.AddDefaultColorLegendDisplayNode(display)
-    if legend is not None:
-        legend.SetTitleText(found.title(pet_node.GetName()))
-        legend.SetVisibility(legend_shown)
-        legend.Modified()
+    put_legend(display, found.title(pet_node.GetName()), legend_shown, make=True)
     return node
 
 
@@ -198,26 +189,3 @@ def is_shown(outputs: Mapping[str, object]) -> bool:
     """Whether a view shows it."""
     ids = outputs["fused"].GetID(), outputs[ROLE].GetID() if ROLE in outputs else None
     return any(views.layers_of(logic)[:2] == ids for logic in views.slice_logics())
-
-
-def _color_node():
-    """Blue for less, red for more, and transparent between: what is shown follows the window."""
-    import slicer
-
-    for node in slicer.util.getNodesByClass("vtkMRMLColorTableNode"):
-        if node.GetName() == COLORS_NAME:
-            return node
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", COLORS_NAME)
-    node.SetTypeToUser()
-    node.SetHideFromEditors(False)
-    node.SetNumberOfColors(LEVELS)
-    for index, color in enumerate(difference_table()):
-        shown = not (color == 1.0).all()
-        # Of what is transparent the legend shows the gray.
-        node.SetColor(index, str(index), *(color if shown else (0.5, 0.5, 0.5)), float(shown))
-    node.SetAttribute("Category", "FunFuse")
-    return node
-
-
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))

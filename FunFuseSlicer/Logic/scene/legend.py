@@ -44,21 +44,32 @@ def show_legends(
             scale.SetAndObserveColorNodeID(colors.GetID())
             scale.SetWindowLevelMinMax(*ends)
     for display, title in titles.items():
-        legend = logic.GetColorLegendDisplayNode(display)
-        if legend is None and visible:
-            legend = logic.AddDefaultColorLegendDisplayNode(display)
-        if legend is not None:
-            with slicer.util.NodeModify(legend):
-                legend.SetTitleText(title)
-                legend.SetVisibility(visible)
-            # Its scale may be another one, which Slicer does not notice.
-            legend.Modified()
+        put_legend(display, title, visible, make=visible)
     if "difference" in nodes:
         legend = logic.GetColorLegendDisplayNode(nodes["difference"].GetDisplayNode())
         if legend is not None:
             legend.SetVisibility(visible)
     part_legends(nodes)
     views.announce_layers()
+
+
+def put_legend(display, title: str, visible: bool, make: bool) -> None:
+    """The legend of a display node, shown or hidden.
+
+    :param make: whether one is made where there is none.
+    """
+    import slicer
+
+    logic = slicer.modules.colors.logic()
+    legend = logic.GetColorLegendDisplayNode(display)
+    if legend is None and make:
+        legend = logic.AddDefaultColorLegendDisplayNode(display)
+    if legend is not None:
+        with slicer.util.NodeModify(legend):
+            legend.SetTitleText(title)
+            legend.SetVisibility(visible)
+        # Its scale may be another one, which Slicer does not notice.
+        legend.Modified()
 
 
 def part_legends(nodes: Dict[str, object]) -> None:

@@ -5,7 +5,7 @@ A ball is a markup of Slicer's kind ROI, which has handles in all views: what fi
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Mapping, Optional
 
 import numpy as np
 
@@ -37,6 +37,11 @@ def parts_of(node) -> Dict[str, str]:
     return {str(value): name for value, name in names.items()}
 
 
+def part_or_first(parts: Mapping[str, str], part: str) -> str:
+    """A key of :func:`parts_of`: the first of them stands for any other; "" where there is none."""
+    return part if part in parts else next(iter(parts), "")
+
+
 def regions_of_node(node, mri_node, pet_node) -> List[Regions]:
     """All regions of a segmentation, whose segments may overlap, or of a label map.
 
@@ -63,11 +68,11 @@ def region_of_node(node, part: str, mri_node, pet_node) -> Regions:
     A segmentation lies where the volume does that it was drawn on, a label map on the PET where it has its
     grid; all else lies on the MRI.
 
-    :param part: a key of :func:`parts_of`; the first of them stands for any other.
+    :param part: see :func:`part_or_first`.
     :raises InputError: there is nothing in it, or it is under a non-linear transform.
     """
     on_pet, parts = _lies_on_pet(node, mri_node, pet_node), parts_of(node)
-    part = part if part in parts else next(iter(parts), "")
+    part = part_or_first(parts, part)
     if node.IsA("vtkMRMLMarkupsROINode"):
         mask = _ball(node)
     elif node.IsA("vtkMRMLSegmentationNode"):

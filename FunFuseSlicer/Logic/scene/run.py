@@ -28,7 +28,7 @@ from . import (
     brains_engine,  # noqa: F401 (joins the engines)
     views,
 )
-from .attributes import matrix_text, name_of, range_text
+from .attributes import attribute_name, matrix_text, name_of, range_text
 from .beside import beside
 from .color_maps import color_table
 from .inputs import volume_from_node
@@ -220,8 +220,8 @@ def _display(uptake: Range) -> Dict[str, Range]:
 def _provenance(mri, pet, options, fuser, registration, fusion, part_scale) -> Dict[str, str]:
     """The attributes by which a saved scene explains itself; all text, as MRML wants it."""
     facts = {"MRIName": mri.name, "PETName": pet.name, "Version": VERSION}
-    chosen = {**options.facts(), **fuser.facts()}
-    facts.update({_camel(name): "" if value is None else str(value) for name, value in chosen.items()})
+    for name, value in {**options.facts(), **fuser.facts()}.items():
+        facts[attribute_name(name)] = "" if value is None else str(value)
     facts["UptakeRange"] = range_text(options.uptake_range)
     if part_scale is not None:
         facts["PETPartScale"] = repr(part_scale)
@@ -276,8 +276,3 @@ def _summary(result: Optional[RegistrationResult]) -> str:
         method = _("An earlier result was used, with your corrections if you made any.")
     sentences = [method, result.verdict, similarity, *result.notes]
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _camel(name: str) -> str:
-    words = {"lam": "Lambda", "model_sha256": "ModelSHA256", "pet_colormap": "PETColormap"}
-    return words.get(name, "".join(part.capitalize() for part in name.split("_")))

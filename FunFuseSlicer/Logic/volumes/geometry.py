@@ -38,6 +38,11 @@ class Volume:
     tracer: str = ""
 
     @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel in cubic millimeters."""
+        return abs(float(np.linalg.det(self.ijk_to_ras[:3, :3])))
+
+    @property
     def spacing(self) -> np.ndarray:
         """Voxel size along i, j, k in millimeters."""
         return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)

@@ -123,8 +123,7 @@ def measure(pet: Volume, region: Regions, matrix: Optional[np.ndarray]) -> Refer
             f'The mean of "{pet.name}" over the reference region "{region.name}" is {mean:g}: a reference '
             "needs uptake. Choose another region."
         )
-    voxel = abs(float(np.linalg.det(pet.ijk_to_ras[:3, :3]))) / 1000.0
-    return Reference(region.name, mean, pet.unit, values.size, values.size * voxel)
+    return Reference(region.name, mean, pet.unit, values.size, values.size * pet.voxel_mm3 / 1000.0)
 
 
 def range_at(mean: float, percent: float) -> Tuple[float, float]:

@@ -110,6 +110,11 @@ def preset(name: str) -> Preset:
     return presets()[name]
 
 
+def known_preset(name: str) -> Preset:
+    """The preset of this name; :data:`OTHER` where there is none, as of another version's scene."""
+    return presets().get(name, presets()[OTHER])
+
+
 def research_note() -> str:
     """The sentence that goes with every preset."""
     return str(_content()["note"])

@@ -15,7 +15,7 @@ from ..errors import InputError
 from .geometry import Volume
 
 BQML, SUV, COUNTS, UNKNOWN = "Bq/ml", "SUV", "counts", ""
-# A ratio to the mean of a reference region, see :mod:`reference`.
+# A ratio to the mean of a reference region, see :mod:`regions`.
 SUVR = "SUVR"
 # Kinds of SUV by what the dose is spread over: weight, lean mass, surface of the body.
 BODY_WEIGHT, LEAN_MASS, BODY_SURFACE = "SUV", "SUL", "SUVbsa"
