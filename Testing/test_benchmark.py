@@ -14,6 +14,7 @@ from PIL import Image
 from funfuse_cli.benchmarks import BENCHMARKS, Section, Settings, heads, report, slices, start_up, volume
 from funfuse_cli.benchmarks.timing import interleaved, peak_resident_mb, resident_mb, summary
 from funfuse_cli.commands import benchmark, pictures
+from funfuse_cli.studies import command as study
 from funfuse_cli.studies.pages import Data
 from FunFuseSlicer.Logic.self_test import synthetic_head
 from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
@@ -209,3 +210,17 @@ def test_pictures_are_made_by_the_real_panel(slicer, qt_started, tmp_path):
         assert picture.max() > 200, name
         if name in ("overlay", "four-panes", "window", "alignment"):
             assert np.ptp(picture, axis=2).max() > 80, f"{name} has no color"
+
+
+def test_the_study_replaces_what_it_wrote_before(tmp_path, monkeypatch):
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(benchmark, "run", lambda _, options: _write_times(options.docs))
+            assert study.main(["speed", "--docs", str(tmp_path)]) == 0
+    assert (tmp_path / "data" / "speed_times.csv").read_text() == "what\n"
+
+
+def _write_times(docs) -> int:
+    (docs / "data").mkdir(exist_ok=True)
+    (docs / "data" / "speed_times.csv").write_text("what\n", encoding="utf-8")
+    return 0

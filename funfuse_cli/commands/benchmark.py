@@ -20,7 +20,7 @@ def main(arguments: List[str]) -> int:
     options = command.parse_args(arguments)
     if options.docs and options.only:
         command.error("--docs needs all measurements: leave out --only")
-    # What cannot be written fails now, not in half an hour.
+    # What cannot be written fails now, not after ten minutes.
     with ExitStack() as files:
         if options.json:
             options.json = files.enter_context(one_file(options.json, claim((), options, where="--json")))
