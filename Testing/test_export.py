@@ -57,8 +57,28 @@ def test_volumes_in_either_format(panel, slicer, tmp_path, kind, ending):
     files = {name for name in files_of(tmp_path) if not name.endswith(".html")}
     assert len(files) == 5 and all(name.endswith(ending) for name in files)
     for node in panel.session.nodes.values():
-        found = sitk.GetArrayFromImage(sitk.ReadImage(node.GetStorageNode().GetFileName()))
+        storage = node.GetStorageNode()
+        content = open(storage.GetFileName(), "rb").read()
+        found = sitk.GetArrayFromImage(sitk.ReadImage(storage.GetFileName()))
         np.testing.assert_array_equal(found, slicer.util.arrayFromVolume(node))
+        assert b"\nencoding: gzip\n" in content[:2000] if kind == "nrrd" else content[:2] == b"\x1f\x8b"
+        assert storage.GetUseCompression() and len(content) < found.nbytes
+        again = slicer.util.loadVolume(storage.GetFileName())
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(again), found)
+
+
+def test_an_export_that_is_stopped_leaves_nothing(panel, tmp_path):
+    monitor, said = Monitor(lambda stage, _: stop(stage)), []
+
+    def stop(stage):
+        said.append(stage)
+        if stage == "Writing":
+            monitor.cancel()
+
+    with pytest.raises(Cancelled):
+        export.export_outputs(panel.session.nodes, tmp_path, monitor=monitor)
+    assert files_of(tmp_path) == set() and said[0] == "Making the page"
+    assert all(node.GetStorageNode() is None for node in panel.session.nodes.values())
 
 
 # --- DICOM --------------------------------------------------------------------------------------------

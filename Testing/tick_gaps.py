@@ -1,4 +1,5 @@
-"""How long the window does not answer during a user's run: load, Apply, sliders, alignment, Evaluate.
+"""How long the window does not answer during a user's run: load, Apply, sliders, alignment, Evaluate,
+Export.
 
 In Slicer:            Slicer --python-script Testing/tick_gaps.py MRI PET
 In the stand-in:      .venv/bin/python Testing/tick_gaps.py MRI PET
@@ -8,6 +9,7 @@ asserted: times depend on the computer.
 """
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -59,6 +61,8 @@ def steps(panel):
     yield "back", lambda: setattr(panel.ui.fourPanesButton, "checked", False)
     yield "Apply again", panel.onApplyButton
     yield "Evaluate", panel.results.onEvaluateButton
+    with tempfile.TemporaryDirectory() as folder:
+        yield "Export", lambda: panel.results.export_to(folder)
 
 
 def main(mri, pet):

@@ -39,6 +39,7 @@ def _make(options, folder: Path) -> None:
     """:raises FunFuseError: the panel cannot fuse the pair."""
     slicer = boot()
     from FunFuseSlicer.Logic.panel.choices import AlignmentView
+    from FunFuseSlicer.Logic.report.contents import ready
     from FunFuseSlicer.Logic.scene.inputs import add_volume_node
     from FunFuseSlicer.Logic.scene.report import contents_of
 
@@ -59,7 +60,7 @@ def _make(options, folder: Path) -> None:
     view = _view(mri)
     panel.ui.fourPanesButton.checked = True
     grab(widget, folder / "panel.png", width=PANEL_WIDTH)
-    contents = contents_of(panel.session.nodes)
+    contents = ready(contents_of(panel.session.nodes))
     panes = with_legend(compose(_panes(view)), contents)
     Image.fromarray(panes).save(folder / "four-panes.png")
     Image.fromarray(_beside(folder / "panel.png", panes)).save(folder / "window.png")

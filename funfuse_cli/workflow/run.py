@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from FunFuseSlicer.Logic.fusion.pipeline import FusionOptions
 from FunFuseSlicer.Logic.monitor import Monitor
-from FunFuseSlicer.Logic.report.contents import Contents
+from FunFuseSlicer.Logic.report.contents import Contents, ready
 from FunFuseSlicer.Logic.report.page import page
 from FunFuseSlicer.Logic.scene.export import DICOM_FOLDER, ENDINGS
 from FunFuseSlicer.Logic.scene.report import contents_of, facts_of
@@ -192,7 +192,7 @@ def _write_dicom(run, mri_node, pet_node, study: Study, folder: Path, monitor: M
 
 def _contents(run) -> Contents:
     """What the page and the pictures show."""
-    return contents_of(_nodes(run), run.fusion.gradients, run.fusion.brain)
+    return ready(contents_of(_nodes(run), run.fusion.gradients, run.fusion.brain))
 
 
 def _write_shown(run, request: Request, report: dict, found, folder: Path) -> None:

@@ -131,12 +131,16 @@ class ResultSection(Section):
         """Write the results into a folder that the user chooses."""
         folder = qt.QFileDialog.getExistingDirectory(self._parent, _("Folder for the results"))
         if folder:
-            said = _("The results were not written: {reason}")
-            job = lambda monitor: self._export(folder, monitor)  # noqa: E731
-            self._work.do(job, lambda error: said.format(reason=reason_of(error)))
+            self.export_to(folder)
+
+    def export_to(self, folder: str) -> None:
+        """Write the results into a folder."""
+        said = _("The results were not written: {reason}")
+        job = lambda monitor: self._export(folder, monitor)  # noqa: E731
+        self._work.do(job, lambda error: said.format(reason=reason_of(error)))
 
     def _export(self, folder: str, monitor) -> str:
-        self._settle()
+        self._settle(monitor)
         chosen, nodes = self.session.choices, self.session.nodes
         if chosen.exportAs is ExportAs.DICOM:
             files = export_dicom_of_nodes(chosen.mri, chosen.pet, nodes, folder, monitor)
@@ -146,7 +150,7 @@ class ResultSection(Section):
             from ..scene.region_values import find_region_values
 
             tables = [*self.tables(), *find_region_values(nodes["fused"])]
-            files = export_outputs(nodes, folder, tables, chosen.exportAs.value)
+            files = export_outputs(nodes, folder, tables, chosen.exportAs.value, monitor)
         return _("{count} files written to {folder}.").format(count=len(files), folder=folder)
 
     def onTransformsButton(self, _checked=False):

@@ -6,7 +6,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ..color.sources import ColorSource, Range
+from ..volumes.brain import estimate_brain
 from ..volumes.geometry import Volume
+from ..volumes.preprocessing import clean
 from .patient_grid import head_box, on_patient_grid, patient_grid
 from .places import CENTER, HOTTEST, Index, places
 
@@ -26,7 +28,7 @@ Facts = List[Tuple[str, str]]
 class Contents:
     """A fused pair, and how it is to look.
 
-    :param mri: cleaned, see :func:`preprocessing.clean`; all arrays lie on its grid, (k, j, i).
+    :param mri: all arrays lie on its grid, (k, j, i).
     :param pet: not negative, in its own unit.
     :param mri_scale: the intensity shown white.
     :param pet_range: the uptake at the beginning and at the end of the color map.
@@ -38,7 +40,7 @@ class Contents:
     :param table: (n, 3) color table in [0, 1]; ``pet_table`` that of the PET itself.
     :param judgement: of the registration, a key of :data:`JUDGEMENTS`; "" where none is known.
     :param brain: (k, j, i) bool, where it is known.
-    :param places: see :func:`.places.places`; known once the volumes are :func:`straightened`.
+    :param places: see :func:`.places.places`; known once all is :func:`ready`.
     """
 
     mri: Volume
@@ -84,6 +86,17 @@ class Contents:
         if mode == "contribution":
             return f"{self.pet_name}, part in %", (0.0, 100.0 * self.sources[mode].scale), "%"
         return f"{self.pet_name}, sensitivity in %", (0.0, 100.0), "%"
+
+
+def ready(contents: Contents) -> Contents:
+    """To be shown: the MRI :func:`~preprocessing.clean`, its brain estimated where it is not known, and all
+    :func:`straightened`.
+
+    :raises InputError: the MRI cannot be used.
+    """
+    mri, _ = clean(contents.mri, mri=True)
+    brain = estimate_brain(mri) if contents.brain is None else contents.brain
+    return straightened(replace(contents, mri=mri, brain=brain))
 
 
 def straightened(contents: Contents) -> Contents:

@@ -1,6 +1,8 @@
 """Writes the results of a pair into a folder that the user chose."""
 
+import gzip
 import re
+import shutil
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
@@ -8,8 +10,10 @@ from ..dicom.write import FILES as DICOM_FILES
 from ..errors import InputError, OutputError
 from ..monitor import Monitor
 from ..output_folder import Claim, all_or_nothing
+from ..report.contents import ready
 from ..report.page import page
 from . import slice_pictures
+from .beside import beside
 from .dicom_export import export_dicom, series_of_node
 from .report import contents_of, facts_of
 from .tables import export_csv
@@ -19,10 +23,16 @@ DICOM_FOLDER = "dicom"
 
 # Formats of volumes, and the ending that tells.
 ENDINGS = {"nrrd": ".nrrd", "nifti": ".nii.gz"}
+# As Slicer compresses.
+GZIP_LEVEL = 6
 
 
 def export_outputs(
-    nodes: Dict[str, object], folder, tables: Sequence[object] = (), volumes: str = "nrrd"
+    nodes: Dict[str, object],
+    folder,
+    tables: Sequence[object] = (),
+    volumes: str = "nrrd",
+    monitor: Optional[Monitor] = None,
 ) -> List[Path]:
     """Write the volumes, the transform as ITK text and tables as CSV, named after the nodes.
 
@@ -32,10 +42,12 @@ def export_outputs(
     :param volumes: a format of :data:`ENDINGS`.
     :return: the files.
     :raises OutputError: the folder or a file cannot be written, or a file of that name is the user's.
+    :raises InputError: a node was removed meanwhile.
+    :raises Cancelled: the monitor was asked to stop.
     """
     import slicer
 
-    folder = Path(folder)
+    folder, monitor = Path(folder), monitor or Monitor()
     roles = {node: role for role, node in nodes.items()}
     names = _file_names([*nodes.values(), *tables], roles, ENDINGS[volumes])
     without_storage = [node for node in nodes.values() if node.GetStorageNode() is None]
@@ -43,22 +55,27 @@ def export_outputs(
     if "colored" in nodes:
         # Named after what it shows first.
         name = re.sub(r"(\.nii)?\.\w+$", ".html", names[nodes["colored"]])
-        pages[name] = page(contents_of(nodes), facts_of(nodes))
+        contents, facts = contents_of(nodes), facts_of(nodes)
+        pages[name] = beside(lambda _: page(ready(contents), facts), monitor, "Making the page")
     try:
         with all_or_nothing(folder, Claim([*names.values(), *pages])) as work:
-            for node in nodes.values():
+            for number, node in enumerate(nodes.values()):
+                monitor.report("Writing", number / len(nodes))
+                if not slicer.mrmlScene.IsNodePresent(node):
+                    raise InputError("The volumes were removed from the scene meanwhile.")
                 _save(node, work / names[node], folder / names[node])
+                beside(lambda _, path=work / names[node]: _compress(path), monitor, "Writing")
             for table in tables:
                 export_csv(table, work / names[table])
             for name, text in pages.items():
                 (work / name).write_text(text, encoding="utf-8")
-    except (OSError, OutputError) as error:
+    except BaseException as error:
         for node in without_storage:
             if node.GetStorageNode() is not None:
                 slicer.mrmlScene.RemoveNode(node.GetStorageNode())
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"{folder} cannot be written ({error}). Choose another folder.") from error
+        if isinstance(error, OSError):
+            raise OutputError(f"{folder} cannot be written ({error}). Choose another folder.") from error
+        raise
     for node in nodes.values():
         node.GetStorageNode().SetFileName(str(folder / names[node]))
     return [folder / name for name in (*pages, *names.values())]
@@ -116,22 +133,46 @@ def _all_or_nothing(folder, names: Sequence[str], write: Callable[[Path], None])
 
 
 def _save(node, path: Path, target: Path) -> None:
-    """Write one node; it still belongs to the file of before, or to none.
+    """Write one node, a volume for :func:`_compress`; it still belongs to the file of before, or to none.
 
     :raises OSError: it cannot be written.
     """
     import slicer
 
-    storage = node.GetStorageNode()
+    path, storage = _plain(path), node.GetStorageNode()
     before = "" if storage is None else storage.GetFileName() or ""
     try:
-        if not slicer.util.saveNode(node, str(path), {"useCompression": 1}) or not path.exists():
+        if not slicer.util.saveNode(node, str(path), {"useCompression": 0}) or not path.exists():
             raise OSError(f"Slicer could not write {target.name}")
     except RuntimeError as error:
         raise OSError(f"Slicer could not write {target.name}: {error}") from error
     finally:
         if node.GetStorageNode() is not None:
             node.GetStorageNode().SetFileName(before)
+            node.GetStorageNode().SetUseCompression(1)
+
+
+def _plain(path: Path) -> Path:
+    """What Slicer writes of a file before it is compressed."""
+    return path.with_suffix("") if path.suffix == ".gz" else path
+
+
+def _compress(path: Path) -> None:
+    """Compress a volume that Slicer wrote plainly: Slicer takes a second, and nothing answers."""
+    if not path.name.endswith(tuple(ENDINGS.values())):
+        return
+    plain, part = _plain(path), path.with_name(f"{path.name}-part")
+    with open(plain, "rb") as source, open(part, "wb") as target:
+        if path.suffix == ".nrrd":
+            # The header ends with an empty line, and tells how the voxels after it are written.
+            for line in source:
+                target.write(line.replace(b"encoding: raw", b"encoding: gzip"))
+                if line == b"\n":
+                    break
+        with gzip.GzipFile("", "wb", GZIP_LEVEL, target, 0) as voxels:
+            shutil.copyfileobj(source, voxels, 1 << 20)
+    plain.unlink()
+    part.replace(path)
 
 
 def _file_names(nodes: Sequence[object], roles: Dict[object, str], volumes: str) -> Dict[object, str]:

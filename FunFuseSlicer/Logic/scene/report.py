@@ -8,8 +8,7 @@ from typing import Dict, Mapping
 from ..color.colorize import MODES, NEED_PARTS
 from ..color.sources import scale_of
 from ..fusion.fuser import method_labels
-from ..report.contents import Contents, Facts, straightened
-from ..volumes.brain import estimate_brain
+from ..report.contents import Contents, Facts
 from ..volumes.preprocessing import clean
 from ..volumes.tracers import OTHER, presets, research_note
 from .attributes import MRI_REFERENCE, attribute, number_of, place_on_scale, range_of
@@ -54,7 +53,7 @@ BEGINNINGS = {"Plausible:": "good", "Good:": "good", "Doubtful:": "doubtful", "N
 
 
 def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Contents:
-    """What is shown of a whole result, on the patient's axes.
+    """What is shown of a whole result, as it lies in the scene: see :func:`report.contents.ready`.
 
     :param nodes: by role, see :func:`.outputs.find_results`.
     :param gradients: equation (5)'s images of a run in that mode; they are not in the scene.
@@ -62,7 +61,7 @@ def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Cont
     :raises InputError: the MRI has been removed, or a volume cannot be used.
     """
     colored = nodes["colored"]
-    mri, _ = clean(volume_from_node(colored.GetNodeReference(MRI_REFERENCE)), mri=True)
+    mri = volume_from_node(colored.GetNodeReference(MRI_REFERENCE))
     pet = volume_from_node(nodes["pet_registered"])
     parts = [role for role in PART_ROLES if role in nodes]
     chosen, chosen_range = attribute(colored, "Mode"), range_of(colored, "UptakeRange")
@@ -70,26 +69,24 @@ def contents_of(nodes: Mapping[str, object], gradients=None, brain=None) -> Cont
     if gradients is None and "gradient" in modes:
         modes.remove("gradient")
     modes.sort(key=lambda mode: mode != chosen)
-    return straightened(
-        Contents(
-            mri=mri,
-            pet=pet.array,
-            mri_scale=number_of(colored, "MRIScale") or scale_of(mri.array),
-            pet_range=chosen_range or (0.0, number_of(colored, "PETScale") or scale_of(pet.array)),
-            range_is_chosen=chosen_range is not None,
-            place_on_scale=place_on_scale(colored, number_of(colored, "ReferenceAt")),
-            pet_unit=pet.unit,
-            pet_name=attribute(colored, "PETName"),
-            fused=[volume_from_node(nodes[role]).array for role in parts or ["fused"]],
-            sources={mode: source_of(nodes, mode, chosen_range, gradients) for mode in modes},
-            table=color_table(attribute(colored, "Colormap")),
-            pet_table=color_table(attribute(colored, "PETColormap") or attribute(colored, "Colormap")),
-            omega=float(attribute(colored, "Omega")),
-            balance=float(attribute(colored, "Balance") or 0.5),
-            judgement=_judgement(colored),
-            version=attribute(colored, "Version"),
-            brain=estimate_brain(mri) if brain is None else brain,
-        )
+    return Contents(
+        mri=mri,
+        pet=pet.array,
+        mri_scale=number_of(colored, "MRIScale") or scale_of(clean(mri, mri=True)[0].array),
+        pet_range=chosen_range or (0.0, number_of(colored, "PETScale") or scale_of(pet.array)),
+        range_is_chosen=chosen_range is not None,
+        place_on_scale=place_on_scale(colored, number_of(colored, "ReferenceAt")),
+        pet_unit=pet.unit,
+        pet_name=attribute(colored, "PETName"),
+        fused=[volume_from_node(nodes[role]).array for role in parts or ["fused"]],
+        sources={mode: source_of(nodes, mode, chosen_range, gradients) for mode in modes},
+        table=color_table(attribute(colored, "Colormap")),
+        pet_table=color_table(attribute(colored, "PETColormap") or attribute(colored, "Colormap")),
+        omega=float(attribute(colored, "Omega")),
+        balance=float(attribute(colored, "Balance") or 0.5),
+        judgement=_judgement(colored),
+        version=attribute(colored, "Version"),
+        brain=brain,
     )
 
 

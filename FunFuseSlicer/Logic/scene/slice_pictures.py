@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InputError
 from ..monitor import Monitor
 from . import views
+from .beside import beside
 
 # By axis of RAS, in its positive and in its negative direction.
 LETTERS = (("R", "L"), ("A", "P"), ("S", "I"))
@@ -109,7 +110,9 @@ def write_slices(folder: Path, names: Dict[Any, List[str]], sheets: bool, monito
             else:
                 Image.fromarray(marked(picture)).save(folder / files[n], compress_level=4)
         if sheets:
-            Image.fromarray(sheet(pictures)).save(folder / files[0])
+            together = beside(lambda _, shown=pictures: sheet(shown), monitor, "Writing pictures")
+            picture = Image.fromarray(together)
+            beside(lambda _, shown=picture, to=folder / files[0]: shown.save(to), monitor, "Writing pictures")
 
 
 def pictures_of(logic) -> Iterator[Picture]:
