@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from funfuse_cli.__main__ import main
+from FunFuseSlicer.Logic.color.difference import colored, difference_table
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.registration.mirror import find_mirror_plane
 from FunFuseSlicer.Logic.registration.second import register_second
@@ -20,8 +21,6 @@ from FunFuseSlicer.Logic.volumes.differences import (
     DifferenceOptions,
     Z,
     asymmetry,
-    colored,
-    difference_table,
     smoothed,
     subtraction,
 )

@@ -7,12 +7,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from FunFuseSlicer.Logic.color.colorize import least_shown, resampled_table
+from FunFuseSlicer.Logic.color.difference import colored, difference_table
 from FunFuseSlicer.Logic.color.sources import ColorSource
 from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
 from FunFuseSlicer.Logic.report.contents import JUDGEMENTS, Contents
 from FunFuseSlicer.Logic.report.patient_grid import on_patient_grid
 from FunFuseSlicer.Logic.report.places import ASYMMETRY, Index
-from FunFuseSlicer.Logic.volumes.differences import DifferenceOptions, colored, difference_table
+from FunFuseSlicer.Logic.volumes.differences import DifferenceOptions
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
 from ..headless.rendering import compose

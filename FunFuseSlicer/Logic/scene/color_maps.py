@@ -8,10 +8,10 @@ from typing import List
 import numpy as np
 
 from ..color.colorize import least_shown, resampled_table
+from ..color.difference import difference_table
 from ..color.ordered import shown_colors
 from ..color.tables import NAMES, named_table
 from ..errors import InputError
-from ..volumes.differences import difference_table
 
 # Of the mode, not to be chosen: one row of a table in two dimensions.
 ORDERED_NAME = "FunFuse ordered"
