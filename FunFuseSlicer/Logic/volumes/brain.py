@@ -141,34 +141,35 @@ class _Head:
 
     def along(self, points: np.ndarray, normals: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """(len(offsets), n) values at ``points + offset · normals``; outside of the volume the darkest."""
-        places = points + offsets[:, None, None] * normals
-        indices = np.moveaxis(places / self.spacing, -1, 0)
+        places = points[:, None] + offsets[:, None] * normals[:, None]
+        indices = places / self.spacing[:, None, None]
         return ndimage.map_coordinates(self.array, indices, order=1, mode="constant", cval=self.low)
 
     def rim(self, points: np.ndarray) -> float:
         """The part of the directions in which it becomes darker within some millimeters outside."""
         mesh = _ball()
-        normals = mesh.normals(points)
+        normals = mesh.normals(mesh.ring(points))
         within = np.median(self.along(points, normals, -np.arange(3.0, 13.0, 3.0)), axis=0)
         around = self.along(points, normals, np.arange(0.0, _RIM_MM + 1.0, 1.5)).min(axis=0)
         return float(((around - self.low) < _RIM_CONTRAST * (within - self.low)).mean())
 
 
 def _grown(head: _Head, center: np.ndarray) -> np.ndarray:
-    """(n, 3) millimeters along k, j, i: the vertices of the balloon at rest. Forces as in the paper."""
+    """(3, n) millimeters along k, j, i: the vertices of the balloon at rest. Forces as in the paper."""
     mesh = _ball()
-    points = center + _START_MM * mesh.directions
+    points = center[:, None] + _START_MM * mesh.directions
     dark = np.arange(0.0, _DARK_MM + 0.1, _PROBE_MM)
     near = dark <= _BRIGHT_MM
     bend = 0.5 * (1.0 / _TIGHT_MM + 1.0 / _WIDE_MM)
     steep = 6.0 / (1.0 / _TIGHT_MM - 1.0 / _WIDE_MM)
     for step in range(_STEPS):
-        normals = mesh.normals(points)
-        around = mesh.mean_of_neighbors(points) - points
-        outwards = (around * normals).sum(axis=1, keepdims=True)
+        ring = mesh.ring(points)
+        normals = mesh.normals(ring)
+        around = ring.sum(axis=1) / 6.0
+        outwards = (around * normals).sum(axis=0)
         tangential = around - outwards * normals
         if step % 20 == 0:
-            edge = mesh.mean_edge(points)
+            edge = float(np.linalg.norm(ring, axis=0).mean())
         curvature = 2.0 * np.abs(outwards) / edge**2
         stiff = 0.5 * (1.0 + np.tanh(steep * (curvature - bend)))
         values = head.along(points, normals, -dark)
@@ -176,14 +177,14 @@ def _grown(head: _Head, center: np.ndarray) -> np.ndarray:
         brightest = np.minimum(head.typical, np.maximum(head.least, values[near].max(axis=0)))
         limit = _CONTRAST * (brightest - head.low) + head.low
         push = 2.0 * (darkest - limit) / np.maximum(brightest - head.low, 1e-12)
-        points = points + 0.5 * tangential + (stiff * outwards + 0.05 * edge * push[:, None]) * normals
+        points = points + 0.5 * tangential + (stiff * outwards + 0.05 * edge * push) * normals
     return points
 
 
 def _filled(points: np.ndarray, head: _Head) -> np.ndarray:
     """(k, j, i) float32: millimeters below the surface, seen from its middle; negative outside."""
-    center = points.mean(axis=0)
-    rays = points - center
+    center = points.mean(axis=1)
+    rays = points.T - center
     radii = np.linalg.norm(rays, axis=1)
     distance = np.maximum(head.distances(center), 1e-6)
     result = np.full(head.array.shape, -_FAR_MM, np.float32)
@@ -275,23 +276,30 @@ def _head_part(
 class _Ball:
     """A sphere of triangles.
 
-    :param directions: (n, 3) unit vectors.
-    :param neighbors: (n, 6) of each vertex, counterclockwise from outside; twelve have one of five twice.
+    :param directions: (3, n) unit vectors.
+    :param neighbors: (6, n) of each vertex, counterclockwise from outside; twelve have one of five twice.
     """
 
     directions: np.ndarray
     neighbors: np.ndarray
 
-    def normals(self, points: np.ndarray) -> np.ndarray:
-        ring = points[self.neighbors] - points[:, None]
-        total = np.cross(ring, np.roll(ring, -1, axis=1)).sum(axis=1)
-        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    def ring(self, points: np.ndarray) -> np.ndarray:
+        """(3, 6, n) from vertices at ``points`` (3, n) to their neighbors."""
+        return np.take(points, self.neighbors, axis=1) - points[:, None]
 
-    def mean_of_neighbors(self, points: np.ndarray) -> np.ndarray:
-        return points[self.neighbors].mean(axis=1)
-
-    def mean_edge(self, points: np.ndarray) -> float:
-        return float(np.linalg.norm(points[self.neighbors] - points[:, None], axis=2).mean())
+    @staticmethod
+    def normals(ring: np.ndarray) -> np.ndarray:
+        """(3, n) unit vectors outwards."""
+        k, j, i = ring
+        k_next, j_next, i_next = np.roll(ring, -1, axis=1)
+        total = np.stack(
+            [
+                (j * i_next - i * j_next).sum(axis=0),
+                (i * k_next - k * i_next).sum(axis=0),
+                (k * j_next - j * k_next).sum(axis=0),
+            ]
+        )
+        return total / np.maximum(np.sqrt((total**2).sum(axis=0)), 1e-12)
 
 
 @cache
@@ -310,7 +318,7 @@ def _ball() -> _Ball:
         second = np.cross(point, first)
         ring = ring[np.argsort(np.arctan2(points[ring] @ second, points[ring] @ first))]
         neighbors.append(np.resize(ring, 6) if len(ring) == 6 else [*ring, ring[-1]])
-    return _Ball(points, np.array(neighbors))
+    return _Ball(np.ascontiguousarray(points.T), np.ascontiguousarray(np.transpose(neighbors)))
 
 
 def _edges(points: np.ndarray) -> np.ndarray:
