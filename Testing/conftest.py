@@ -20,6 +20,20 @@ settings.load_profile("unhurried")
 REAL_IMAGES = "real images, which are not part of the repository"
 
 
+# Files that take long: were one begun last, its process would work on while the others idle.
+LONG = (
+    "registration terminal robustness commands faults launcher cohorts panel types output_folder methods "
+    "other_methods benchmark properties training self_test brainsfit evaluate library difference "
+    "methods_multiscale study_evaluation report"
+).split()
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first; within a file, all stays as it is."""
+    place = {f"test_{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+
+
 def pytest_terminal_summary(terminalreporter):
     """One line for all tests that were skipped: what was not tested, and why."""
     skipped = terminalreporter.stats.get("skipped", ())

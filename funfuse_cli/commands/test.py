@@ -23,4 +23,6 @@ def main(arguments: List[str]) -> int:
     processes = min(MOST_PROCESSES, os.cpu_count() or 1)
     if not arguments:
         print(f"All tests take about {MINUTES} minutes on two cores; here: {processes}.", flush=True)
-    return int(pytest.main(["-q", "-n", str(processes), "--dist", "loadfile", *arguments]))
+    # Testing/conftest.py has the order of the files.
+    spread = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    return int(pytest.main(["-q", *spread, *arguments]))
