@@ -28,9 +28,9 @@ def panel(slicer, qt_started):
     panel.mri, panel.pet = (add_volume_node(v) for v in synthetic_head((6, 48, 44), (3.5, 3.5, 12.0)))
     chosen = panel.session.choices
     chosen.mri, chosen.pet, chosen.registration = panel.mri, panel.pet, Registration.ALIGNED
-    panel.onApplyButton()
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         node.SetDimensions(160, 120, 1)
+    panel.onApplyButton()
     yield panel
     close_widget(opened)
 
