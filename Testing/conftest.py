@@ -1,5 +1,6 @@
 """What the tests share: small synthetic pairs, the folder of real data, and a scene."""
 
+import hashlib
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from FunFuseSlicer.Logic.volumes import brain
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,6 +87,28 @@ def head_phantom(size=(24, 48, 40), spacing=(3.0, 3.0, 4.0), seed=0):
 def pair():
     """See :func:`head_phantom`."""
     return head_phantom()
+
+
+_BRAINS = {}
+
+
+@pytest.fixture
+def known_brains(monkeypatch):
+    """Many runs on the same few heads: where the brain lies in one is found once, not in each run.
+
+    For tests that ask neither where it lies nor how long anything takes.
+    """
+
+    def estimate(mri):
+        array = np.ascontiguousarray(mri.array)
+        place = array.shape, array.dtype.str, mri.ijk_to_ras.tobytes()
+        key = place, hashlib.sha256(array).digest()
+        if key not in _BRAINS:
+            _BRAINS[key] = original(mri)
+        return _BRAINS[key]
+
+    original = brain._estimate
+    monkeypatch.setattr(brain, "_estimate", estimate)
 
 
 @pytest.fixture

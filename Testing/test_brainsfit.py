@@ -28,6 +28,8 @@ from FunFuseSlicer.Logic.registration.plausibility import rotation_matrix
 from FunFuseSlicer.Logic.scene import brains_engine
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 STAND_IN = [sys.executable, str(ROOT / "Testing" / "brainsfit_program.py")]

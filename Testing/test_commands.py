@@ -21,6 +21,8 @@ from FunFuseSlicer.Logic.version import VERSION
 from FunFuseSlicer.Logic.volumes.geometry import Volume, volume_to_sitk
 from Testing.conftest import REAL_IMAGES, ROOT, head_phantom
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 VOLUME_RESULTS = {
     "pet_registered.nrrd",
     "fused.nrrd",

@@ -15,6 +15,8 @@ from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 from FunFuseSlicer.Logic.self_test import synthetic_head
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 
 @pytest.fixture
 def panel(slicer, qt_started):

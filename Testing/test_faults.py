@@ -27,6 +27,8 @@ from FunFuseSlicer.Logic.scene import attributes, color_maps, inputs, outputs, r
 from FunFuseSlicer.Logic.scene.tables import as_text
 from Testing.conftest import head_phantom
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 OTHER = FusionOptions(omega=1.0, lam=0.3, colormap="PET-Heat", mode="uptake")
 # Gives no parts: what the network left of them goes.
 METHOD = FusionOptions(omega=1.0, colormap="PET-Heat", method="average")

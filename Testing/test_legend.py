@@ -5,6 +5,8 @@ import pytest
 from FunFuseSlicer.Logic.scene import views
 from FunFuseSlicer.Logic.scene.legend import SCALE_ROLE
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 
 def legends(panel):
     """By the role of the volume; None where there is none."""

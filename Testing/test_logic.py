@@ -15,6 +15,8 @@ from FunFuseSlicer.Logic.scene.inputs import add_volume_node
 from FunFuseSlicer.Logic.volumes.geometry import Volume
 from Testing.conftest import head_phantom
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 ROLES = ("pet_registered", "fused", "mri_part", "pet_part", "colored")
 
 

@@ -23,6 +23,8 @@ from FunFuseSlicer.Logic.volumes.geometry import volume_to_sitk
 from Testing.conftest import head_phantom
 from Testing.test_terminal import environment
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 
 @pytest.fixture
 def files(tmp_path):

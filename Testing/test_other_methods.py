@@ -25,6 +25,8 @@ from Testing.conftest import head_phantom
 from Testing.test_logic import matrix_of, snapshot
 from Testing.test_properties import examples, pair_of
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 AVERAGE = methods.METHODS["average"]
 SIZE, SPACING = (6, 24, 20), (6.0, 6.0, 14.0)
 # What a run of the network writes of itself, and no other.

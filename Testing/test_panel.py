@@ -13,6 +13,8 @@ import vtk
 
 from FunFuseSlicer.Logic.self_test import synthetic_head
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 ROOT = Path(__file__).resolve().parents[1]
 UI = ROOT / "FunFuseSlicer" / "Resources" / "UI" / "FunFuseSlicer.ui"
 

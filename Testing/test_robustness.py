@@ -21,6 +21,8 @@ from funfuse_cli.studies.robustness_run import check_volumes, run_case, shortene
 from FunFuseSlicer.Logic.registration import RegistrationOptions, register
 from Testing.conftest import SHARED
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 CLEAN = "FunFuseSlicer.Logic.volumes.preprocessing.clean"
 
 

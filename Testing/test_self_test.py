@@ -4,6 +4,8 @@ import pytest
 
 from FunFuseSlicer.Logic.self_test import SelfTests
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
 NAMES = sorted(name for name in dir(SelfTests) if name.startswith("test"))
 
 

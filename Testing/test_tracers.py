@@ -38,6 +38,9 @@ from Testing.conftest import head_phantom
 from Testing.test_units import SIDE_CAR
 from Testing.test_units import header as pet_header
 
+pytestmark = pytest.mark.usefixtures("known_brains")
+
+
 # --- The presets -------------------------------------------------------------------------------------
 
 
