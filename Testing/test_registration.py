@@ -33,6 +33,7 @@ from FunFuseSlicer.Logic.registration import (
     dispatch,
     engine_names,
     objections,
+    pair,
     register,
     register_and_resample,
     reuse,
@@ -130,7 +131,8 @@ def _moved(volume, matrix):
 def coarse(request, monkeypatch):
     """For speed, made-up heads are registered on voxels of 3 mm."""
     if "real" not in request.node.name:
-        monkeypatch.setattr(simpleitk_engine, "FINEST_MM", 3.0)
+        for module in (pair, simpleitk_engine):
+            monkeypatch.setattr(module, "FINEST_MM", 3.0)
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +322,7 @@ def test_error_in_progress_callback_comes_out_unchanged(mri, pet):
 
 def _conclude(mri, pet, candidates, **options):
     options = RegistrationOptions(check_header=False, **options)
-    return conclude(mri, pet, candidates, options, time.monotonic())
+    return conclude(pair.ImagePair(mri, pet), candidates, options, time.monotonic())
 
 
 def test_careless_affine_is_set_aside(mri, pet):
@@ -361,7 +363,7 @@ def test_another_engine_joins_behind_the_same_interface(mri, pet, monkeypatch):
     monkeypatch.setattr(dispatch, "_engines", dict(dispatch._engines))
     displacement = _rigid((0, 0, 5), (20, 0, 0))
 
-    def oracle(fixed, moving, options, monitor):
+    def oracle(images, options, monitor):
         return [Candidate("rigid", np.linalg.inv(displacement))]
 
     add_engine("Oracle", oracle)
@@ -634,7 +636,7 @@ def test_time_limit(mri, pet):
                 raise OutOfTime("The time is over.")
 
     moving = _moved(pet, _rigid((0, 0, 7), (14, 0, 0)))
-    candidates = simpleitk_engine.run(mri, moving, replace(FAST, minimum_gain=None), Clock())
+    candidates = simpleitk_engine.run(pair.ImagePair(mri, moving), replace(FAST, minimum_gain=None), Clock())
     assert candidates[0].stage == "rigid" and "The time is over" in candidates[-1].note
     assert any("The time is over" in note for note in _conclude(mri, moving, candidates).notes)
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from FunFuseSlicer.Logic.registration import alignment_pictures as alignment
 from FunFuseSlicer.Logic.registration import decompose
+from FunFuseSlicer.Logic.registration.pair import JUDGE_MM
 from FunFuseSlicer.Logic.registration.preparation import prepare
-from FunFuseSlicer.Logic.registration.selection import JUDGE_MM
 from FunFuseSlicer.Logic.volumes.geometry import resample
 from FunFuseSlicer.Logic.volumes.preprocessing import clean, normalize
 

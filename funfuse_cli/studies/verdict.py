@@ -14,11 +14,10 @@ from matplotlib.figure import Figure
 from FunFuseSlicer.Logic.errors import InputError, RegistrationError
 from FunFuseSlicer.Logic.monitor import Monitor
 from FunFuseSlicer.Logic.registration import RegistrationOptions, register, simpleitk_engine
-from FunFuseSlicer.Logic.registration.evidence import Evidence, Witness
+from FunFuseSlicer.Logic.registration.evidence import Evidence
 from FunFuseSlicer.Logic.registration.judgement import DOUBT, GOOD, WRONG, Limits, judge
+from FunFuseSlicer.Logic.registration.pair import MIDDLE_MM, ImagePair
 from FunFuseSlicer.Logic.registration.plausibility import rotation_matrix
-from FunFuseSlicer.Logic.registration.preparation import coarsen, prepare_mri, prepare_pet
-from FunFuseSlicer.Logic.registration.selection import JUDGE_MM
 
 from ..paths import input_path
 from . import add_docs
@@ -68,11 +67,10 @@ def judged(name: str, volumes: Path) -> List[dict]:
     """A pair at its right place, close to it, far from it, and where an optimizer went astray."""
     make, held_out = PAIRS[name]
     pair = make(volumes)
-    fixed, moving = prepare_mri(pair.mri, JUDGE_MM), prepare_pet(pair.pet, JUDGE_MM)
-    options = RegistrationOptions(stages=("rigid",))
-    found = simpleitk_engine.run(pair.mri, pair.pet, options, Monitor())[0].matrix
+    images, options = ImagePair(pair.mri, pair.pet), RegistrationOptions(stages=("rigid",))
+    found = simpleitk_engine.run(images, options, Monitor())[0].matrix
     right = found if mean_distance(found, pair.nominal, pair.points) < WRONG_MM else pair.nominal
-    witness, center = Witness(fixed, moving), pair.points.mean(axis=0)
+    center = pair.points.mean(axis=0)
     rng = np.random.default_rng(len(name))
     places = [("registered", found)]
     places += [("close", away(rng, mm, pair.points) @ right) for mm in CLOSE_MM]
@@ -81,7 +79,7 @@ def judged(name: str, volumes: Path) -> List[dict]:
         change = np.diag([size] * 3 + [1.0])
         change[:3, 3] = (1.0 - size) * center
         places.append(("size", change @ right))
-    middle = [coarsen(image, simpleitk_engine.MIDDLE_MM) for image in (fixed, moving)]
+    middle = images.at(MIDDLE_MM)
     for mm in ASTRAY_MM:
         start = away(rng, mm, pair.points) @ right
         try:
@@ -96,7 +94,7 @@ def judged(name: str, volumes: Path) -> List[dict]:
             "kind": kind,
             "error_mm": mean_distance(matrix, right, pair.points),
             "nominal_mm": mean_distance(matrix, pair.nominal, pair.points),
-            **_said(witness.evidence(matrix), matrix),
+            **_said(images.evidence(matrix), matrix),
         }
         for kind, matrix in places
     ]

@@ -120,8 +120,10 @@ def _smooth_part(logs: np.ndarray, inside: np.ndarray) -> Optional[np.ndarray]:
     terms = np.stack([places[0] ** a * places[1] ** b * places[2] ** c for a, b, c in powers], axis=1)
     values, weights = logs[inside], np.ones(len(kji))
     for _ in range(_FITS):
-        root = np.sqrt(weights)
-        solution = np.linalg.lstsq(terms * root[:, None], values * root, rcond=None)[0]
+        weighted = terms.T * weights
+        # A product of matrices would add in another order with another number of threads.
+        square, right = np.einsum("in,nj->ij", weighted, terms), np.einsum("in,n->i", weighted, values)
+        solution = np.linalg.lstsq(square, right, rcond=None)[0]
         # Liquor and vessels are no part of the field.
         weights = 1.0 / (1.0 + ((values - terms @ solution) / _OUTLIER) ** 2)
     found = terms @ solution

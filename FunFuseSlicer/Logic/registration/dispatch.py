@@ -10,8 +10,9 @@ from ..monitor import Monitor
 from ..volumes.geometry import Volume, resample
 from . import simpleitk_engine
 from .interface import REUSED, Candidate, Engine, OutOfTime, RegistrationOptions, RegistrationResult
+from .pair import ImagePair
 from .preparation import check_volume, check_within_reach
-from .selection import Judge, applicable, conclude
+from .selection import applicable, conclude, judged
 
 BRAINS, SIMPLEITK = "BRAINS", "SimpleITK"
 
@@ -79,11 +80,12 @@ def register(
     if not options.far_apart:
         check_within_reach(fixed, moving)
     monitor.check()
-    candidates = engine(fixed, moving, options, _Deadline(monitor, moving, fixed, began + options.time_limit))
+    pair = ImagePair(fixed, moving)
+    candidates = engine(pair, options, _Deadline(monitor, moving, fixed, began + options.time_limit))
     monitor.report("Registering", 1.0)
 
     def rest(told: Monitor) -> RegistrationResult:
-        return conclude(fixed, moving, candidates, options, began, told)
+        return conclude(pair, candidates, options, began, told)
 
     return rest(monitor) if aside is None else aside(rest, monitor, "Checking the registration")
 
@@ -104,8 +106,8 @@ def reuse(fixed: Volume, moving: Volume, matrix: np.ndarray) -> RegistrationResu
             f"The transform from '{moving.name}' to '{fixed.name}' cannot be used: it flattens space. "
             "Register them anew."
         )
-    at_hand = Judge(fixed, moving)
-    return applicable(at_hand.result(Candidate("none", matrix), REUSED, began), at_hand)
+    pair = ImagePair(fixed, moving)
+    return applicable(judged(pair, Candidate("none", matrix), REUSED, began), pair)
 
 
 class _Deadline(Monitor):

@@ -14,12 +14,11 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from .plausibility import rotation_matrix
-from .preparation import WorkingImage, coarsen, indices_to_ras, ras_to_indices
+from .preparation import WorkingImage, indices_to_ras, ras_to_indices
 from .similarity import information_of, joint_histogram
 
 PARTS = ("left", "right", "back", "front", "bottom", "top")
 
-_PET_MM = 4.0
 # The brain and this margin are looked at; within the smaller one images are compared.
 _AROUND_MM, _NEAR_MM = 15.0, 8.0
 _SAMPLES, _SEED, _BINS = 20_000, 1, 24
@@ -91,8 +90,7 @@ class Witness:
         self._octant = (self._points >= middle) @ np.array([1, 2, 4])
         units = _DIRECTIONS / np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
         self._sector = ((self._points - self._center) @ units.T).argmax(axis=1)
-        coarse = coarsen(moving, _PET_MM) if moving.spacing < _PET_MM else moving
-        self._moving_image, self._moving = coarse.image, sitk.GetArrayFromImage(coarse.image)
+        self._moving_image, self._moving = moving.image, sitk.GetArrayFromImage(moving.image)
 
     def evidence(self, matrix: np.ndarray) -> Evidence:
         """:param matrix: 4×4 RAS, moving to fixed, invertible."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..errors import InputError, RegistrationError
 from ..monitor import Monitor
-from ..volumes.geometry import Volume
 from .evidence import Evidence
 from .judgement import GOOD
+from .pair import ImagePair
 
 STAGES = ("rigid", "scale", "affine")
 MASK_MODES = ("automatic", "head", "none")
@@ -154,5 +154,5 @@ class OutOfTime(RegistrationError):
     """The time limit of a registration is over; engines return what they have, or let it pass."""
 
 
-# Takes (fixed, moving, options, monitor), both volumes checked; returns candidates in stage order.
-Engine = Callable[[Volume, Volume, RegistrationOptions, Monitor], Sequence[Candidate]]
+# Returns candidates in stage order.
+Engine = Callable[[ImagePair, RegistrationOptions, Monitor], Sequence[Candidate]]

@@ -9,8 +9,9 @@ from ..errors import InputError
 from ..monitor import Monitor
 from ..volumes.geometry import Volume
 from .interface import RegistrationOptions
+from .pair import COARSE_MM, FINEST_MM, MIDDLE_MM
 from .preparation import coarsen, prepare_mri
-from .simpleitk_engine import COARSE_MM, FINEST_MM, MIDDLE_MM, improve_rigid
+from .simpleitk_engine import improve_rigid
 
 STAGE = "Finding the mirror plane"
 # A rigid move may stop on its way: from the nearest reflection it goes on, until this is all it turns.

@@ -14,9 +14,10 @@ from typing import Callable, List, Optional, Tuple
 import numpy as np
 
 from .interface import RegistrationOptions
-from .preparation import WorkingImage, coarsen
+from .pair import COARSE_MM, MIDDLE_MM, ImagePair
+from .preparation import WorkingImage
 from .similarity import Similarity
-from .starts import turned_over
+from .starts import TILTS, UPRIGHT, centers, turned_over
 
 # By which part more a turned over head must explain. In six real pairs of one patient whose headers are
 # right, the mirrored head explains 4 to 21 % less.
@@ -24,7 +25,6 @@ MINIMUM_GAIN = 0.02
 # And so much mutual information it must have, in nats.
 LEAST_INFORMATION = 0.1
 
-_COARSE_MM, _MIDDLE_MM = 8.0, 4.0
 _MIRROR = "mirrored left to right"
 _AXES = "left-right", "front-back", "head-foot"
 
@@ -57,7 +57,8 @@ def _turn_in_words(turn: np.ndarray) -> str:
 
 
 _WAYS = _ways()
-_TRIED = 2
+# The most promising ways are looked at tilted, too, and the best of these tried.
+_TILTED, _TRIED = 9, 2
 # A start below this part of the result's mutual information leads nowhere: heads that truly lie turned
 # over start above the wrong result itself.
 _PROMISING = 0.5
@@ -84,25 +85,21 @@ Report = Callable[[float], None]
 
 
 def header_doubt(
-    fixed: WorkingImage,
-    moving: WorkingImage,
+    pair: ImagePair,
     matrix: np.ndarray,
-    similarity: Similarity,
     options: RegistrationOptions,
     report: Report = lambda part: None,
 ) -> Optional[HeaderDoubt]:
     """Compare a result with the moving head mirrored and turned over; None when nothing is better.
 
     :param matrix: the result, 4×4 RAS, moving to fixed.
-    :param similarity: judges ``fixed`` and ``moving``.
     :param report: called often with the part that is done, in [0, 1]; what it raises ends the comparison.
     """
     from .simpleitk_engine import improve_rigid
 
-    coarse = coarsen(fixed, _COARSE_MM), coarsen(moving, _COARSE_MM)
+    coarse = pair.at(COARSE_MM)
     quick = Similarity(*coarse)
-    own, quick_own = similarity(matrix), quick(matrix)
-    middle: Optional[Tuple[WorkingImage, WorkingImage]] = None
+    own, quick_own = pair.similarity(matrix), quick(matrix)
     found: List[HeaderDoubt] = []
     report(0.1)
     rivals = _rivals(coarse, quick, matrix, _PROMISING * quick_own)
@@ -114,13 +111,11 @@ def header_doubt(
             if quick(rival) < _CLOSE * quick_own:
                 continue
             # The rough search ends some millimeters off: too far to compare with a finished result.
-            middle = middle or (coarsen(fixed, _MIDDLE_MM), coarsen(moving, _MIDDLE_MM))
-            rival = improve_rigid(
-                *middle, rival, options, _between(report, begin + 0.4 * share, begin + share)
-            )
+            told = _between(report, begin + 0.4 * share, begin + share)
+            rival = improve_rigid(*pair.at(MIDDLE_MM), rival, options, told)
         except RuntimeError:  # it left the field of view
             continue
-        value = similarity(rival)
+        value = pair.similarity(rival)
         gain = value / max(own, 1e-9) - 1.0
         # Where nothing fits, as noise, turning it over explains little more of nothing.
         if gain > MINIMUM_GAIN and value > LEAST_INFORMATION:
@@ -138,16 +133,20 @@ def _rivals(
 ) -> List[Tuple[str, np.ndarray]]:
     """Ways to turn the head over, in words, and the start of each: the mirrored brain, always the best rival
     of a right result, and the most promising others."""
-    best = []
-    for words, way in _WAYS:
-        starts = turned_over(*coarse, way)
-        if words == _MIRROR:
-            starts.append(_mirrored(matrix, coarse[1].center))
+    places = list(zip(*(centers(image) for image in coarse)))
+
+    def best(number: int, tilts: np.ndarray, *more: np.ndarray) -> Tuple[float, int, np.ndarray]:
+        starts = [*turned_over(places, _WAYS[number][1], tilts), *more]
         values = [quick(start) for start in starts]
-        best.append((max(values), words, starts[int(np.argmax(values))]))
-    mirror, others = best[0], sorted(best[1:], key=lambda item: item[0], reverse=True)
-    chosen = [mirror, *(item for item in others[:_TRIED] if item[0] > promising)]
-    return [(words, start) for _, words, start in chosen]
+        return max(values), number, starts[int(np.argmax(values))]
+
+    upright = sorted((best(number, UPRIGHT) for number in range(1, len(_WAYS))), reverse=True)
+    others = sorted((best(number, TILTS) for _, number, _ in upright[:_TILTED]), reverse=True)
+    chosen = [
+        best(0, TILTS, _mirrored(matrix, coarse[1].center)),
+        *(item for item in others[:_TRIED] if item[0] > promising),
+    ]
+    return [(_WAYS[number][0], start) for _, number, start in chosen]
 
 
 def _mirrored(matrix: np.ndarray, center: np.ndarray) -> np.ndarray:

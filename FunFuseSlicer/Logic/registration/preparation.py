@@ -5,7 +5,7 @@ ITK expects LPS, which is harmless, since both images do, and spares every matri
 """
 
 from dataclasses import dataclass, replace
-from typing import Iterable, Sequence, Tuple
+from typing import Iterable, Tuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -37,6 +37,8 @@ class WorkingImage:
     :param mask: uint8 on the same grid, 1 where the head is, or the brain.
     :param center: center of that in RAS millimeters, (3,).
     :param name: what the user calls the volume.
+    :param voxel_mm: (3,) edges of the volume's voxels along the same axes: where these are larger than those
+        of the image, it is as smooth already.
     :param brain: whether the mask is the brain alone.
     """
 
@@ -44,6 +46,7 @@ class WorkingImage:
     mask: sitk.Image
     center: np.ndarray
     name: str
+    voxel_mm: np.ndarray
     brain: bool = False
 
     @property
@@ -115,7 +118,7 @@ def prepare(volume: Volume, spacing: float) -> WorkingImage:
     :raises InputError: no head stands out.
     """
     image = _isotropic(scale_intensity(volume), np.asarray(volume.ijk_to_ras, dtype=float), spacing)
-    return _working(image, _head_mask(image, volume.name), volume.name, False)
+    return _working(image, _head_mask(image, volume.name), volume, False)
 
 
 def prepare_mri(volume: Volume, spacing: float) -> WorkingImage:
@@ -134,7 +137,7 @@ def prepare_mri(volume: Volume, spacing: float) -> WorkingImage:
     around = dilate(brain, _SCALED_BY_MM)
     near = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(around) > 0]
     image = sitk.Clamp(image / max(float(np.percentile(near, 99.5)), 1e-9), sitk.sitkFloat32, 0.0, 1.0)
-    return _working(image, brain, volume.name, True)
+    return _working(image, brain, volume, True)
 
 
 def prepare_pet(volume: Volume, spacing: float) -> WorkingImage:
@@ -143,11 +146,11 @@ def prepare_pet(volume: Volume, spacing: float) -> WorkingImage:
     :raises InputError: nothing does.
     """
     image = _isotropic(scale_uptake(volume), np.asarray(volume.ijk_to_ras, dtype=float), spacing)
-    return _working(image, _head_mask(image, volume.name), volume.name, False)
+    return _working(image, _head_mask(image, volume.name), volume, False)
 
 
-def _working(image: sitk.Image, mask: sitk.Image, name: str, brain: bool) -> WorkingImage:
-    return WorkingImage(image, mask, mask_center(mask), name, brain)
+def _working(image: sitk.Image, mask: sitk.Image, volume: Volume, brain: bool) -> WorkingImage:
+    return WorkingImage(image, mask, mask_center(mask), volume.name, volume.spacing, brain)
 
 
 def scaled_by_brain(fixed: WorkingImage, moving: WorkingImage, matrix: np.ndarray) -> WorkingImage:
@@ -177,12 +180,13 @@ def coarsen(working: WorkingImage, spacing: float) -> WorkingImage:
     shift = (spacing - working.spacing) / 2.0
     direction = np.reshape(source.GetDirection(), (3, 3))
     origin = np.asarray(source.GetOrigin()) + direction @ np.full(3, shift)
-    smooth = _smooth(source, [working.spacing] * 3, spacing)
+    edges = np.full(3, working.spacing)
+    smooth = _smooth(source, edges, np.maximum(edges, working.voxel_mm), spacing)
     grid = (size, sitk.Transform(), sitk.sitkLinear, origin.tolist(), [spacing] * 3, source.GetDirection())
     image = sitk.Resample(smooth, *grid, 0.0, sitk.sitkFloat32, True)
     grid = grid[:2] + (sitk.sitkNearestNeighbor,) + grid[3:]
     mask = sitk.Resample(working.mask, *grid, 0.0, sitk.sitkUInt8, True)
-    return WorkingImage(image, mask, working.center, working.name, working.brain)
+    return replace(working, image=image, mask=mask)
 
 
 def dilate(mask: sitk.Image, margin_mm: float) -> sitk.Image:
@@ -245,7 +249,7 @@ def _isotropic(array: np.ndarray, ijk_to_ras: np.ndarray, spacing: float) -> sit
     size, direction, origin = orthogonal_grid(Volume(array, ijk_to_ras), np.full(3, float(spacing)))
     axes = ijk_to_ras[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
-    image = _smooth(sitk.GetImageFromArray(array), lengths, spacing)
+    image = _smooth(sitk.GetImageFromArray(array), lengths, lengths, spacing)
     to_index = np.linalg.inv(axes)
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(to_index.ravel().tolist())
@@ -271,14 +275,18 @@ def _corner_points(volume: Volume) -> np.ndarray:
     return (bits * np.array(volume.dimensions) - 0.5) @ geometry[:3, :3].T + geometry[:3, 3]
 
 
-def _smooth(image: sitk.Image, voxel_mm: Sequence[float], target_mm: float) -> sitk.Image:
-    """Blur along those axes whose voxels are finer than the target; ``image`` is read by index."""
+def _smooth(image: sitk.Image, voxel_mm: np.ndarray, smooth_mm: np.ndarray, target_mm: float) -> sitk.Image:
+    """Blur along those axes along which it is not as smooth as voxels of the target are.
+
+    :param image: read by index; :param voxel_mm: (3,) edges of its voxels.
+    :param smooth_mm: (3,) it is as smooth already as voxels of these edges.
+    """
     smooth = sitk.Image(image)
     spacing = [1.0, 1.0, 1.0]
     smooth.SetSpacing(spacing)
     for axis in range(3):
-        if target_mm > 1.1 * voxel_mm[axis] and image.GetSize()[axis] >= 4:
-            sigma = 0.5 * np.sqrt((target_mm / voxel_mm[axis]) ** 2 - 1.0)
+        if target_mm > 1.1 * smooth_mm[axis] and image.GetSize()[axis] >= 4:
+            sigma = 0.5 * np.sqrt(target_mm**2 - smooth_mm[axis] ** 2) / voxel_mm[axis]
             smooth = sitk.RecursiveGaussian(smooth, float(sigma), direction=axis)
     smooth.SetSpacing(image.GetSpacing())
     return smooth

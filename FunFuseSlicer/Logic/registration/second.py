@@ -8,8 +8,9 @@ from ..monitor import Monitor
 from ..volumes.geometry import Volume
 from .dispatch import register
 from .interface import RegistrationOptions
+from .pair import MIDDLE_MM
 from .preparation import prepare_pet
-from .simpleitk_engine import MIDDLE_MM, improve_rigid
+from .simpleitk_engine import improve_rigid
 
 
 def register_second(

@@ -15,25 +15,21 @@ import numpy as np
 
 from ..errors import RegistrationError
 from ..monitor import Monitor
-from ..volumes.geometry import Volume
-from .evidence import Witness
 from .interface import Candidate, ImplausibleRegistration, RegistrationOptions, RegistrationResult
 from .judgement import WRONG, judge, verdict
 from .orientation import header_doubt
+from .pair import JUDGE_MM, ImagePair
 from .plausibility import describe, fits_one_patient, objections, stretches
-from .preparation import prepare_mri, prepare_pet
 from .similarity import Similarity
 from .starts import is_long, longest_mm
 
 _STAGE_NAME = "Checking the registration"
-JUDGE_MM = 3.0
 # Less of the brain than this inside the PET's field of view is worth a word.
 _COVERED = 0.9
 
 
 def conclude(
-    fixed: Volume,
-    moving: Volume,
+    pair: ImagePair,
     candidates: Sequence[Candidate],
     options: RegistrationOptions,
     began: float,
@@ -48,7 +44,7 @@ def conclude(
     """
     monitor = monitor or Monitor()
     monitor.report(_STAGE_NAME, 0.0)
-    at_hand = Judge(fixed, moving)
+    similarity, moving, fixed = pair.similarity, pair.moving.name, pair.fixed.name
     monitor.report(_STAGE_NAME, 0.2)
     possible: List[Candidate] = []
     notes: List[str] = [candidate.note for candidate in candidates if candidate.note]
@@ -59,8 +55,8 @@ def conclude(
         elif possible:
             notes.append(f"The {candidate.stage} result was set aside: {' and '.join(found)}.")
     if not possible:
-        raise _nothing(at_hand, candidates)
-    chosen, kept_rigid = choose(possible, at_hand.similarity, options.minimum_gain)
+        raise _nothing(pair, candidates)
+    chosen, kept_rigid = choose(possible, similarity, options.minimum_gain)
     if kept_rigid:
         notes.append(
             "The rigid result was kept: changing the size of the head explains hardly more of the images."
@@ -68,7 +64,7 @@ def conclude(
     elif chosen.stage != "rigid":
         notes.append(_about_size(chosen))
     rigid = [c.matrix for c in possible if c.stage == "rigid" and c is not chosen]
-    before, after = at_hand.similarity(np.eye(4)), at_hand.similarity(chosen.matrix)
+    before, after = similarity(np.eye(4)), similarity(chosen.matrix)
     method = f"{options.engine} {chosen.stage}"
     if before > after:
         chosen, method = Candidate("none", np.eye(4)), f"{options.engine}, as given"
@@ -77,43 +73,41 @@ def conclude(
     doubt = None
     if options.check_header:
         doubt = header_doubt(
-            at_hand.fixed,
-            at_hand.moving,
+            pair,
             chosen.matrix,
-            at_hand.similarity,
             options,
             lambda part: monitor.report(_STAGE_NAME, 0.3 + 0.7 * part),
         )
     monitor.report(_STAGE_NAME, 1.0)
-    doubts = () if doubt is None else (f"'{moving.name}' fits better {doubt.words}",)
-    result = at_hand.result(chosen, method, began, notes, rigid[0] if rigid else None, doubts)
+    doubts = () if doubt is None else (f"'{moving}' fits better {doubt.words}",)
+    result = judged(pair, chosen, method, began, notes, rigid[0] if rigid else None, doubts)
     if doubt is not None:
         sentence = (
-            f"The header of '{moving.name}' or '{fixed.name}' seems wrong: with its head {doubt.words}, "
-            f"'{moving.name}' explains {100 * doubt.gain:.0f} % more of '{fixed.name}'."
+            f"The header of '{moving}' or '{fixed}' seems wrong: with its head {doubt.words}, "
+            f"'{moving}' explains {100 * doubt.gain:.0f} % more of '{fixed}'."
         )
         if not doubt.mirror_only:
             # Any place that was found without turning the head over is a wrong one.
             raise ImplausibleRegistration(
                 f"{sentence} Correct the orientation and load it again, or turn it over by hand (Transforms "
                 "module). Check left and right then: headers are exchanged as often as turned.",
-                at_hand.result(chosen, method, began, notes, None, wrong=doubts),
+                judged(pair, chosen, method, began, notes, None, wrong=doubts),
             )
         warning = f"{sentence} Check left and right before you trust this result; nothing was mirrored."
         result = replace(result, notes=(warning, *result.notes))
-    return applicable(result, at_hand)
+    return applicable(result, pair)
 
 
-def applicable(result: RegistrationResult, at_hand: "Judge") -> RegistrationResult:
+def applicable(result: RegistrationResult, pair: ImagePair) -> RegistrationResult:
     """The result itself; :raises ImplausibleRegistration: it is judged wrong, and says what to do."""
     if result.judgement != WRONG:
         return result
-    moving, fixed = at_hand.moving.name, at_hand.fixed.name
-    long = longest_mm(at_hand.moving)
+    moving, fixed, image = pair.moving.name, pair.fixed.name, pair.at(JUDGE_MM)[1]
+    long = longest_mm(image)
     body = (
         f" The field of view of '{moving}' is {long / 10:.0f} cm long, so that it holds the body: crop it to "
         "the head."
-        if is_long(at_hand.moving)
+        if is_long(image)
         else ""
     )
     raise ImplausibleRegistration(
@@ -123,52 +117,44 @@ def applicable(result: RegistrationResult, at_hand: "Judge") -> RegistrationResu
     )
 
 
-class Judge:
-    """Both volumes, prepared once, and what can be said about matrices between them."""
+def judged(
+    pair: ImagePair,
+    candidate: Candidate,
+    method: str,
+    began: float,
+    notes: Sequence[str] = (),
+    rigid_matrix: Optional[np.ndarray] = None,
+    doubts: Sequence[str] = (),
+    wrong: Sequence[str] = (),
+) -> RegistrationResult:
+    """The candidate, judged.
 
-    def __init__(self, fixed: Volume, moving: Volume):
-        self.fixed, self.moving = prepare_mri(fixed, JUDGE_MM), prepare_pet(moving, JUDGE_MM)
-        self.similarity = Similarity(self.fixed, self.moving)
-        self._witness = Witness(self.fixed, self.moving)
-
-    def result(
-        self,
-        candidate: Candidate,
-        method: str,
-        began: float,
-        notes: Sequence[str] = (),
-        rigid_matrix: Optional[np.ndarray] = None,
-        doubts: Sequence[str] = (),
-        wrong: Sequence[str] = (),
-    ) -> RegistrationResult:
-        """The candidate, judged.
-
-        :param doubts: what else makes it doubtful; :param wrong: what else makes it wrong.
-        """
-        matrix = np.array(candidate.matrix, dtype=float)
-        evidence = self._witness.evidence(matrix)
-        word, reasons = (WRONG, tuple(wrong)) if wrong else judge(matrix, evidence, doubts)
-        if evidence.covered < _COVERED:
-            notes = [
-                *notes,
-                f"The field of view of '{self.moving.name}' covers {100 * evidence.covered:.0f} % of the "
-                f"brain in '{self.fixed.name}'.",
-            ]
-        return RegistrationResult(
-            matrix=matrix,
-            method=method,
-            stage=candidate.stage,
-            similarity_before=self.similarity(np.eye(4)),
-            similarity_after=self.similarity(matrix),
-            seconds=time.monotonic() - began,
-            notes=tuple(notes),
-            description=describe(matrix, np.linalg.inv(matrix)[:3] @ np.append(self.fixed.center, 1)),
-            judgement=word,
-            verdict=verdict(word, reasons, matrix, evidence),
-            reasons=reasons,
-            evidence=evidence,
-            rigid_matrix=rigid_matrix,
-        )
+    :param doubts: what else makes it doubtful; :param wrong: what else makes it wrong.
+    """
+    matrix = np.array(candidate.matrix, dtype=float)
+    evidence = pair.evidence(matrix)
+    word, reasons = (WRONG, tuple(wrong)) if wrong else judge(matrix, evidence, doubts)
+    if evidence.covered < _COVERED:
+        notes = [
+            *notes,
+            f"The field of view of '{pair.moving.name}' covers {100 * evidence.covered:.0f} % of the "
+            f"brain in '{pair.fixed.name}'.",
+        ]
+    return RegistrationResult(
+        matrix=matrix,
+        method=method,
+        stage=candidate.stage,
+        similarity_before=pair.similarity(np.eye(4)),
+        similarity_after=pair.similarity(matrix),
+        seconds=time.monotonic() - began,
+        notes=tuple(notes),
+        description=describe(matrix, np.linalg.inv(matrix)[:3] @ np.append(pair.at(JUDGE_MM)[0].center, 1)),
+        judgement=word,
+        verdict=verdict(word, reasons, matrix, evidence),
+        reasons=reasons,
+        evidence=evidence,
+        rigid_matrix=rigid_matrix,
+    )
 
 
 def _about_size(chosen: Candidate) -> str:
@@ -184,9 +170,9 @@ def _about_size(chosen: Candidate) -> str:
     )
 
 
-def _nothing(at_hand: Judge, candidates: Sequence[Candidate]) -> RegistrationError:
+def _nothing(pair: ImagePair, candidates: Sequence[Candidate]) -> RegistrationError:
     """The error when no candidate can be."""
-    names = f"'{at_hand.moving.name}' could not be registered to '{at_hand.fixed.name}'"
+    names = f"'{pair.moving.name}' could not be registered to '{pair.fixed.name}'"
     remedy = (
         "Check that both show the same head, align them roughly by hand first, or take them as already "
         "registered."
@@ -196,7 +182,7 @@ def _nothing(at_hand: Judge, candidates: Sequence[Candidate]) -> RegistrationErr
     ]
     if not invertible:
         return RegistrationError(f"{names}: the engine found nothing. {remedy}")
-    result = at_hand.result(invertible[-1], invertible[-1].stage, time.monotonic())
+    result = judged(pair, invertible[-1], invertible[-1].stage, time.monotonic())
     return ImplausibleRegistration(f"{names}: {' and '.join(result.reasons)}. {remedy}", result)
 
 

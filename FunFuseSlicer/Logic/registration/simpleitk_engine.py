@@ -15,24 +15,13 @@ import SimpleITK as sitk
 
 from ..errors import Cancelled, RegistrationError
 from ..monitor import Monitor
-from ..volumes.geometry import Volume
-from .evidence import Witness
 from .interface import Candidate, OutOfTime, RegistrationOptions
 from .judgement import NO_SIZE, asks_for_size
-from .preparation import (
-    WorkingImage,
-    bounding_box,
-    coarsen,
-    dilate,
-    prepare_mri,
-    prepare_pet,
-    scaled_by_brain,
-)
+from .pair import COARSE_MM, FINEST_MM, MIDDLE_MM, ImagePair
+from .preparation import WorkingImage, bounding_box, coarsen, dilate, scaled_by_brain
 from .similarity import HEAD_MARGIN_MM, Similarity
 from .starts import best_starts, candidates, is_long
 
-FINEST_MM = 2.0
-COARSE_MM, MIDDLE_MM = 8.0, 4.0
 # The edge of the head pulls from afar, but a PET is blurred across it: the last word has the inside.
 FINE_MARGIN_MM, FINE_BRAIN_MARGIN_MM = 2.0, 6.0
 STARTS = 5
@@ -91,18 +80,16 @@ def improve_rigid(
     return _optimize("rigid", start, level, options, report)
 
 
-def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Monitor) -> Sequence[Candidate]:
+def run(pair: ImagePair, options: RegistrationOptions, monitor: Monitor) -> Sequence[Candidate]:
     """The result of each stage in ``options.stages``, in that order; an engine as in ``interface``.
 
     :raises RegistrationError: no start leads anywhere, or the time is over before the rough position.
     :raises Cancelled: the monitor says so.
     """
     monitor.report(_STAGE_NAME, 0.0)
-    fine_images = [prepare_mri(fixed, FINEST_MM)]
-    monitor.report(_STAGE_NAME, 0.05)
-    fine_images.append(prepare_pet(moving, FINEST_MM))
+    fixed, moving = pair.at(FINEST_MM)
     monitor.report(_STAGE_NAME, 0.1)
-    coarse_images = [coarsen(image, COARSE_MM) for image in fine_images]
+    coarse_images = pair.at(COARSE_MM)
     # Steps are long and tire slowly where an iteration is cheap.
     coarse = _level(coarse_images, options, HEAD_MARGIN_MM, *_COARSE_WALK)
     monitor.report(_STAGE_NAME, 0.15)
@@ -110,11 +97,11 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
         coarse_images, coarse, options, lambda part: monitor.report(_STAGE_NAME, 0.15 + 0.2 * part)
     )
     # Now that the brain in the PET is known, its uptake sets the scale.
-    fine_images[1] = scaled_by_brain(fine_images[0], fine_images[1], matrix)
-    middle_images = [coarsen(image, MIDDLE_MM) for image in fine_images]
+    moving = scaled_by_brain(fixed, moving, matrix)
+    middle_images = pair.at(MIDDLE_MM)[0], coarsen(moving, MIDDLE_MM)
     middle = _level(middle_images, options, HEAD_MARGIN_MM, *_MIDDLE_WALK)
-    margin_mm = FINE_BRAIN_MARGIN_MM if fine_images[0].brain else FINE_MARGIN_MM
-    fine = _level(fine_images, options, margin_mm, 0.5, 0.01, 0.7, 60)
+    margin_mm = FINE_BRAIN_MARGIN_MM if fixed.brain else FINE_MARGIN_MM
+    fine = _level((fixed, moving), options, margin_mm, 0.5, 0.01, 0.7, 60)
     # The rough pose is settled; what follows refines it. Sizes need no finer level before shear does.
     levels = {"rigid": (middle, fine), "scale": (middle,), "affine": (middle, fine)}
     steps = [(stage, level) for stage in options.stages for level in levels[stage]]
@@ -142,7 +129,7 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
         found[stage] = Candidate(stage, matrix)
         more = options.minimum_gain is not None and len(options.stages) > 1
         if more and stage == "rigid" and level is fine:
-            if not asks_for_size(Witness(*fine_images).evidence(matrix)):
+            if not asks_for_size(pair.evidence(matrix)):
                 found[stage] = replace(found[stage], note=NO_SIZE)
                 break
     return list(found.values())

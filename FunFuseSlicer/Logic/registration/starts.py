@@ -1,6 +1,6 @@
 """Rough alignments from which registration may start, and the choice among them."""
 
-from typing import List
+from typing import List, Sequence, Tuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,6 +10,8 @@ from .preparation import WorkingImage, indices_to_ras, mask_center
 from .similarity import Similarity
 
 TURN_DEGREES = 15.0
+UPRIGHT = np.zeros((1, 3))
+TILTS = np.vstack([UPRIGHT, TURN_DEGREES * np.eye(3), -TURN_DEGREES * np.eye(3)])
 # From the crown down, about the height of a brain: below come face and neck, which differ in extent.
 BRAIN_HEIGHT_MM = 130.0
 # A field of view longer than this holds more than a head; where to look in it, and how densely.
@@ -82,15 +84,17 @@ def candidates(fixed: WorkingImage, moving: WorkingImage) -> List[np.ndarray]:
     return [np.eye(4)] + [_about(target, source, turn) for target, source in pairs for turn in turns]
 
 
-def turned_over(fixed: WorkingImage, moving: WorkingImage, flip: np.ndarray) -> List[np.ndarray]:
-    """4×4 matrices (RAS, moving to fixed) that mirror or turn over the moving head, a few of each kind.
+def turned_over(
+    places: Sequence[Tuple[np.ndarray, np.ndarray]], flip: np.ndarray, tilts: np.ndarray
+) -> List[np.ndarray]:
+    """4×4 matrices (RAS, moving to fixed) that mirror or turn over the moving head.
 
+    :param places: points of the fixed and of the moving head that should coincide.
     :param flip: 3×3, what it does to R, A, S.
+    :param tilts: (n, 3) degrees about R, A, S, by which the head is turned after that.
     """
-    steps = np.vstack([np.zeros(3), TURN_DEGREES * np.eye(3), -TURN_DEGREES * np.eye(3)])
-    turns = [rotation_matrix(degrees) @ flip for degrees in steps]
-    pairs = list(zip(centers(fixed), centers(moving)))
-    return [_about(target, source, turn) for target, source in pairs for turn in turns]
+    turns = [rotation_matrix(degrees) @ flip for degrees in tilts]
+    return [_about(target, source, turn) for target, source in places for turn in turns]
 
 
 def _about(target: np.ndarray, source: np.ndarray, turn: np.ndarray) -> np.ndarray:

@@ -20,12 +20,11 @@ from ..errors import Cancelled, InputError, RegistrationError
 from ..monitor import Monitor
 from ..registration.contrast import scale_intensity
 from ..registration.dispatch import add_engine
-from ..registration.evidence import Witness
 from ..registration.interface import Candidate, OutOfTime, RegistrationOptions
 from ..registration.judgement import NO_SIZE, WRONG, asks_for_size, judge
-from ..registration.preparation import WorkingImage, dilate, orthogonal_grid, prepare_mri, prepare_pet
-from ..registration.selection import JUDGE_MM
-from ..registration.similarity import HEAD_MARGIN_MM, Similarity
+from ..registration.pair import JUDGE_MM, ImagePair
+from ..registration.preparation import WorkingImage, dilate, orthogonal_grid
+from ..registration.similarity import HEAD_MARGIN_MM
 from ..volumes.geometry import Volume, resample
 from .beside import beside
 
@@ -59,7 +58,7 @@ def available() -> bool:
     return hasattr(getattr(slicer, "modules", None), "brainsfit")
 
 
-def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Monitor) -> Sequence[Candidate]:
+def run(pair: ImagePair, options: RegistrationOptions, monitor: Monitor) -> Sequence[Candidate]:
     """The rigid result, and that of the last stage in ``options.stages``; an engine as in ``interface``.
 
     :raises InputError: this is no Slicer, or one without the module.
@@ -71,10 +70,8 @@ def run(fixed: Volume, moving: Volume, options: RegistrationOptions, monitor: Mo
             "The module General Registration (BRAINS) is not part of this application; choose SimpleITK."
         )
     monitor.report(_STAGE_NAME, None)
-    images = beside(
-        lambda _: (prepare_mri(fixed, JUDGE_MM), prepare_pet(moving, JUDGE_MM)), monitor, _STAGE_NAME
-    )
-    with _Session(fixed, moving, images, options, monitor) as session:
+    beside(lambda _: pair.at(JUDGE_MM), monitor, _STAGE_NAME)
+    with _Session(pair, options, monitor) as session:
         matrix = session.rigid()
         found = [Candidate("rigid", matrix)]
         more = options.stages[1:]
@@ -96,19 +93,11 @@ class BrainsError(RegistrationError):
 class _Session:
     """The hidden nodes of one registration; all of them are gone when the context is left."""
 
-    def __init__(
-        self,
-        fixed: Volume,
-        moving: Volume,
-        images: Tuple[WorkingImage, WorkingImage],
-        options: RegistrationOptions,
-        monitor: Monitor,
-    ):
-        self._names = moving.name, fixed.name
-        self._images, self._options, self._monitor = images, options, monitor
-        self._to_origin = [_shift(-image.center) for image in images]
+    def __init__(self, pair: ImagePair, options: RegistrationOptions, monitor: Monitor):
+        self._names = pair.moving.name, pair.fixed.name
+        self._pair, self._options, self._monitor = pair, options, monitor
+        self._to_origin = [_shift(-image.center) for image in pair.at(JUDGE_MM)]
         self._nodes: List[object] = []
-        self._volumes = fixed, moving
 
     def __enter__(self) -> "_Session":
         try:
@@ -126,12 +115,7 @@ class _Session:
 
         When none does, the one that explains most, so that it can be shown.
         """
-
-        def compare(_monitor: Monitor) -> Tuple[Similarity, float, Witness]:
-            similarity = Similarity(*self._images)
-            return similarity, similarity(np.eye(4)), Witness(*self._images)
-
-        similarity, before, self._witness = beside(compare, self._monitor, _STAGE_NAME)
+        before, _ = self._value_and_word(np.eye(4))
         best: Optional[np.ndarray] = None
         best_value, first_error = -np.inf, None
         for mode in INITIALIZATIONS:
@@ -140,11 +124,7 @@ class _Session:
             except BrainsError as error:
                 first_error = first_error or error
                 continue
-            value, word = beside(
-                lambda _, found=matrix: (similarity(found), judge(found, self._witness.evidence(found))[0]),
-                self._monitor,
-                _STAGE_NAME,
-            )
+            value, word = self._value_and_word(matrix)
             if value >= _NEARLY * before and word != WRONG:
                 return matrix
             if value > best_value:
@@ -153,10 +133,19 @@ class _Session:
             raise first_error
         return best
 
+    def _value_and_word(self, matrix: np.ndarray) -> Tuple[float, str]:
+        """The mutual information at a place, and the word for it."""
+        pair = self._pair
+        return beside(
+            lambda _: (pair.similarity(matrix), judge(matrix, pair.evidence(matrix))[0]),
+            self._monitor,
+            _STAGE_NAME,
+        )
+
     def asks_for_size(self, matrix: np.ndarray) -> bool:
-        """Whether a rigid matrix leaves a size to be asked for; after :meth:`rigid`."""
-        witness = self._witness
-        return beside(lambda _: asks_for_size(witness.evidence(matrix)), self._monitor, _STAGE_NAME)
+        """Whether a rigid matrix leaves a size to be asked for."""
+        pair = self._pair
+        return beside(lambda _: asks_for_size(pair.evidence(matrix)), self._monitor, _STAGE_NAME)
 
     def refined(self, matrix: np.ndarray, stages: Sequence[str]) -> np.ndarray:
         """Go on from a rigid matrix with the freedom of more stages."""
@@ -171,10 +160,11 @@ class _Session:
     def _common_parameters(self) -> Dict[str, object]:
         options = self._options
         fixed, moving = (
-            self._add_volume(volume, shift) for volume, shift in zip(self._volumes, self._to_origin)
+            self._add_volume(volume, shift)
+            for volume, shift in zip((self._pair.fixed, self._pair.moving), self._to_origin)
         )
         self._moving_node = moving
-        sampling = options.sampling_fraction * self._volumes[0].voxel_mm3 / _FIRST_CUBE_MM**3
+        sampling = options.sampling_fraction * self._pair.fixed.voxel_mm3 / _FIRST_CUBE_MM**3
         parameters = {
             "fixedVolume": fixed,
             "movingVolume": moving,
@@ -185,7 +175,7 @@ class _Session:
         }
         if options.masks == "head":
             names = "fixedBinaryVolume", "movingBinaryVolume"
-            for name, image, shift in zip(names, self._images, self._to_origin):
+            for name, image, shift in zip(names, self._pair.at(JUDGE_MM), self._to_origin):
                 parameters[name] = self._add_mask(image, shift)
         return parameters
 
