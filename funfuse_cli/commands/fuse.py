@@ -267,8 +267,8 @@ def parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="faithful (default) or detail; paper or paper-detail, the paper's network, which needs PyTorch; "
-        "or weights of your own, an .npz file that train wrote",
+        help="faithful (default), detail or contrast; paper or paper-detail, the paper's network, which "
+        "needs PyTorch; or weights of your own, an .npz file that train wrote",
     )
     network.add_argument(
         "--balance", type=float, help="anatomy (0) against function (1); 0.5 is the fused image (default)"

@@ -145,10 +145,10 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument(
         "--preset",
         default="start",
-        choices=("start", "faithful", "detail", "paper", "paper-detail", "as-printed"),
-        help="start makes a network from scratch (default); from it (--start-from) faithful and detail make "
-        "the models of these names; paper and paper-detail those with the paper's network; as-printed is "
-        "what the paper describes",
+        choices=("start", "faithful", "detail", "contrast", "paper", "paper-detail", "as-printed"),
+        help="start makes a network from scratch (default); from it (--start-from) faithful, and from "
+        "that detail and contrast make the models of these names; paper and paper-detail those with the "
+        "paper's network; as-printed is what the paper describes",
     )
     recipe.add_argument(
         "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'

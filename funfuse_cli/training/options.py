@@ -143,8 +143,8 @@ def preset(name: str) -> TrainingOptions:
     """The recipe of that name.
 
     "start" makes a steered network from scratch; from a run of it, "faithful" makes the model of that name,
-    and from that, "detail" the other. "paper" makes the model of that name, the paper's network, and from it
-    "paper-detail" the one of that name. "as-printed" is section 3.1 of the paper with λ = 0.8.
+    and from that "detail" and "contrast". "paper" makes the model of that name, the paper's network, and from
+    it "paper-detail" the one of that name. "as-printed" is section 3.1 of the paper with λ = 0.8.
     :data:`CONTINUED` need weights to start from.
 
     :raises InputError: there is none.
@@ -154,22 +154,9 @@ def preset(name: str) -> TrainingOptions:
     if name == "faithful":
         more: Dict[str, Any] = {"synthetic": 0.3, "excess_weight": 5.0}
         return replace(STEERED_NETWORK, steps=700, rate=1e-3, plateaus=True, share_weight=0.35, **more)
-    if name == "detail":
-        return replace(
-            STEERED_NETWORK,
-            steps=1800,
-            rate=1.2e-3,
-            plateaus=True,
-            objective="detail",
-            structure_weight=0.8,
-            information_weight=1.2,
-            gradient_weight=1.0,
-            brightness_weight=0.5,
-            average_weight=6.0,
-            share_weight=1.3,
-            parts_weight=0.0,
-            limited=True,
-        )
+    if name in WITH_CONTRAST:
+        base = replace(STEERED_NETWORK, plateaus=True, objective="detail", parts_weight=0.0, limited=True)
+        return replace(base, **WITH_CONTRAST[name])
     if name == "paper":
         return TrainingOptions()
     if name == "paper-detail":
@@ -190,8 +177,31 @@ def preset(name: str) -> TrainingOptions:
     raise InputError(f'There is no preset "{name}": choose one of {", ".join(PRESETS)}.')
 
 
-PRESETS = ("start", "faithful", "detail", "paper", "paper-detail", "as-printed")
-CONTINUED = ("faithful", "detail", "paper-detail")
+PRESETS = ("start", "faithful", "detail", "contrast", "paper", "paper-detail", "as-printed")
+CONTINUED = ("faithful", "detail", "contrast", "paper-detail")
+# In which the models differ that ask for more than the paper's loss.
+WITH_CONTRAST: Dict[str, Dict[str, Any]] = {
+    "detail": {
+        "steps": 1800,
+        "rate": 1.2e-3,
+        "structure_weight": 0.8,
+        "information_weight": 1.2,
+        "gradient_weight": 1.0,
+        "brightness_weight": 0.5,
+        "average_weight": 6.0,
+        "share_weight": 1.3,
+    },
+    "contrast": {
+        "steps": 4000,
+        "rate": 1.5e-3,
+        "synthetic": 0.3,
+        "structure_weight": 0.8,
+        "information_weight": 1.0,
+        "gradient_weight": 4.0,
+        "brightness_weight": 5.5,
+        "share_weight": 2.5,
+    },
+}
 STEERED_NETWORK = TrainingOptions(network=STEERED, synthetic=0.4, order_weight=0.3)
 
 

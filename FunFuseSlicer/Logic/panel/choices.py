@@ -28,12 +28,13 @@ class ModelChoice(_Choice):
 
     FAITHFUL = "faithful"
     DETAIL = "detail"
+    CONTRAST = "contrast"
     PAPER = "paper"
     PAPER_DETAIL = "paper-detail"
 
 
 # Those that fuse a volume in about a second, without PyTorch.
-LIVE_MODELS = (ModelChoice.FAITHFUL, ModelChoice.DETAIL)
+LIVE_MODELS = (ModelChoice.FAITHFUL, ModelChoice.DETAIL, ModelChoice.CONTRAST)
 
 
 class Device(_Choice):
@@ -121,6 +122,7 @@ def _labels() -> dict:
         Registration.ALIGNED: _("Already registered"),
         ModelChoice.FAITHFUL: _("Faithful: gray levels close to both images"),
         ModelChoice.DETAIL: _("Detail: more contrast at edges"),
+        ModelChoice.CONTRAST: _("Contrast: nearly as bright as the brighter image"),
         ModelChoice.PAPER: _("Paper's network, faithful (PyTorch)"),
         ModelChoice.PAPER_DETAIL: _("Paper's network, detail (PyTorch)"),
         Device.AUTOMATIC: _("Automatic"),
