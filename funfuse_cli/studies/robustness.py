@@ -31,7 +31,7 @@ def main(arguments: List[str]) -> int:
     )
     add_docs(parser)
     parser.add_argument(
-        "--soak", type=int, default=200, metavar="N", help="runs in a row (default 200; 0: none)"
+        "--soak", type=int, default=400, metavar="N", help="runs in a row (default 400; 0: none)"
     )
     options = parser.parse_args(arguments)
     if options.soak < 0:
