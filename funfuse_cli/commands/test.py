@@ -11,7 +11,7 @@ from ..installation import checkout
 # Each process holds Slicer's libraries and PyTorch: about 1 GB.
 MOST_PROCESSES = 4
 # All tests on two cores, about.
-MINUTES = 15
+MINUTES = 10
 
 
 def main(arguments: List[str]) -> int:
