@@ -120,7 +120,8 @@ def slicer():
     slicer.mrmlScene.Clear(False)
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     arrangement, views = layout.GetViewArrangement(), _view_ids(slicer)
-    sizes = [(node, node.GetDimensions(), node.GetFieldOfView()) for node in _slice_nodes(slicer)]
+    slice_nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    sizes = [(node, node.GetDimensions(), node.GetFieldOfView()) for node in slice_nodes]
     yield slicer
     # Views outlive the scene that is closed, as in Slicer.
     slicer.mrmlScene.Clear(False)
@@ -133,10 +134,6 @@ def slicer():
     kept = [slicer.mrmlScene.GetNthNode(index) for index in range(slicer.mrmlScene.GetNumberOfNodes())]
     silent = [node.GetID() for node in kept if node.GetDisableModifiedEvent()]
     assert not silent, f"nodes whose change was begun and never ended: {silent}"
-
-
-def _slice_nodes(slicer) -> list:
-    return slicer.util.getNodesByClass("vtkMRMLSliceNode")
 
 
 def _view_ids(slicer) -> set:

@@ -191,9 +191,11 @@ sys.exit(main())
 @pytest.mark.parametrize(
     "stage, name, code",
     [
-        ("Starting", "SIGHUP", 129),
-        ("Fusing", "SIGINT", 130),
+        ("Starting", "SIGTERM", 143),
+        ("Fusing", "SIGTERM", 143),
         ("Writing", "SIGTERM", 143),
+        ("Writing", "SIGHUP", 129),
+        ("Writing", "SIGINT", 130),
     ],
 )
 def test_a_signal_ends_a_run_and_leaves_nothing(pair, tmp_path, stage, name, code):

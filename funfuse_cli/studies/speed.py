@@ -21,5 +21,6 @@ def main(arguments: List[str]) -> int:
     add_docs(parser)
     options = parser.parse_args(arguments)
     data = ["--data", str(options.data)] if options.data else []
-    # What an earlier run wrote lies in the study's work folder already.
-    return benchmark.main(["--docs", str(options.docs), "--overwrite", *data])
+    # Not its main: the study has claimed the files already, and its work folder holds those of before.
+    asked = benchmark.parser().parse_args(["--docs", str(options.docs), *data])
+    return benchmark.run(benchmark.settings_of(asked), asked)

@@ -3,8 +3,7 @@
 import numpy as np
 
 from ..volumes.differences import ENDS, DifferenceOptions
-
-LEVELS = 256
+from .colorize import LEVELS
 
 
 def difference_table() -> np.ndarray:

@@ -5,8 +5,8 @@ from importlib import import_module
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
 from ..scene.beside import beside
+from ..scene.inputs import check_present
 from ..scene.rollback import taken_back_after_an_error
 from ..scene.views import COLORED
 from ..volumes.differences import DifferenceOptions
@@ -89,8 +89,7 @@ class DifferenceSection(Section):
         options = DifferenceOptions(chosen.compareWith.value, chosen.smoothing, chosen.shownFrom or None)
         inputs = chosen.mri, chosen.pet
         found = module.find_difference(*inputs, nodes, options, chosen.otherStudy, chosen.mask, monitor)
-        if not all(slicer.mrmlScene.IsNodePresent(node) for node in (*inputs, *nodes.values())):
-            raise InputError(_("The volumes were removed from the scene meanwhile."))
+        check_present([*inputs, *nodes.values()])
         old = nodes.get("difference")
         with taken_back_after_an_error([] if old is None else [old]):
             nodes["difference"] = module.push_difference(*inputs, nodes, found, chosen.legend)

@@ -7,11 +7,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
 from ..fusion.fuser import NETWORK, method_problem
 from ..scene.attributes import ATTRIBUTE, attribute
 from ..scene.beside import beside
 from ..scene.export import export_dicom_of_nodes, export_outputs, export_slices
+from ..scene.inputs import check_present
 from ..scene.pet_headers import came_from_dicom
 from ..scene.rollback import taken_back_after_an_error
 from .choices import ExportAs
@@ -88,9 +88,7 @@ class ResultSection(Section):
         self._settle(monitor)
         mri, nodes = self.session.choices.mri, self.session.nodes
         rows = evaluation.evaluate_nodes(mri, nodes, monitor=monitor)
-        for node in (mri, *nodes.values()):
-            if not slicer.mrmlScene.IsNodePresent(node):
-                raise InputError(_("The volumes were removed from the scene meanwhile."))
+        check_present([mri, *nodes.values()])
         old = evaluation.find_evaluation(nodes["fused"])
         with taken_back_after_an_error(
             [] if old is None else [old.summary, old.slices, old.chart, *old.series.values()]

@@ -15,6 +15,7 @@ from ..report.page import page
 from . import slice_pictures
 from .beside import beside
 from .dicom_export import export_dicom, series_of_node
+from .inputs import check_present
 from .report import contents_of, facts_of
 from .tables import export_csv
 
@@ -61,8 +62,7 @@ def export_outputs(
         with all_or_nothing(folder, Claim([*names.values(), *pages])) as work:
             for number, node in enumerate(nodes.values()):
                 monitor.report("Writing", number / len(nodes))
-                if not slicer.mrmlScene.IsNodePresent(node):
-                    raise InputError("The volumes were removed from the scene meanwhile.")
+                check_present([node])
                 _save(node, work / names[node], folder / names[node])
                 beside(lambda _, path=work / names[node]: _compress(path), monitor, "Writing")
             for table in tables:

@@ -3,12 +3,25 @@
 Slicer is imported inside the functions, so that this module can be imported anywhere.
 """
 
+from typing import Iterable
+
 import numpy as np
 
 from ..errors import InputError
 from ..volumes.dicom_units import UCUM
 from ..volumes.geometry import Volume
 from .attributes import ATTRIBUTE, attribute
+
+
+def check_present(nodes: Iterable[object]) -> None:
+    """After work beside the event loop, in which the user can remove what it is for.
+
+    :raises InputError: a node is no longer in the scene.
+    """
+    import slicer
+
+    if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
+        raise InputError("The volumes were removed from the scene meanwhile.")
 
 
 def volume_from_node(node) -> Volume:

@@ -7,7 +7,7 @@ brings for its DICOM packages, are imported inside the functions.
 
 import math
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
@@ -110,9 +110,7 @@ def write_slices(folder: Path, names: Dict[Any, List[str]], sheets: bool, monito
             else:
                 Image.fromarray(marked(picture)).save(folder / files[n], compress_level=4)
         if sheets:
-            together = beside(lambda _, shown=pictures: sheet(shown), monitor, "Writing pictures")
-            picture = Image.fromarray(together)
-            beside(lambda _, shown=picture, to=folder / files[0]: shown.save(to), monitor, "Writing pictures")
+            beside(partial(_write_sheet, pictures, folder / files[0]), monitor, "Writing pictures")
 
 
 def pictures_of(logic) -> Iterator[Picture]:
@@ -177,6 +175,12 @@ def marked(picture: Picture) -> np.ndarray:
         draw.line([(end - length / picture.mm, y), (end, y)], fill=color, width=thick)
     _write(draw, f"{length} mm", (end, y - 4), "rd", size)
     return np.asarray(image)
+
+
+def _write_sheet(pictures: Sequence[Picture], path: Path, _monitor: Monitor) -> None:
+    from PIL import Image
+
+    Image.fromarray(sheet(pictures)).save(path)
 
 
 def sheet(pictures: Sequence[Picture]) -> np.ndarray:
