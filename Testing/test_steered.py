@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,20 +16,20 @@ from FunFuseSlicer.Logic.errors import ModelError
 from FunFuseSlicer.Logic.fusion import steered
 from FunFuseSlicer.Logic.fusion.engine import fuse_slices
 from FunFuseSlicer.Logic.fusion.fuser import runner_of
-from FunFuseSlicer.Logic.fusion.models import STEERED, load_model, model_names
-from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at, network_of, save_model
+from FunFuseSlicer.Logic.fusion.models import MODELS_FOLDER, STEERED, load_model, model_names
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at, network_of, save_model, use_weights
 from FunFuseSlicer.Logic.fusion.pytorch.runner import TorchRunner
-from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork, collapse, initialize, pyramid
+from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork, collapse, initialize, pyramid, widened
 from FunFuseSlicer.Logic.fusion.steered import ALIGNMENT, SteeredRunner
 from Testing.conftest import ROOT, head_phantom
 
 STEERED_MODELS = [name for name in model_names() if load_model(name).kind == STEERED]
 
 
-def random_network(seed=0, conditioned=False) -> SteeredNetwork:
+def random_network(seed=0, conditioned=False, deepest=steered.DEEPEST) -> SteeredNetwork:
     """With weights that differ from place to place, as after training."""
     torch.manual_seed(seed)
-    network = SteeredNetwork(conditioned)
+    network = SteeredNetwork(conditioned, deepest=deepest)
     initialize(network)
     with torch.no_grad():
         for head in network.heads:
@@ -204,9 +205,9 @@ def test_numpy_gives_what_pytorch_gives(name, lam):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 99), sizes, sizes, st.booleans())
-def test_numpy_runs_any_weights_on_any_size(seed, rows, columns, conditioned):
-    network, (mri, pet) = random_network(seed, conditioned), slices(seed, rows, columns)
+@given(st.integers(0, 99), sizes, sizes, st.booleans(), st.sampled_from((24, 40)))
+def test_numpy_runs_any_weights_on_any_size(seed, rows, columns, conditioned, deepest):
+    network, (mri, pet) = random_network(seed, conditioned, deepest), slices(seed, rows, columns)
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     with torch.no_grad():
         expected = network(mri, pet, 0.6 if conditioned else None)
@@ -275,15 +276,35 @@ for needs in ({"model": "paper"}, {"device": "gpu"}, {"mode": "gradient"}):
     assert 'the model "paper" needs it' in said[0]
 
 
-def test_the_model_card_names_the_size():
-    from pathlib import Path
+def test_more_channels_at_an_eighth_change_nothing_before_training():
+    """Then they do: what is new learns."""
+    narrow, (mri, pet) = random_network(5, conditioned=True), slices(5)
+    state = {name: value.numpy() for name, value in narrow.state_dict().items()}
+    wide = random_network(6, conditioned=True, deepest=31).train()
+    use_weights(wide, widened(state, wide))
+    lam = torch.tensor([0.3])
+    for one, other in zip(wide(mri, pet, lam), narrow(mri, pet, lam)):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    wide(mri, pet, lam).fused.mean().backward()
+    assert wide.heads[3].weight.grad[:, 24:].any()
+    assert wide.convolution("up_quarter_1").weight.grad[:, 48:].any()
+    assert widened(state, narrow).keys() == state.keys()
+    assert all(np.array_equal(array, state[name]) for name, array in widened(state, narrow).items())
 
-    from FunFuseSlicer.Logic.fusion.models import MODELS_FOLDER
-    from FunFuseSlicer.Logic.fusion.steered import HEADS, LAYERS, STAGES
 
-    pixels = {name: STAGES[name.rpartition("_")[0]] ** 2 for name in LAYERS}
-    work = sum(9 * inputs * outputs / pixels[name] for name, (inputs, outputs) in LAYERS.items())
-    work += sum(LAYERS[name][1] * channels / pixels[name] for name, channels in HEADS)
-    weights = sum(parameter.numel() for parameter in SteeredNetwork().parameters())
+def test_a_network_is_widened_and_never_narrowed():
+    state = {name: value.numpy() for name, value in random_network(1, deepest=31).state_dict().items()}
+    with pytest.raises(ValueError):
+        widened(state, random_network(1))
+
+
+@pytest.mark.parametrize("name", STEERED_MODELS)
+def test_the_model_card_names_the_size(name):
+    deepest = steered.deepest_of(load_model(name).state)
+    sizes = steered.layers(deepest)
+    pixels = {layer: steered.STAGES[layer.rpartition("_")[0]] ** 2 for layer in sizes}
+    work = sum(9 * inputs * outputs / pixels[layer] for layer, (inputs, outputs) in sizes.items())
+    work += sum(sizes[layer][1] * channels / pixels[layer] for layer, channels in steered.HEADS)
+    weights = sum(parameter.numel() for parameter in SteeredNetwork(deepest=deepest).parameters())
     card = Path(MODELS_FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"{weights:,} weights" in card and f"{work:,.0f} multiply-accumulates" in card

@@ -19,8 +19,10 @@ from funfuse_cli.training.objective import (
 )
 from funfuse_cli.training.options import preset
 from funfuse_cli.training.pair import Pair
+from funfuse_cli.training.pairs import to_unit
 from funfuse_cli.training.synthetic import synthetic_batch, synthetic_pair
 from funfuse_cli.training.trainer import train
+from funfuse_cli.training.variants import save_network
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
 from FunFuseSlicer.Logic.metrics.pet_weight import pet_weight
@@ -114,6 +116,26 @@ def test_the_presets_train(name, tmp_path):
     again = train(pairs, options, tmp_path / "again")
     for one, other in zip(network.parameters(), again.parameters()):
         assert torch.equal(one, other)
+
+
+def test_a_training_goes_on_with_more_channels(tmp_path):
+    """From the weights of a narrower network; not with fewer."""
+    pairs = [Pair("a", head_slice(), np.rot90(head_slice(), 2).copy())]
+    options = replace(preset("faithful"), steps=1, crop=48, batch=1, share_weight=0.0)
+    narrow = train(pairs, options, tmp_path / "narrow")
+    save_network(narrow, "narrow", tmp_path, None)
+    more = {"rate": 1e-9, "deepest": 40, "start_from": str(tmp_path / "narrow.npz")}
+    wide = train(pairs, replace(options, **more), tmp_path / "wide")
+    assert len(wide.convolution("eighth_2").bias) == 40
+    mri, pet = (
+        torch.from_numpy(image)[None, None] for image in (to_unit(pairs[0].mri), to_unit(pairs[0].pet))
+    )
+    with torch.no_grad():
+        for one, other in zip(wide(mri, pet, 0.6), narrow(mri, pet, 0.6)):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+    save_network(wide, "wide", tmp_path, None)
+    with pytest.raises(InputError, match="same network"):
+        train(pairs, replace(options, start_from=str(tmp_path / "wide.npz")), tmp_path / "back")
 
 
 def test_options_that_cannot_be_used_are_refused():

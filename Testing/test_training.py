@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from funfuse_cli.__main__ import main
+from funfuse_cli.training import augment as augmentation
 from funfuse_cli.training import checkpoint, trainer
 from funfuse_cli.training.augment import augment, random_batch, whole_batch
 from funfuse_cli.training.loss import fusion_loss, mean_square, ssim
@@ -292,6 +293,11 @@ def test_options_that_cannot_be_trained_with_are_refused(pairs, tmp_path):
         (replace(SHORT, objective="detail", crop=48, structure_weight=-1.0), "must not be negative"),
         (replace(SHORT, objective="detail", crop=32), "needs a --crop of at least 41"),
         (replace(SHORT, start_from=str(tmp_path / "none.npz")), "holds no weights to start from"),
+        (replace(SHORT, luminance=-0.1), "--luminance must lie in"),
+        (replace(SHORT, near_default=1.5), "--near-default must lie in"),
+        (replace(SHORT, steady_weight=1.0, crop=32), "--steady-weight needs a --crop of at least 33"),
+        (replace(SHORT, steady_weight=-1.0, crop=48), "--steady-weight must not be negative"),
+        (replace(SHORT, deepest=0), "--deepest must be positive"),
         (replace(SHORT, schedule="weekly"), 'no "weekly"'),
         (replace(SHORT, optimizer="downhill"), 'no "downhill"'),
     ):
@@ -302,6 +308,14 @@ def test_options_that_cannot_be_trained_with_are_refused(pairs, tmp_path):
     with pytest.raises(InputError, match="a quarter filled"):
         empty = Pair("a", np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint8))
         random_batch([[empty]], np.ones(1), 1, 12, np.random.default_rng(0))
+
+
+def test_a_share_of_samples_is_fused_near_the_default():
+    rng = np.random.default_rng(0)
+    for share, wanted in ((0.0, 0.2), (0.5, 0.6), (1.0, 1.0)):
+        lam = trainer._draw_lambda(replace(SHORT, batch=4000, near_default=share), rng).numpy()
+        assert lam.dtype == np.float32 and lam.min() >= 0 and lam.max() <= 1
+        assert np.mean((lam >= 0.7) & (lam <= 0.9)) == pytest.approx(wanted, abs=0.03)
 
 
 def test_whole_slices_come_once_an_epoch_in_a_new_order_each_time(pairs):
@@ -438,6 +452,17 @@ def test_a_training_can_start_from_another(pairs, tmp_path):
         train(pairs, replace(options, lam=0.8), tmp_path / "third")
     with pytest.raises(InputError, match="start-from"):
         train(pairs, replace(options, start_from=None), tmp_path / "second")
+
+
+def test_a_share_of_pets_is_the_luminance_of_its_colors(monkeypatch):
+    image, found, rng = np.full((12, 12), 0.5), [], np.random.default_rng(0)
+    gray = augmentation._pseudo_color_turned_gray
+    monkeypatch.setattr(augmentation, "_pseudo_color_turned_gray", lambda pet: found.append(1) or gray(pet))
+    for share in (0.0, 0.4, 1.0):
+        found.clear()
+        for _ in range(400):
+            augment(image, image, rng, share)
+        assert len(found) / 400 == pytest.approx(share, abs=0.08)
 
 
 def test_augmentation_keeps_the_background_black(pairs):

@@ -153,6 +153,9 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument(
         "--lambda", dest="lam", type=_lambda, help='a fixed λ, or "all" for one network that serves every λ'
     )
+    recipe.add_argument(
+        "--near-default", type=float, metavar="S", help="share of samples with a λ near 0.8, the default one"
+    )
     length = recipe.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="of the optimizer")
     length.add_argument("--epochs", type=int, help="as many steps as show each slice so often")
@@ -196,9 +199,15 @@ def parser() -> argparse.ArgumentParser:
         "--share-weight", type=float, metavar="W", help="price of a PET that hardly shows beside bright scalp"
     )
     objective.add_argument(
+        "--steady-weight", type=float, metavar="W", help="price of what changes from slice to slice"
+    )
+    objective.add_argument(
         "--limited",
         action=argparse.BooleanOptionalAction,
         help="train the steered network with its limits: no negative parts, nothing brighter than both",
+    )
+    objective.add_argument(
+        "--luminance", type=float, metavar="S", help="share of PETs turned to the luminance of their colors"
     )
     objective.add_argument("--synthetic", type=float, metavar="S", help="share of pairs with a made up PET")
     objective.add_argument(
@@ -207,6 +216,7 @@ def parser() -> argparse.ArgumentParser:
         help="made up PETs that are flat or dark, too, and brain masks",
     )
     network = result.add_argument_group("network (other than the shipped one: for research)")
+    network.add_argument("--deepest", type=int, metavar="N", help="channels of the steered one at an eighth")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
     network.add_argument(
         "--batch-norm",
@@ -237,10 +247,11 @@ def _recipe(options):
     recipe = with_length(preset(options.preset), options.steps, options.epochs, options.minutes)
     if options.lam is not None:
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
-    names = ("batch", "crop", "rate", "optimizer", "seed", "start_from")
+    names = ("batch", "crop", "rate", "optimizer", "seed", "start_from", "near_default", "deepest")
     names += ("objective", "structure_weight", "information_weight", "parts_weight")
     names += ("gradient_weight", "brightness_weight", "average_weight", "limited")
-    names += ("order_weight", "excess_weight", "share_weight", "synthetic", "plateaus")
+    names += ("order_weight", "excess_weight", "share_weight", "steady_weight", "synthetic", "plateaus")
+    names += ("luminance",)
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
     return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))

@@ -20,6 +20,9 @@ MINIMUM_FILLED = 0.25
 # Of red, green and blue (ITU-R BT.601).
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 
+# Share of PETs that are the luminance of their colors, and of the others those of another gray scale.
+LUMINANCES, OTHER_SCALES = 0.2, 0.375
+
 # Knots of a random gray scale, and how far they stray.
 KNOTS, STRAY = 6, 0.15
 
@@ -27,14 +30,17 @@ KNOTS, STRAY = 6, 0.15
 MAXIMUM_TRIES = 10_000
 
 
-def random_batch(pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: int, rng):
+def random_batch(
+    pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: int, rng, luminance: float = LUMINANCES
+):
     """A batch of augmented crops.
 
     :param pairs: pairs grouped by patient; ``weights`` is the probability of each patient.
+    :param luminance: see :func:`augment`.
     :return: MRI and PET, each (size, 1, crop, crop) float32 in [0, 1].
     :raises InputError: the slices are smaller than the crop, or nearly empty.
     """
-    crops = [_random_crop(pairs, weights, crop, rng) for _ in range(size)]
+    crops = [_random_crop(pairs, weights, crop, rng, luminance) for _ in range(size)]
     return tuple(np.stack([pair[modality] for pair in crops])[:, None] for modality in (0, 1))
 
 
@@ -61,7 +67,7 @@ def patient_weights(pairs: List[List[Pair]]) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _random_crop(pairs, weights, crop, rng) -> Tuple[np.ndarray, np.ndarray]:
+def _random_crop(pairs, weights, crop, rng, luminance: float) -> Tuple[np.ndarray, np.ndarray]:
     for _ in range(MAXIMUM_TRIES):
         group = pairs[rng.choice(len(pairs), p=weights)]
         pair = group[rng.integers(len(group))]
@@ -72,15 +78,20 @@ def _random_crop(pairs, weights, crop, rng) -> Tuple[np.ndarray, np.ndarray]:
         window = (slice(row, row + crop), slice(column, column + crop))
         if ((pair.mri[window] > 0) | (pair.pet[window] > 0)).mean() < MINIMUM_FILLED:
             continue
-        return augment(to_unit(pair.mri[window]), to_unit(pair.pet[window]), rng)
+        return augment(to_unit(pair.mri[window]), to_unit(pair.pet[window]), rng, luminance)
     raise InputError(
         f"The slices have no windows of {crop} × {crop} pixels that are a quarter filled: "
         "choose a smaller --crop."
     )
 
 
-def augment(mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
-    """One random variation of a pair, (rows, columns) in [0, 1] -> the same."""
+def augment(
+    mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator, luminance: float = LUMINANCES
+) -> Tuple[np.ndarray, np.ndarray]:
+    """One random variation of a pair, (rows, columns) in [0, 1] -> the same.
+
+    :param luminance: share of PETs that become the luminance of their pseudo-color, as the paper's are.
+    """
     if rng.random() < 0.3:
         pet = misregister(pet, rng)
     if rng.random() < 0.15:
@@ -91,9 +102,9 @@ def augment(mri: np.ndarray, pet: np.ndarray, rng: np.random.Generator) -> Tuple
         mri, pet = _lesion(mri, rng), _lesion(pet, rng)
     mri, pet = intensity(mri, rng), intensity(pet, rng)
     scale = rng.random()
-    if scale < 0.2:
+    if scale < luminance:
         pet = _pseudo_color_turned_gray(pet)
-    elif scale < 0.5:
+    elif scale < luminance + (1 - luminance) * OTHER_SCALES:
         pet = other_scale(pet, rng)
     if rng.random() < 0.2:
         mri = other_scale(mri, rng)

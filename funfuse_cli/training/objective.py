@@ -58,8 +58,9 @@ Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Terms]
 
 
 class Prices(NamedTuple):
-    """What is asked of the parts beside the objective: weights of :func:`negative_parts` (beyond a slack), of
-    :func:`disorder`, and of :func:`excess`.
+    """What is asked beside the objective: weights of :func:`negative_parts` (beyond a slack), of
+    :func:`disorder`, of :func:`excess`, of :func:`missing_share`, and of :func:`steadiness.unsteadiness`, for
+    which the network is asked again.
     """
 
     parts: float = 0.0
@@ -67,14 +68,15 @@ class Prices(NamedTuple):
     order: float = 0.0
     excess: float = 0.0
     share: float = 0.0
+    steady: float = 0.0
 
     @property
     def asked(self) -> bool:
-        """Whether there is any."""
+        """Whether there is any for :meth:`of`."""
         return any((self.parts, self.order, self.excess, self.share))
 
     def of(self, fused: Tensor, mri_part: Tensor, pet_part: Tensor, mri: Tensor, pet: Tensor) -> Tensor:
-        """All of it per sample, (N,)."""
+        """What the results of one fusion cost per sample, (N,)."""
         result = self.parts * negative_parts(mri_part, pet_part, self.slack)
         if self.order:
             result = result + self.order * disorder(pet_part, pet)

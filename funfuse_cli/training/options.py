@@ -6,11 +6,14 @@ from typing import Any, Dict, Optional
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import STEERED, TWO_LANE
+from FunFuseSlicer.Logic.fusion.steered import DEEPEST
 
+from .augment import LUMINANCES
 from .descent import OPTIMIZERS, SCHEDULES
 from .loss import WINDOW
 from .objective import SHARE_WINDOW, SMALLEST, Objective, Wishes, make_objective
 from .paper_network import Architecture
+from .steadiness import BLUR_WINDOW
 
 INITIALIZATIONS = ("he", "paper")
 NETWORKS = (TWO_LANE, STEERED)
@@ -39,9 +42,13 @@ class TrainingOptions:
     :param start_from: a weights file (.npz) of an earlier run, instead of an initialization.
     :param network: "two-lane", of the paper's layers, or "steered", see :mod:`fusion.steered`.
     :param synthetic: share of pairs whose PET is made up, see :mod:`synthetic`; ``plateaus``, see there.
+    :param luminance: share of real PETs that become the luminance of their pseudo-color, as the paper's are.
     :param order_weight: price of a PET part that does not keep the order of uptake; likewise
         ``excess_weight``, of what is brighter than both sources, and ``share_weight``, of a PET that hardly
         shows. All need parts that add up.
+    :param steady_weight: price of a fused image that changes from slice to slice, see :mod:`steadiness`.
+    :param near_default: share of samples whose λ is drawn near the default one, see :data:`trainer.NEAR`.
+    :param deepest: channels of the steered network at an eighth.
     :param limited: train the steered network with the limits that its results have, see
         :class:`pytorch.steered.SteeredNetwork`; otherwise they come on top.
     """
@@ -67,13 +74,17 @@ class TrainingOptions:
     network: str = TWO_LANE
     synthetic: float = 0.0
     plateaus: bool = False
+    luminance: float = LUMINANCES
     order_weight: float = 0.0
     excess_weight: float = 0.0
     share_weight: float = 0.0
+    steady_weight: float = 0.0
     gradient_weight: float = 0.0
     brightness_weight: float = 0.0
     average_weight: float = 0.0
     limited: bool = False
+    near_default: float = 0.0
+    deepest: int = DEEPEST
 
     def check(self) -> None:
         """:raises InputError: a value that cannot be trained with."""
@@ -83,6 +94,7 @@ class TrainingOptions:
             ("--minutes", self.minutes),
             ("--batch", self.batch),
             ("--rate", self.rate),
+            ("--deepest", self.deepest),
         ):
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be positive, not {value}.")
@@ -94,13 +106,17 @@ class TrainingOptions:
             raise InputError(f"The objective detail needs a --crop of at least {SMALLEST}.")
         if self.share_weight and 0 < self.crop < SHARE_WINDOW:
             raise InputError(f"--share-weight needs a --crop of at least {SHARE_WINDOW}.")
+        if self.steady_weight and self.crop < BLUR_WINDOW:
+            raise InputError(f"--steady-weight needs a --crop of at least {BLUR_WINDOW}.")
         if self.seed < 0:
             raise InputError("--seed must not be negative.")
-        for name in ("parts", "order", "excess", "share"):
+        for name in ("parts", "order", "excess", "share", "steady"):
             if getattr(self, f"{name}_weight") < 0:
                 raise InputError(f"--{name}-weight must not be negative.")
-        if not 0 <= self.synthetic <= 1:
-            raise InputError(f"--synthetic must lie in [0, 1], not {self.synthetic}.")
+        for name in ("synthetic", "luminance", "near_default"):
+            if not 0 <= getattr(self, name) <= 1:
+                option = name.replace("_", "-")
+                raise InputError(f"--{option} must lie in [0, 1], not {getattr(self, name)}.")
         if self.synthetic and not self.crop:
             raise InputError("--synthetic needs a --crop.")
         for value, known in (
@@ -182,14 +198,20 @@ CONTINUED = ("faithful", "detail", "contrast", "paper-detail")
 # In which the models differ that ask for more than the paper's loss.
 WITH_CONTRAST: Dict[str, Dict[str, Any]] = {
     "detail": {
-        "steps": 1800,
-        "rate": 1.2e-3,
-        "structure_weight": 0.8,
-        "information_weight": 1.2,
-        "gradient_weight": 1.0,
-        "brightness_weight": 0.5,
-        "average_weight": 6.0,
-        "share_weight": 1.3,
+        "deepest": 40,
+        "steps": 15000,
+        "batch": 8,
+        "rate": 1.5e-3,
+        "near_default": 0.7,
+        "luminance": 0.4,
+        "structure_weight": 4.6,
+        "information_weight": 6.5,
+        "gradient_weight": 3.2,
+        "brightness_weight": 0.7,
+        "average_weight": 200.0,
+        "order_weight": 2.0,
+        "share_weight": 14.0,
+        "steady_weight": 60.0,
     },
     "contrast": {
         "steps": 4000,

@@ -19,10 +19,14 @@ from .objective import PART_SLACK, STEERED_SLACK, Objective, Prices, Terms
 from .options import TrainingOptions
 from .pair import Pair
 from .pairs import fingerprint, to_unit
+from .steadiness import Nearby, draw_nearby, unsteadiness
 from .synthetic import synthetic_batch
 from .variants import Network, build_network
 
 LAMBDAS = (0.0, 0.2, 0.5, 0.8, 1.0)
+
+# Around the default λ, where most images are fused.
+NEAR = (0.7, 0.9)
 
 # While training, so many held-out pairs are measured: enough for a curve, little enough not to slow it.
 LOGGED_PAIRS = 6
@@ -86,7 +90,10 @@ class _Data:
             )
 
     def batch(self, step: int):
-        """MRI, PET and λ of a step: it draws from a generator of its own, seeded by (seed, step)."""
+        """MRI, PET, λ, and what makes the next slices of half of them, if there is a price for that.
+
+        Each step draws from a generator of its own, seeded by (seed, step).
+        """
         options = self.options
         rng = np.random.default_rng([options.seed, step])
         if options.crop:
@@ -94,18 +101,24 @@ class _Data:
         else:
             images = whole_batch(self.pairs, options.batch, step, options.seed)
         mri, pet = (torch.from_numpy(image).to(options.device) for image in images)
-        return mri, pet, _draw_lambda(options, rng)
+        lam, nearby = _draw_lambda(options, rng), None
+        if options.steady_weight:
+            nearby = draw_nearby((options.batch + 1) // 2, options.crop, rng, options.device)
+        return mri, pet, lam, nearby
 
     def _crops(self, rng):
         options = self.options
         if not options.synthetic:
-            return random_batch(self.patients, self.weights, options.batch, options.crop, rng)
+            return self._real(options.batch, rng)
         made = int((rng.random(options.batch) < options.synthetic).sum())
         batches = [self._synthetic(made, rng)] if made else []
         if made < options.batch:
-            real = options.batch - made
-            batches.append(random_batch(self.patients, self.weights, real, options.crop, rng))
+            batches.append(self._real(options.batch - made, rng))
         return tuple(np.concatenate(images) for images in zip(*batches))
+
+    def _real(self, size: int, rng):
+        options = self.options
+        return random_batch(self.patients, self.weights, size, options.crop, rng, options.luminance)
 
     def _synthetic(self, size: int, rng):
         options = self.options
@@ -308,19 +321,26 @@ def _descent(network, options: TrainingOptions, steps: int) -> Descent:
     return Descent(network, options.optimizer, options.schedule, options.rate, steps)
 
 
-def _terms(network, objective: Objective, prices: Prices, mri, pet, lam) -> Terms:
-    """The objective, and the prices of the parts where there are any."""
+def _terms(network, objective: Objective, prices: Prices, mri, pet, lam, nearby: Optional[Nearby]) -> Terms:
+    """The objective, and the prices where there are any."""
     given = lam if network.conditioned else None
-    if not (prices.asked and network.parts_add_up):
-        return objective(network.fuse(mri, pet, given), mri, pet, lam)
-    parts = network(mri, pet, given)
-    result = objective(parts[0], mri, pet, lam)
-    return result._replace(loss=result.loss + prices.of(*parts, mri, pet))
+    if prices.asked and network.parts_add_up:
+        fused, *parts = network(mri, pet, given)
+        result = objective(fused, mri, pet, lam)
+        result = result._replace(loss=result.loss + prices.of(fused, *parts, mri, pet))
+    else:
+        fused = network.fuse(mri, pet, given)
+        result = objective(fused, mri, pet, lam)
+    if nearby is None or not prices.steady:
+        return result
+    images = (image[: len(nearby.grid)] for image in (fused, mri, pet))
+    change = unsteadiness(network, *images, None if given is None else given[: len(nearby.grid)], nearby)
+    return result._replace(loss=result.loss + prices.steady * change.mean())
 
 
 def _prices(options: TrainingOptions, step: int) -> Prices:
     """The prices in one step: none in every other of the two-lane network, whose parts cost time."""
-    weights = options.order_weight, options.excess_weight, options.share_weight
+    weights = options.order_weight, options.excess_weight, options.share_weight, options.steady_weight
     if options.network == SteeredNetwork.kind:
         return Prices(options.parts_weight, STEERED_SLACK, *weights)
     if step % PARTS_EVERY:
@@ -330,10 +350,10 @@ def _prices(options: TrainingOptions, step: int) -> Prices:
 
 
 def _train_step(
-    network, descent: Descent, objective: Objective, prices: Prices, mri, pet, lam
+    network, descent: Descent, objective: Objective, prices: Prices, mri, pet, lam, nearby
 ) -> List[float]:
     """One step: the objective, L_SSIM and L_l2 before it; no step is taken when they are not finite."""
-    result = _terms(network, objective, prices, mri, pet, lam)
+    result = _terms(network, objective, prices, mri, pet, lam, nearby)
     values = torch.stack([term.detach().mean() for term in result]).tolist()
     if np.isfinite(values).all():
         # Divided by what the loss comes to at each λ: else the largest losses, near λ = 1, take all.
@@ -382,7 +402,12 @@ def _affordable(network, data: _Data, held_out: Dict[str, List[Pair]]) -> Tuple[
 def _draw_lambda(options: TrainingOptions, rng) -> torch.Tensor:
     if options.lam is not None:
         return torch.full((options.batch,), options.lam, device=options.device)
-    return torch.from_numpy(rng.random(options.batch, dtype=np.float32)).to(options.device)
+    lam = rng.random(options.batch, dtype=np.float32)
+    if options.near_default:
+        low, high = NEAR
+        near = rng.random(options.batch) < options.near_default
+        lam = np.where(near, low + (high - low) * lam, lam).astype(np.float32)
+    return torch.from_numpy(lam).to(options.device)
 
 
 def _tensors(pair: Pair):

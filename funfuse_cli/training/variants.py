@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import List, Optional, Union
 
 from FunFuseSlicer.Logic.errors import InputError, ModelError
-from FunFuseSlicer.Logic.fusion.models import TWO_LANE, read_weights
+from FunFuseSlicer.Logic.fusion.models import STEERED, TWO_LANE, read_weights
 from FunFuseSlicer.Logic.fusion.pytorch import steered
-from FunFuseSlicer.Logic.fusion.pytorch.networks import KINDS, save_model, use_weights
+from FunFuseSlicer.Logic.fusion.pytorch.networks import network_with, save_model, use_weights
 from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
 from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
 
@@ -26,19 +26,19 @@ def build_network(options: TrainingOptions, pairs: List) -> Network:
     conditioned = options.lam is None
     network: Network
     if options.network == SteeredNetwork.kind:
-        network = SteeredNetwork(conditioned, options.limited)
+        network = SteeredNetwork(conditioned, options.limited, options.deepest)
     elif options.architecture == Architecture():
         network = TwoLaneNetwork(conditioned)
     else:
         network = ResearchNetwork(options.architecture, conditioned)
-    if options.start_from is not None:
-        _start_from(network, Path(options.start_from))
-    elif isinstance(network, SteeredNetwork):
+    if isinstance(network, SteeredNetwork):
         steered.initialize(network)
     elif options.initialization == "he":
         initialize(network, pairs)
     else:
         initialize_as_paper(network)
+    if options.start_from is not None:
+        _start_from(network, Path(options.start_from))
     return network
 
 
@@ -48,8 +48,9 @@ def _start_from(network: Network, weights: Path) -> None:
     :raises InputError: they cannot be read, or belong to another network.
     """
     try:
-        use_weights(network, read_weights(weights.stem, weights.parent, "train again")[0])
-    except ModelError as error:
+        state = read_weights(weights.stem, weights.parent, "train again")[0]
+        use_weights(network, steered.widened(state, network) if network.kind == STEERED else state)
+    except (ModelError, KeyError, ValueError) as error:
         raise InputError(
             f"{weights} holds no weights to start from: give the .npz file of a run with the same network."
         ) from error
@@ -72,10 +73,8 @@ def load_network(name: str, folder: Path) -> Network:
     """
     state, facts = read_weights(name, Path(folder), "train again")
     conditioned = facts["trained_lambda"] is None
-    network: Network
-    if "architecture" in facts:
-        network = ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
-    else:
-        network = KINDS[facts.get("network", TWO_LANE)](conditioned)
+    if "architecture" not in facts:
+        return network_with(state, facts.get("network", TWO_LANE), conditioned)
+    network = ResearchNetwork(Architecture(**facts["architecture"]), conditioned)
     use_weights(network, state)
     return network

@@ -31,19 +31,29 @@ LEVELS = 4
 # What slices are padded to a multiple of.
 ALIGNMENT = 2 ** (LEVELS - 1)
 
-# name -> (input channels, output channels) of the 3×3 convolutions; down to an eighth, then up to a half.
-LAYERS = {
-    "half_1": (8, 16),
-    "half_2": (16, 16),
-    "quarter_1": (16, 24),
-    "quarter_2": (24, 24),
-    "eighth_1": (24, 24),
-    "eighth_2": (24, 24),
-    "up_quarter_1": (48, 24),
-    "up_quarter_2": (24, 24),
-    "up_half_1": (40, 16),
-    "up_half_2": (16, 16),
-}
+# Channels at an eighth, where a feature costs least and sees most of the head.
+DEEPEST = 24
+
+
+def layers(deepest: int = DEEPEST) -> Dict[str, Tuple[int, int]]:
+    """Name -> (input channels, output channels) of the 3×3 convolutions, to an eighth and back to a half.
+
+    :param deepest: channels at an eighth.
+    """
+    return {
+        "half_1": (8, 16),
+        "half_2": (16, 16),
+        "quarter_1": (16, 24),
+        "quarter_2": (24, 24),
+        "eighth_1": (24, deepest),
+        "eighth_2": (deepest, deepest),
+        "up_quarter_1": (24 + deepest, 24),
+        "up_quarter_2": (24, 24),
+        "up_half_1": (40, 16),
+        "up_half_2": (16, 16),
+    }
+
+
 # Stage -> pixels of the slice to one of its features.
 STAGES = {"half": 2, "quarter": 4, "eighth": 8, "up_quarter": 4, "up_half": 2}
 # Band -> (where its weights are read, channels of that): the finest band's weights, 2 × 2 pixels at once.
@@ -81,17 +91,17 @@ class SteeredRunner(Runner):
     margin = MARGIN
 
     def __init__(self, state: State, lam: Optional[float] = None):
-        folded = at_lambda(state, lam)
-        for name, (inputs, outputs) in LAYERS.items():
+        folded, self._sizes = at_lambda(state, lam), layers(deepest_of(state))
+        for name, (inputs, outputs) in self._sizes.items():
             if folded[name][0].shape != (outputs, inputs, 3, 3):
                 raise ValueError(f"The layer {name} has another size.")
-        self._layers = {name: _Convolution(*folded[name]) for name in LAYERS}
+        self._layers = {name: _Convolution(*folded[name]) for name in self._sizes}
         self._rooms: Deque[_Room] = deque()
         self._heads = []
         for band, (source, channels) in enumerate(HEADS):
             weight, bias = (folded[f"head_{band}"][part] for part in (0, 1))
             # Half: 2·sigmoid(t) = 1 + tanh(t / 2), which NumPy is faster at.
-            weight = weight.reshape(channels, LAYERS[source][1]) / 2
+            weight = weight.reshape(channels, self._sizes[source][1]) / 2
             self._heads.append((source, weight.astype(np.float32), ((bias - OFFSET) / 2).astype(np.float32)))
 
     def fuse(self, mri: np.ndarray, pet: np.ndarray, parts: bool = True) -> List[np.ndarray]:
@@ -146,12 +156,12 @@ class SteeredRunner(Runner):
 
         def room_of(stage: str) -> np.ndarray:
             """For what comes into a stage."""
-            return room.padded(stage, LAYERS[f"{stage}_1"][0], size // STAGES[stage])
+            return room.padded(stage, self._sizes[f"{stage}_1"][0], size // STAGES[stage])
 
         def run(stage: str, out: Optional[np.ndarray] = None) -> np.ndarray:
             """Features of a stage, (rows, channels, columns)."""
             shape = size // STAGES[stage]
-            channels = LAYERS[f"{stage}_2"][1]
+            channels = self._sizes[f"{stage}_2"][1]
             middle = room.padded(f"{stage} middle", channels, shape)
             if out is None:
                 out = room.empty(f"{stage} out", (shape[0], channels, shape[1]))
@@ -162,7 +172,7 @@ class SteeredRunner(Runner):
         # What comes up from below is joined with what went down: both are written to their places at once.
         up_half, up_quarter = _inner(room_of("up_half")), _inner(room_of("up_quarter"))
         half, quarter = (
-            joined[:, : LAYERS[f"{stage}_2"][1]]
+            joined[:, : self._sizes[f"{stage}_2"][1]]
             for joined, stage in ((up_half, "half"), (up_quarter, "quarter"))
         )
         _unshuffle(images, room_of("half"))
@@ -184,14 +194,23 @@ class SteeredRunner(Runner):
             yield steering if band else _shuffled(steering, room.empty("shuffled", images.shape))
 
 
+def deepest_of(state: State) -> int:
+    """Channels at an eighth of the network whose weights these are.
+
+    :raises KeyError: they are not those of this network.
+    """
+    return len(state["convolutions.eighth_1.bias"])
+
+
 def at_lambda(state: State, lam: Optional[float]) -> Dict[str, Tuple[np.ndarray, np.ndarray]]:
     """By layer, and "head_" with the number of its band, kernel and bias for one λ.
 
     :raises KeyError: a weight is missing, or the network needs a λ.
     :raises ValueError: λ outside [0, 1].
     """
-    layers = {
-        name: (state[f"convolutions.{name}.weight"], state[f"convolutions.{name}.bias"]) for name in LAYERS
+    sizes = layers(deepest_of(state))
+    folded = {
+        name: (state[f"convolutions.{name}.weight"], state[f"convolutions.{name}.bias"]) for name in sizes
     }
     if "modulation.hidden.weight" in state:
         if lam is None:
@@ -204,14 +223,14 @@ def at_lambda(state: State, lam: Optional[float]) -> Dict[str, Tuple[np.ndarray,
         )
         hidden = np.maximum(hidden, NEGATIVE_SLOPE * hidden)
         both = state["modulation.modulation.weight"] @ hidden + state["modulation.modulation.bias"]
-        ends = np.cumsum([outputs for _, outputs in LAYERS.values()])
+        ends = np.cumsum([outputs for _, outputs in sizes.values()])
         scales, shifts = (np.split(values, ends[:-1]) for values in np.split(both, 2))
-        for name, scale, shift in zip(LAYERS, scales, shifts):
-            kernel, bias = layers[name]
-            layers[name] = kernel * (1.0 + scale)[:, None, None, None], bias * (1.0 + scale) + shift
+        for name, scale, shift in zip(sizes, scales, shifts):
+            kernel, bias = folded[name]
+            folded[name] = kernel * (1.0 + scale)[:, None, None, None], bias * (1.0 + scale) + shift
     for band in range(len(HEADS)):
-        layers[f"head_{band}"] = state[f"heads.{band}.weight"], state[f"heads.{band}.bias"]
-    return layers
+        folded[f"head_{band}"] = state[f"heads.{band}.weight"], state[f"heads.{band}.bias"]
+    return folded
 
 
 class _Room:

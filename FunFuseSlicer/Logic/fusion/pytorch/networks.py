@@ -1,7 +1,7 @@
 """The networks in PyTorch, from weights and back."""
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Union, cast
+from typing import Any, Dict, Mapping, Optional, Union
 
 import numpy as np
 import torch
@@ -9,11 +9,11 @@ from torch import nn
 
 from ...errors import ModelError
 from ..models import STEERED, TWO_LANE, Model, write_weights
+from ..steered import deepest_of
 from .steered import SteeredNetwork
 from .two_lane import TwoLaneNetwork
 
 Network = Union[TwoLaneNetwork, SteeredNetwork]
-KINDS = {TWO_LANE: TwoLaneNetwork, STEERED: SteeredNetwork}
 
 
 def network_at(model: Model, lam: float) -> Network:
@@ -27,8 +27,24 @@ def network_at(model: Model, lam: float) -> Network:
 
 def network_of(model: Model) -> Network:
     """A model's network, ready to fuse; for every λ if it serves every one."""
-    network = cast(Network, KINDS[model.kind](model.trained_lambda is None))
-    use_weights(network, model.state)
+    return network_with(model.state, model.kind, model.trained_lambda is None)
+
+
+def network_with(state: Mapping[str, np.ndarray], kind: str, conditioned: bool) -> Network:
+    """A network of a kind that has these weights, ready to fuse.
+
+    :param conditioned: whether it serves every λ.
+    :raises ModelError: the weights are those of another network.
+    """
+    network: Network
+    if kind == STEERED:
+        try:
+            network = SteeredNetwork(conditioned, deepest=deepest_of(state))
+        except KeyError as error:
+            raise _others() from error
+    else:
+        network = TwoLaneNetwork(conditioned)
+    use_weights(network, state)
     return network
 
 
@@ -40,8 +56,12 @@ def use_weights(network: nn.Module, state: Mapping[str, np.ndarray]) -> None:
     try:
         network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
     except (RuntimeError, TypeError) as error:
-        raise ModelError("These are weights of another network.") from error
+        raise _others() from error
     network.eval()
+
+
+def _others() -> ModelError:
+    return ModelError("These are weights of another network.")
 
 
 def save_model(

@@ -1,23 +1,38 @@
 """The network of :mod:`fusion.steered` in PyTorch, for training and for a GPU."""
 
-from typing import Dict, List, Optional, Tuple, Union, cast
+from typing import Dict, List, Mapping, Optional, Tuple, Union, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..models import STEERED
-from ..steered import ALIGNMENT, BRIGHTER, HEADS, LAYERS, LEAST, LEVELS, MARGIN, NEGATIVE_SLOPE, OFFSET
+from ..steered import (
+    ALIGNMENT,
+    BRIGHTER,
+    DEEPEST,
+    HEADS,
+    LEAST,
+    LEVELS,
+    MARGIN,
+    NEGATIVE_SLOPE,
+    OFFSET,
+    deepest_of,
+    layers,
+)
 from .two_lane import FusionParts, lambda_features, lambda_per_sample
 
 
 class LambdaModulation(nn.Module):
     """Turns λ into a scale and a shift per feature channel, see :class:`two_lane.LambdaScales`."""
 
-    def __init__(self, hidden: int = 32):
+    def __init__(self, channels: Dict[str, int], hidden: int = 32):
+        """:param channels: of each layer, by its name."""
         super().__init__()
+        self._channels = channels
         self.hidden = nn.Linear(3, hidden)
-        self.modulation = nn.Linear(hidden, 2 * sum(outputs for _, outputs in LAYERS.values()))
+        self.modulation = nn.Linear(hidden, 2 * sum(channels.values()))
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
@@ -25,9 +40,9 @@ class LambdaModulation(nn.Module):
         """λ (N,) in [0, 1] -> for each layer scales and shifts, each (N, channels)."""
         both = self.modulation(functional.leaky_relu(self.hidden(lambda_features(lam)), NEGATIVE_SLOPE))
         scales, shifts = both.chunk(2, dim=1)
-        widths = [outputs for _, outputs in LAYERS.values()]
+        widths = list(self._channels.values())
         split = zip(scales.split(widths, dim=1), shifts.split(widths, dim=1))
-        return {name: (1.0 + scale, shift) for name, (scale, shift) in zip(LAYERS, split)}
+        return {name: (1.0 + scale, shift) for name, (scale, shift) in zip(self._channels, split)}
 
 
 class SteeredNetwork(nn.Module):
@@ -37,6 +52,7 @@ class SteeredNetwork(nn.Module):
 
     :param conditioned: True for one network that serves every λ; False for one fixed λ.
     :param limited: whether that holds in training, too.
+    :param deepest: channels at an eighth.
     """
 
     kind = STEERED
@@ -44,14 +60,15 @@ class SteeredNetwork(nn.Module):
     margin = MARGIN
     modulation: Optional[LambdaModulation]
 
-    def __init__(self, conditioned: bool = False, limited: bool = False):
+    def __init__(self, conditioned: bool = False, limited: bool = False, deepest: int = DEEPEST):
         super().__init__()
-        self._limited = limited
+        self._limited, self._deepest, sizes = limited, deepest, layers(deepest)
         self.convolutions = nn.ModuleDict(
-            {name: nn.Conv2d(inputs, outputs, 3, padding=1) for name, (inputs, outputs) in LAYERS.items()}
+            {name: nn.Conv2d(inputs, outputs, 3, padding=1) for name, (inputs, outputs) in sizes.items()}
         )
-        self.heads = nn.ModuleList(nn.Conv2d(LAYERS[name][1], channels, 1) for name, channels in HEADS)
-        self.modulation = LambdaModulation() if conditioned else None
+        self.heads = nn.ModuleList(nn.Conv2d(sizes[name][1], channels, 1) for name, channels in HEADS)
+        outputs = {name: outputs for name, (_, outputs) in sizes.items()}
+        self.modulation = LambdaModulation(outputs) if conditioned else None
 
     @property
     def conditioned(self) -> bool:
@@ -94,7 +111,7 @@ class SteeredNetwork(nn.Module):
             raise ValueError(f"λ must lie in [0, 1], not {lam}.")
         if self.modulation is None:
             return self
-        folded = SteeredNetwork()
+        folded = SteeredNetwork(deepest=self._deepest)
         folded.load_state_dict(self.state_dict(), strict=False)
         weight = self.convolution("half_1").weight
         folded.to(device=weight.device, dtype=weight.dtype)
@@ -106,7 +123,7 @@ class SteeredNetwork(nn.Module):
         return folded.eval()
 
     def convolution(self, name: str) -> nn.Conv2d:
-        """One of :data:`LAYERS`."""
+        """One of :func:`steered.layers`."""
         return cast(nn.Conv2d, self.convolutions[name])
 
     def _modulation(self, lam: Union[float, Tensor, None], like: Tensor) -> Dict[str, Tuple[Tensor, Tensor]]:
@@ -140,12 +157,39 @@ class SteeredNetwork(nn.Module):
 
 def initialize(network: SteeredNetwork) -> None:
     """He initialization, and heads near 0, so that the fused image begins as the plain average."""
-    for name in LAYERS:
+    for name in network.convolutions:
         nn.init.kaiming_normal_(network.convolution(name).weight, a=NEGATIVE_SLOPE)
         nn.init.zeros_(cast(Tensor, network.convolution(name).bias))
     for head in network.heads:
         nn.init.normal_(cast(Tensor, head.weight), std=0.01)
         nn.init.zeros_(cast(Tensor, head.bias))
+
+
+def widened(state: Mapping[str, np.ndarray], network: SteeredNetwork) -> Dict[str, np.ndarray]:
+    """Weights for a network with more channels at an eighth, with which it gives the same.
+
+    :param state: of the network with fewer channels, or with as many.
+    :param network: initialized: so its new channels begin, and nothing that was there reads them yet.
+    :raises KeyError, ValueError: the weights are not those of such a network.
+    """
+    result = {name: array.numpy().copy() for name, array in network.state_dict().items()}
+    before = [outputs for _, outputs in layers(deepest_of(state)).values()]
+    after = [len(convolution.bias) for convolution in network.convolutions.values()]
+    # Rows of the modulation: scales of all layers, then their shifts.
+    places = np.concatenate(
+        [start + np.arange(kept) for start, kept in zip(np.cumsum([0, *after, *after]), [*before, *before])]
+    )
+    for name, array in result.items():
+        former = state[name]
+        if name.startswith("modulation.modulation"):
+            array[places] = former
+        elif array.ndim == 1:
+            array[: len(former)] = former
+        else:
+            outputs, inputs = former.shape[:2]
+            array[:outputs, inputs:] = 0
+            array[:outputs, :inputs] = former
+    return result
 
 
 def limited(parts: List[Tensor], mri: Tensor, pet: Tensor) -> List[Tensor]:
