@@ -1,5 +1,6 @@
 """Hand-written pages: numbers come from docs/data, claims are true, and nothing else is touched."""
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from funfuse_cli.studies import command
 from funfuse_cli.studies.pages import Data, PageError, check, problems, refreshed, update
+from FunFuseSlicer.Logic.fusion.models import load_model, model_names
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -387,6 +389,17 @@ def test_data_are_read_once_and_only_when_used(folder):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_agrees_with_the_data(page):
     assert check(page, ROOT / "docs" / "data") == []
+
+
+def test_the_data_are_of_the_shipped_models():
+    """Not of weights from before: what holds checksums names those of the models as they are."""
+    shipped, data = {name: load_model(name).sha256 for name in model_names()}, ROOT / "docs" / "data"
+    found = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in data.glob("*.json")}
+    sums = {name: facts["models"] for name, facts in found.items() if "models" in facts}
+    sums["model_models.csv"] = pd.read_csv(data / "model_models.csv", index_col="method").sha256.to_dict()
+    assert {"tracers_facts.json", "hue_facts.json", "field_facts.json", "display_facts.json"} <= set(sums)
+    for name, models in sums.items():
+        assert {model: shipped[model] for model in models} == models, name
 
 
 def test_a_study_refreshes_all_pages_and_tells_what_is_not_true(tmp_path, monkeypatch, capsys):

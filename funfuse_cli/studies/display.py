@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from FunFuseSlicer.Logic.color.lab import to_lab
 from FunFuseSlicer.Logic.errors import InputError
+from FunFuseSlicer.Logic.fusion.models import load_model
 from FunFuseSlicer.Logic.methods import METHODS
 from FunFuseSlicer.Logic.output_folder import check_writable
 
@@ -21,7 +22,7 @@ from ..workflow.progress import bar
 from . import add_docs
 from .display_cases import CORTICAL, DEEP, LESIONS, PATCH, SEEN, Head, heads, images, patch, places
 from .display_observer import NOTICEABLE, aucs, channels
-from .display_shown import ALONE, OVERLAY, Display, Sources, displays
+from .display_shown import ALONE, MODELS, OVERLAY, Display, Sources, displays
 
 # Places of each kind in a head, by group; realizations of noise.
 PLACES = {"FDG": 14, "SPECT": 4, "simulated": 14}
@@ -203,6 +204,7 @@ class Study:
             "realizations_fewer": FEWER_REALIZATIONS,
             "draws": DRAWS,
             "displays": len(self._shown),
+            "models": {name: load_model(name).sha256 for name in MODELS},
         }
 
 
