@@ -58,11 +58,12 @@ class SteeredNetwork(nn.Module):
     kind = STEERED
     parts_add_up = True
     margin = MARGIN
+    deepest: int
     modulation: Optional[LambdaModulation]
 
     def __init__(self, conditioned: bool = False, limited: bool = False, deepest: int = DEEPEST):
         super().__init__()
-        self._limited, self._deepest, sizes = limited, deepest, layers(deepest)
+        self._limited, self.deepest, sizes = limited, deepest, layers(deepest)
         self.convolutions = nn.ModuleDict(
             {name: nn.Conv2d(inputs, outputs, 3, padding=1) for name, (inputs, outputs) in sizes.items()}
         )
@@ -111,7 +112,7 @@ class SteeredNetwork(nn.Module):
             raise ValueError(f"λ must lie in [0, 1], not {lam}.")
         if self.modulation is None:
             return self
-        folded = SteeredNetwork(deepest=self._deepest)
+        folded = SteeredNetwork(deepest=self.deepest)
         folded.load_state_dict(self.state_dict(), strict=False)
         weight = self.convolution("half_1").weight
         folded.to(device=weight.device, dtype=weight.dtype)
@@ -174,7 +175,7 @@ def widened(state: Mapping[str, np.ndarray], network: SteeredNetwork) -> Dict[st
     """
     result = {name: array.numpy().copy() for name, array in network.state_dict().items()}
     before = [outputs for _, outputs in layers(deepest_of(state)).values()]
-    after = [len(convolution.bias) for convolution in network.convolutions.values()]
+    after = [outputs for _, outputs in layers(network.deepest).values()]
     # Rows of the modulation: scales of all layers, then their shifts.
     places = np.concatenate(
         [start + np.arange(kept) for start, kept in zip(np.cumsum([0, *after, *after]), [*before, *before])]
