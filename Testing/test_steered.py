@@ -292,10 +292,14 @@ def test_more_channels_at_an_eighth_change_nothing_before_training():
     assert all(np.array_equal(array, state[name]) for name, array in widened(state, narrow).items())
 
 
-def test_a_network_is_widened_and_never_narrowed():
+def test_a_network_is_widened_and_never_narrowed_nor_robbed_of_its_lambda():
     state = {name: value.numpy() for name, value in random_network(1, deepest=31).state_dict().items()}
-    with pytest.raises(ValueError):
-        widened(state, random_network(1))
+    for other in (random_network(1), random_network(1, conditioned=True, deepest=40)):
+        with pytest.raises(ValueError):
+            widened(state, other)
+    state = {name: value.numpy() for name, value in random_network(1, conditioned=True).state_dict().items()}
+    with pytest.raises(ValueError, match="λ"):
+        widened(state, random_network(1, deepest=40))
 
 
 @pytest.mark.parametrize("name", STEERED_MODELS)

@@ -174,6 +174,8 @@ def widened(state: Mapping[str, np.ndarray], network: SteeredNetwork) -> Dict[st
     :raises KeyError, ValueError: the weights are not those of such a network.
     """
     result = {name: array.numpy().copy() for name, array in network.state_dict().items()}
+    if set(state) != set(result):
+        raise ValueError("One of both networks serves every λ, the other does not.")
     before = [outputs for _, outputs in layers(deepest_of(state)).values()]
     after = [outputs for _, outputs in layers(network.deepest).values()]
     # Rows of the modulation: scales of all layers, then their shifts.
