@@ -324,17 +324,16 @@ def _descent(network, options: TrainingOptions, steps: int) -> Descent:
 def _terms(network, objective: Objective, prices: Prices, mri, pet, lam, nearby: Optional[Nearby]) -> Terms:
     """The objective, and the prices where there are any."""
     given = lam if network.conditioned else None
-    if prices.asked and network.parts_add_up:
-        fused, *parts = network(mri, pet, given)
-        result = objective(fused, mri, pet, lam)
+    paid = prices.asked and network.parts_add_up
+    fused, *parts = network(mri, pet, given) if paid else (network.fuse(mri, pet, given),)
+    result = objective(fused, mri, pet, lam)
+    if paid:
         result = result._replace(loss=result.loss + prices.of(fused, *parts, mri, pet))
-    else:
-        fused = network.fuse(mri, pet, given)
-        result = objective(fused, mri, pet, lam)
     if nearby is None or not prices.steady:
         return result
-    images = (image[: len(nearby.grid)] for image in (fused, mri, pet))
-    change = unsteadiness(network, *images, None if given is None else given[: len(nearby.grid)], nearby)
+    some = slice(len(nearby.grid))
+    lams = None if given is None else given[some]
+    change = unsteadiness(network, fused[some], mri[some], pet[some], lams, nearby)
     return result._replace(loss=result.loss + prices.steady * change.mean())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import List, Optional, Union
 
 from FunFuseSlicer.Logic.errors import InputError, ModelError
-from FunFuseSlicer.Logic.fusion.models import STEERED, TWO_LANE, read_weights
+from FunFuseSlicer.Logic.fusion.models import TWO_LANE, read_weights
 from FunFuseSlicer.Logic.fusion.pytorch import steered
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_with, save_model, use_weights
 from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
@@ -31,14 +31,14 @@ def build_network(options: TrainingOptions, pairs: List) -> Network:
         network = TwoLaneNetwork(conditioned)
     else:
         network = ResearchNetwork(options.architecture, conditioned)
-    if isinstance(network, SteeredNetwork):
+    if options.start_from is not None:
+        _start_from(network, Path(options.start_from))
+    elif isinstance(network, SteeredNetwork):
         steered.initialize(network)
     elif options.initialization == "he":
         initialize(network, pairs)
     else:
         initialize_as_paper(network)
-    if options.start_from is not None:
-        _start_from(network, Path(options.start_from))
     return network
 
 
@@ -49,7 +49,10 @@ def _start_from(network: Network, weights: Path) -> None:
     """
     try:
         state = read_weights(weights.stem, weights.parent, "train again")[0]
-        use_weights(network, steered.widened(state, network) if network.kind == STEERED else state)
+        if isinstance(network, SteeredNetwork):
+            steered.initialize(network)
+            state = steered.widened(state, network)
+        use_weights(network, state)
     except (ModelError, KeyError, ValueError) as error:
         raise InputError(
             f"{weights} holds no weights to start from: give the .npz file of a run with the same network."
