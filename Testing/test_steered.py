@@ -20,20 +20,22 @@ from FunFuseSlicer.Logic.fusion.models import MODELS_FOLDER, STEERED, load_model
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_at, network_of, save_model, use_weights
 from FunFuseSlicer.Logic.fusion.pytorch.runner import TorchRunner
 from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork, collapse, initialize, pyramid, widened
-from FunFuseSlicer.Logic.fusion.steered import ALIGNMENT, SteeredRunner
+from FunFuseSlicer.Logic.fusion.steered import USUAL, Channels, SteeredRunner
 from Testing.conftest import ROOT, head_phantom
 
 STEERED_MODELS = [name for name in model_names() if load_model(name).kind == STEERED]
 
 
-def random_network(seed=0, conditioned=False, deepest=steered.DEEPEST) -> SteeredNetwork:
+def random_network(seed=0, conditioned=False, channels=USUAL) -> SteeredNetwork:
     """With weights that differ from place to place, as after training."""
     torch.manual_seed(seed)
-    network = SteeredNetwork(conditioned, deepest=deepest)
+    network = SteeredNetwork(conditioned, channels=channels)
     initialize(network)
     with torch.no_grad():
         for head in network.heads:
             head.weight.normal_(std=0.3)
+        if channels.sixteenth:
+            network.convolution("sixteenth_2").weight.normal_(std=0.1)
         if conditioned:
             for parameter in network.modulation.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
@@ -54,11 +56,9 @@ sizes = st.integers(1, 45)
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 6), st.integers(1, 6))
 def test_the_pyramid_put_together_is_the_image(seed, rows, columns):
-    image = torch.rand(
-        2, 1, ALIGNMENT * rows, ALIGNMENT * columns, generator=torch.Generator().manual_seed(seed)
-    )
+    image = torch.rand(2, 1, 8 * rows, 8 * columns, generator=torch.Generator().manual_seed(seed))
     bands = pyramid(image)
-    assert [band.shape[-1] for band in bands] == [ALIGNMENT * columns // 2**level for level in range(4)]
+    assert [band.shape[-1] for band in bands] == [8 * columns // 2**level for level in range(4)]
     torch.testing.assert_close(collapse(bands), image, rtol=0, atol=1e-6)
 
 
@@ -205,9 +205,10 @@ def test_numpy_gives_what_pytorch_gives(name, lam):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 99), sizes, sizes, st.booleans(), st.sampled_from((24, 40)))
-def test_numpy_runs_any_weights_on_any_size(seed, rows, columns, conditioned, deepest):
-    network, (mri, pet) = random_network(seed, conditioned, deepest), slices(seed, rows, columns)
+@given(st.integers(0, 99), sizes, sizes, st.booleans(), st.sampled_from((24, 40)), st.sampled_from((0, 12)))
+def test_numpy_runs_any_weights_on_any_size(seed, rows, columns, conditioned, eighth, sixteenth):
+    network = random_network(seed, conditioned, Channels(eighth, sixteenth))
+    mri, pet = slices(seed, rows, columns)
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     with torch.no_grad():
         expected = network(mri, pet, 0.6 if conditioned else None)
@@ -236,12 +237,15 @@ def test_products_stay_small_enough_for_one_thread(monkeypatch):
     np.testing.assert_allclose(SteeredRunner(state).fuse(mri, pet), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", STEERED_MODELS)
-def test_leaving_out_black_changes_nothing(name):
-    mri, pet = np.zeros((2, 2, 260, 290), np.float32)
+@pytest.mark.parametrize("channels", [Channels(), Channels(30, 12)])
+@pytest.mark.parametrize("first", [139, 150])
+def test_leaving_out_black_changes_nothing(channels, first):
+    """With random weights, which see as far as any."""
+    mri, pet = np.zeros((2, 2, 400, 430), np.float32)
     texture = ndimage.gaussian_filter(np.random.default_rng(5).random((79, 97)), 1.5)
-    mri[0, 91:170, 103:200], pet[1, 110:160, 97:171] = texture, 0.7
-    runner = runner_of(load_model(name), 0.8)
+    mri[0, first : first + 79, 153:250], pet[1, 160:210, 147:221] = texture, 0.7
+    state = random_network(4, channels=channels).state_dict()
+    runner = SteeredRunner({name: value.numpy() for name, value in state.items()})
     whole = runner.fuse(mri, pet)
     cropped = fuse_slices(runner, mri, pet)
     for image, wanted in zip((cropped.fused, cropped.mri_part, cropped.pet_part), whole):
@@ -276,39 +280,61 @@ for needs in ({"model": "paper"}, {"device": "gpu"}, {"mode": "gradient"}):
     assert 'the model "paper" needs it' in said[0]
 
 
-def test_more_channels_at_an_eighth_change_nothing_before_training():
+@pytest.mark.parametrize("channels", [Channels(31), Channels(24, 10), Channels(31, 10)])
+def test_more_channels_change_nothing_before_training(channels):
     """Then they do: what is new learns."""
-    narrow, (mri, pet) = random_network(5, conditioned=True), slices(5)
+    narrow, (mri, pet) = random_network(5, conditioned=True), slices(5, 48, 48)
     state = {name: value.numpy() for name, value in narrow.state_dict().items()}
-    wide = random_network(6, conditioned=True, deepest=31).train()
+    torch.manual_seed(6)
+    wide = SteeredNetwork(True, channels=channels).train()
+    initialize(wide)
     use_weights(wide, widened(state, wide))
     lam = torch.tensor([0.3])
     for one, other in zip(wide(mri, pet, lam), narrow(mri, pet, lam)):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
     wide(mri, pet, lam).fused.mean().backward()
-    assert wide.heads[3].weight.grad[:, 24:].any()
-    assert wide.convolution("up_quarter_1").weight.grad[:, 48:].any()
+    if channels.eighth > 24:
+        assert wide.heads[3].weight.grad[:, 24:].any()
+        assert wide.convolution("up_quarter_1").weight.grad[:, 48:].any()
+    if channels.sixteenth:
+        assert wide.convolution("sixteenth_2").weight.grad.any()
     assert widened(state, narrow).keys() == state.keys()
     assert all(np.array_equal(array, state[name]) for name, array in widened(state, narrow).items())
 
 
 def test_a_network_is_widened_and_never_narrowed_nor_robbed_of_its_lambda():
-    state = {name: value.numpy() for name, value in random_network(1, deepest=31).state_dict().items()}
-    for other in (random_network(1), random_network(1, conditioned=True, deepest=40)):
+    large = Channels(31, 10)
+    state = {name: value.numpy() for name, value in random_network(1, channels=large).state_dict().items()}
+    for channels in (Channels(), Channels(24, 10), Channels(31, 9), Channels(40)):
         with pytest.raises(ValueError):
-            widened(state, other)
+            widened(state, random_network(1, channels=channels))
+    with pytest.raises(ValueError, match="λ"):
+        widened(state, random_network(1, conditioned=True, channels=large))
     state = {name: value.numpy() for name, value in random_network(1, conditioned=True).state_dict().items()}
     with pytest.raises(ValueError, match="λ"):
-        widened(state, random_network(1, deepest=40))
+        widened(state, random_network(1, channels=Channels(40)))
+
+
+def test_a_sixteenth_sees_farther():
+    """What changes far away changes the result, which at an eighth it does not."""
+    rng = np.random.default_rng(1)
+    mri, pet = rng.random((2, 1, 128, 192), np.float32)
+    other = pet.copy()
+    other[:, :, 130:] = 0
+    for channels, seen in ((Channels(), False), (Channels(24, 12), True)):
+        state = random_network(2, channels=channels).state_dict()
+        runner = SteeredRunner({name: value.numpy() for name, value in state.items()})
+        here, there = (runner.fuse(mri, image)[0][:, :, :72] for image in (pet, other))
+        assert np.array_equal(here, there) is not seen
 
 
 @pytest.mark.parametrize("name", STEERED_MODELS)
 def test_the_model_card_names_the_size(name):
-    deepest = steered.deepest_of(load_model(name).state)
-    sizes = steered.layers(deepest)
+    channels = steered.channels_of(load_model(name).state)
+    sizes = steered.layers(channels)
     pixels = {layer: steered.STAGES[layer.rpartition("_")[0]] ** 2 for layer in sizes}
     work = sum(9 * inputs * outputs / pixels[layer] for layer, (inputs, outputs) in sizes.items())
-    work += sum(sizes[layer][1] * channels / pixels[layer] for layer, channels in steered.HEADS)
-    weights = sum(parameter.numel() for parameter in SteeredNetwork(deepest=deepest).parameters())
+    work += sum(sizes[layer][1] * outputs / pixels[layer] for layer, outputs in steered.HEADS)
+    weights = sum(parameter.numel() for parameter in SteeredNetwork(channels=channels).parameters())
     card = Path(MODELS_FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"{weights:,} weights" in card and f"{work:,.0f} multiply-accumulates" in card

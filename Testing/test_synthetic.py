@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from funfuse_cli.training import synthetic
 from funfuse_cli.training.objective import (
     LEAST_SHARE,
     Prices,
@@ -20,7 +21,7 @@ from funfuse_cli.training.objective import (
 from funfuse_cli.training.options import preset
 from funfuse_cli.training.pair import Pair
 from funfuse_cli.training.pairs import to_unit
-from funfuse_cli.training.synthetic import synthetic_batch, synthetic_pair
+from funfuse_cli.training.synthetic import averaged, synthetic_batch, synthetic_pair
 from funfuse_cli.training.trainer import train
 from funfuse_cli.training.variants import save_network
 from FunFuseSlicer.Logic.errors import InputError
@@ -35,9 +36,9 @@ def head_slice() -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.booleans())
-def test_made_up_pairs_are_images(seed, plateaus):
-    mri, pet = synthetic_pair(head_slice(), np.random.default_rng(seed), plateaus)
+@given(st.integers(0, 10_000), st.booleans(), st.booleans())
+def test_made_up_pairs_are_images(seed, plateaus, averages):
+    mri, pet = synthetic_pair(head_slice(), np.random.default_rng(seed), plateaus, averages)
     assert sorted(mri.shape) == sorted(pet.shape) == [56, 64]
     for image in (mri, pet):
         assert image.dtype == np.float32 and np.isfinite(image).all()
@@ -50,6 +51,25 @@ def test_the_same_seed_makes_the_same_pair_and_others_differ():
     once, again, other = (synthetic_pair(head_slice(), np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(once, again))
     assert once[1].shape != other[1].shape or not np.array_equal(once[1], other[1])
+
+
+def test_some_are_as_averages_of_groups_are(monkeypatch):
+    """Smoother, and often without uptake where the MRI is darkest; when asked for, some are, others not."""
+    mri = head_slice()
+    head, cut = mri > 0, 0
+    for seed in range(20):
+        smooth, pet = averaged(mri, head.astype(float), head, np.random.default_rng(seed))
+        assert np.abs(np.diff(smooth)).sum() < np.abs(np.diff(mri)).sum() and not smooth[~head].any()
+        without = (pet == 0) & head
+        cut += without.any()
+        assert not without.any() or mri[without].mean() < 0.8 * mri[head].mean()
+    assert 8 <= cut < 20
+    made = []
+    monkeypatch.setattr(synthetic, "averaged", lambda *given: made.append(given) or averaged(*given))
+    for averages, least, most in ((False, 0, 0), (True, 4, 20)):
+        for seed in range(30):
+            synthetic_pair(mri, np.random.default_rng(seed), averages=averages)
+        assert least <= len(made) <= most
 
 
 def test_black_slices_make_no_errors():
@@ -124,12 +144,11 @@ def test_a_training_goes_on_with_more_channels(tmp_path):
     options = replace(preset("faithful"), steps=1, crop=48, batch=1, share_weight=0.0)
     narrow = train(pairs, options, tmp_path / "narrow")
     save_network(narrow, "narrow", tmp_path, None)
-    more = {"rate": 1e-9, "deepest": 40, "start_from": str(tmp_path / "narrow.npz")}
+    more = {"rate": 1e-9, "eighth": 40, "sixteenth": 48, "start_from": str(tmp_path / "narrow.npz")}
     wide = train(pairs, replace(options, **more), tmp_path / "wide")
     assert len(wide.convolution("eighth_2").bias) == 40
-    mri, pet = (
-        torch.from_numpy(image)[None, None] for image in (to_unit(pairs[0].mri), to_unit(pairs[0].pet))
-    )
+    # So many rows need no padding with a sixteenth, either.
+    mri, pet = (torch.from_numpy(to_unit(image)[:48])[None, None] for image in (pairs[0].mri, pairs[0].pet))
     with torch.no_grad():
         for one, other in zip(wide(mri, pet, 0.6), narrow(mri, pet, 0.6)):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-5)

@@ -297,7 +297,8 @@ def test_options_that_cannot_be_trained_with_are_refused(pairs, tmp_path):
         (replace(SHORT, near_default=1.5), "--near-default must lie in"),
         (replace(SHORT, steady_weight=1.0, crop=32), "--steady-weight needs a --crop of at least 33"),
         (replace(SHORT, steady_weight=-1.0, crop=48), "--steady-weight must not be negative"),
-        (replace(SHORT, deepest=0), "--deepest must be positive"),
+        (replace(SHORT, eighth=0), "--eighth must be positive"),
+        (replace(SHORT, sixteenth=-1), "--sixteenth must not"),
         (replace(SHORT, schedule="weekly"), 'no "weekly"'),
         (replace(SHORT, optimizer="downhill"), 'no "downhill"'),
     ):

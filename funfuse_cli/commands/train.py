@@ -215,8 +215,14 @@ def parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="made up PETs that are flat or dark, too, and brain masks",
     )
+    objective.add_argument(
+        "--averages",
+        action=argparse.BooleanOptionalAction,
+        help="made up averages of groups, too: smooth, uptake cut out by a mask",
+    )
     network = result.add_argument_group("network (other than the shipped one: for research)")
-    network.add_argument("--deepest", type=int, metavar="N", help="channels of the steered one at an eighth")
+    network.add_argument("--eighth", type=int, metavar="N", help="channels of the steered one at an eighth")
+    network.add_argument("--sixteenth", type=int, metavar="N", help="likewise at a sixteenth (none: 0)")
     network.add_argument("--rule", choices=("max-average", "sum", "guarded-ratio"), help="rule 1")
     network.add_argument(
         "--batch-norm",
@@ -247,10 +253,18 @@ def _recipe(options):
     recipe = with_length(preset(options.preset), options.steps, options.epochs, options.minutes)
     if options.lam is not None:
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
-    names = ("batch", "crop", "rate", "optimizer", "seed", "start_from", "near_default", "deepest")
-    names += ("objective", "structure_weight", "information_weight", "parts_weight")
+    names = ("batch", "crop", "rate", "optimizer", "seed", "start_from", "near_default")
+    names += ("eighth", "sixteenth", "objective", "structure_weight", "information_weight", "parts_weight")
     names += ("gradient_weight", "brightness_weight", "average_weight", "limited", "luminance")
-    names += ("order_weight", "excess_weight", "share_weight", "steady_weight", "synthetic", "plateaus")
+    names += (
+        "order_weight",
+        "excess_weight",
+        "share_weight",
+        "steady_weight",
+        "synthetic",
+        "plateaus",
+        "averages",
+    )
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
     return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))

@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 
 from FunFuseSlicer.Logic.errors import InputError
 from FunFuseSlicer.Logic.fusion.models import STEERED, TWO_LANE
-from FunFuseSlicer.Logic.fusion.steered import DEEPEST
+from FunFuseSlicer.Logic.fusion.steered import USUAL
 
 from .augment import LUMINANCES
 from .descent import OPTIMIZERS, SCHEDULES
@@ -41,14 +41,16 @@ class TrainingOptions:
         parts do not add up pay none.
     :param start_from: a weights file (.npz) of an earlier run, instead of an initialization.
     :param network: "two-lane", of the paper's layers, or "steered", see :mod:`fusion.steered`.
-    :param synthetic: share of pairs whose PET is made up, see :mod:`synthetic`; ``plateaus``, see there.
+    :param synthetic: share of pairs whose PET is made up, see :mod:`synthetic`; ``plateaus`` and
+        ``averages``, see there.
     :param luminance: share of real PETs that become the luminance of their pseudo-color, as the paper's are.
     :param order_weight: price of a PET part that does not keep the order of uptake; likewise
         ``excess_weight``, of what is brighter than both sources, and ``share_weight``, of a PET that hardly
         shows. All need parts that add up.
     :param steady_weight: price of a fused image that changes from slice to slice, see :mod:`steadiness`.
     :param near_default: share of samples whose λ is drawn near the default one, see :data:`trainer.NEAR`.
-    :param deepest: channels of the steered network at an eighth.
+    :param eighth: channels of the steered network at an eighth of the resolution; likewise ``sixteenth``,
+        see :class:`steered.Channels`.
     :param limited: train the steered network with the limits that its results have, see
         :class:`pytorch.steered.SteeredNetwork`; otherwise they come on top.
     """
@@ -74,6 +76,7 @@ class TrainingOptions:
     network: str = TWO_LANE
     synthetic: float = 0.0
     plateaus: bool = False
+    averages: bool = False
     luminance: float = LUMINANCES
     order_weight: float = 0.0
     excess_weight: float = 0.0
@@ -84,7 +87,8 @@ class TrainingOptions:
     average_weight: float = 0.0
     limited: bool = False
     near_default: float = 0.0
-    deepest: int = DEEPEST
+    eighth: int = USUAL.eighth
+    sixteenth: int = USUAL.sixteenth
 
     def check(self) -> None:
         """:raises InputError: a value that cannot be trained with."""
@@ -94,7 +98,7 @@ class TrainingOptions:
             ("--minutes", self.minutes),
             ("--batch", self.batch),
             ("--rate", self.rate),
-            ("--deepest", self.deepest),
+            ("--eighth", self.eighth),
         ):
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be positive, not {value}.")
@@ -108,6 +112,8 @@ class TrainingOptions:
             raise InputError(f"--share-weight needs a --crop of at least {SHARE_WINDOW}.")
         if self.steady_weight and self.crop < BLUR_WINDOW:
             raise InputError(f"--steady-weight needs a --crop of at least {BLUR_WINDOW}.")
+        if self.sixteenth < 0:
+            raise InputError("--sixteenth must not be negative.")
         if self.seed < 0:
             raise InputError("--seed must not be negative.")
         for name in ("parts", "order", "excess", "share", "steady"):
@@ -198,20 +204,23 @@ CONTINUED = ("faithful", "detail", "contrast", "paper-detail")
 # In which the models differ that ask for more than the paper's loss.
 WITH_CONTRAST: Dict[str, Dict[str, Any]] = {
     "detail": {
-        "deepest": 40,
-        "steps": 15000,
-        "batch": 8,
+        "eighth": 40,
+        "sixteenth": 48,
+        "steps": 12000,
+        "batch": 5,
+        "crop": 128,
         "rate": 1.5e-3,
         "near_default": 0.7,
         "luminance": 0.4,
-        "structure_weight": 4.6,
-        "information_weight": 6.5,
-        "gradient_weight": 3.2,
+        "averages": True,
+        "structure_weight": 5.6,
+        "information_weight": 7.5,
+        "gradient_weight": 2.8,
         "brightness_weight": 0.7,
-        "average_weight": 200.0,
+        "average_weight": 160.0,
         "order_weight": 2.0,
-        "share_weight": 14.0,
-        "steady_weight": 60.0,
+        "share_weight": 8.0,
+        "steady_weight": 100.0,
     },
     "contrast": {
         "steps": 4000,

@@ -20,28 +20,42 @@ FILLED, TRIES = 0.3, 100
 
 
 def synthetic_batch(
-    pairs: List[List[Pair]], weights: np.ndarray, size: int, crop: int, rng, plateaus: bool = False
+    pairs: List[List[Pair]],
+    weights: np.ndarray,
+    size: int,
+    crop: int,
+    rng,
+    plateaus: bool = False,
+    averages: bool = False,
 ):
     """Parameters and result as of :func:`augment.random_batch`; only the MRI of a pair is used.
 
-    :param plateaus: see :func:`synthetic_pair`.
+    :param plateaus: see :func:`synthetic_pair`, likewise ``averages``.
     """
-    made = [synthetic_pair(_head_crop(pairs, weights, crop, rng), rng, plateaus) for _ in range(size)]
+    made = [
+        synthetic_pair(_head_crop(pairs, weights, crop, rng), rng, plateaus, averages) for _ in range(size)
+    ]
     return tuple(np.stack([pair[modality] for pair in made])[:, None] for modality in (0, 1))
 
 
 def synthetic_pair(
-    mri: np.ndarray, rng: np.random.Generator, plateaus: bool = False
+    mri: np.ndarray, rng: np.random.Generator, plateaus: bool = False, averages: bool = False
 ) -> Tuple[np.ndarray, np.ndarray]:
     """A slice, (rows, columns) in [0, 1] -> its variation and a PET of the same size, float32 in [0, 1].
 
     :param plateaus: now and then uptake much the same everywhere, or low throughout since what sets the
         volume's scale lies elsewhere, and a brain cut out of its head.
+    :param averages: now and then images as of a group: both smooth, without skull as a rule, and uptake cut
+        out by a mask of the brain's tissue.
     """
     head = ndimage.binary_fill_holes(mri > 0.05)
     gray, white = _tissues(mri, head, rng)
     pet = _uptake(gray, white, head, rng, plateaus)
-    pet = ndimage.gaussian_filter(pet, rng.uniform(1.0, 3.4))  # pixels of about 1 mm: 2.5 to 8 mm FWHM
+    of_group = averages and rng.random() < 0.4
+    if of_group:
+        mri, pet = averaged(mri, pet, head, rng)
+    else:
+        pet = ndimage.gaussian_filter(pet, rng.uniform(1.0, 3.4))  # pixels of about 1 mm: 2.5 to 8 mm FWHM
     if rng.random() < 0.4:
         pet = _noise(pet, rng)
     if rng.random() < 0.8:
@@ -53,7 +67,7 @@ def synthetic_pair(
     if plateaus and rng.random() < 0.3:  # what sets the volume's scale lies in another slice
         pet = pet * rng.uniform(0.1, 1.0)
     mri, pet = intensity(_mri_contrast(mri, head, rng), rng), intensity(pet, rng)
-    if plateaus and rng.random() < 0.25:  # a brain mask
+    if (plateaus or of_group) and rng.random() < (0.7 if of_group else 0.25):  # a brain mask
         depth = ndimage.distance_transform_edt(head)
         brain = depth > min(rng.uniform(6.0, 20.0), depth.max() / 2)
         mri, pet = mri * brain, pet * brain
@@ -62,6 +76,20 @@ def synthetic_pair(
     if rng.random() < 0.2:
         pet = misregister(pet, rng)
     return turned((mri, pet), rng)
+
+
+def averaged(mri: np.ndarray, pet: np.ndarray, head: np.ndarray, rng) -> Tuple[np.ndarray, np.ndarray]:
+    """As if over many subjects: both smoother, and mostly no uptake where the MRI is darkest.
+
+    That is fluid on a T1, which masks of the brain leave out.
+
+    :param mri: (rows, columns) in [0, 1]; ``pet`` uptake of any scale, ``head`` their mask.
+    """
+    pet = ndimage.gaussian_filter(pet, rng.uniform(1.5, 5.5))
+    if rng.random() < 0.7 and head.any():
+        smooth = ndimage.gaussian_filter(mri, rng.uniform(0.7, 2.0))
+        pet = pet * (smooth > np.quantile(smooth[head], rng.uniform(0.02, 0.2)))
+    return np.where(mri > 0, ndimage.gaussian_filter(mri, rng.uniform(0.5, 1.8)), 0.0), pet
 
 
 def _head_crop(pairs, weights, crop: int, rng) -> np.ndarray:

@@ -122,7 +122,8 @@ class _Data:
 
     def _synthetic(self, size: int, rng):
         options = self.options
-        return synthetic_batch(self.patients, self.weights, size, options.crop, rng, options.plateaus)
+        kinds = options.plateaus, options.averages
+        return synthetic_batch(self.patients, self.weights, size, options.crop, rng, *kinds)
 
 
 def train(

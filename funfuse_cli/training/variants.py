@@ -10,6 +10,7 @@ from FunFuseSlicer.Logic.fusion.pytorch import steered
 from FunFuseSlicer.Logic.fusion.pytorch.networks import network_with, save_model, use_weights
 from FunFuseSlicer.Logic.fusion.pytorch.steered import SteeredNetwork
 from FunFuseSlicer.Logic.fusion.pytorch.two_lane import TwoLaneNetwork, initialize
+from FunFuseSlicer.Logic.fusion.steered import Channels
 
 from .options import TrainingOptions
 from .paper_network import Architecture, ResearchNetwork, initialize_as_paper
@@ -26,7 +27,7 @@ def build_network(options: TrainingOptions, pairs: List) -> Network:
     conditioned = options.lam is None
     network: Network
     if options.network == SteeredNetwork.kind:
-        network = SteeredNetwork(conditioned, options.limited, options.deepest)
+        network = SteeredNetwork(conditioned, options.limited, Channels(options.eighth, options.sixteenth))
     elif options.architecture == Architecture():
         network = TwoLaneNetwork(conditioned)
     else:

@@ -2,9 +2,9 @@
 
 F = Σ up(wₗ · Lₗ(MRI)) + Σ up(vₗ · Lₗ(PET)): Lₗ are the bands of a pyramid with the five-tap binomial filter
 (Burt and Adelson 1983), wₗ and vₗ weights in (0, 2) that a U-shaped network of convolutions makes of both
-images at half, quarter and eighth resolution. Given the weights each part is linear in its own image, so
-the parts add up by construction, and follow their images. Weights of ½ give the plain average, from which
-training starts.
+images at half, quarter and eighth resolution, or to a sixteenth. Given the weights each part is linear in its
+own image, so the parts add up by construction, and follow their images. Weights of ½ give the plain average,
+from which training starts.
 
 Then two limits: what is negative of a part becomes 0, and where both parts together are brighter than the
 brighter image by more than :data:`BRIGHTER`, both become darker in proportion.
@@ -16,7 +16,7 @@ The same network in PyTorch, for training and for a GPU, is :mod:`pytorch.steere
 
 from collections import deque
 from itertools import product
-from typing import Deque, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Deque, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -28,26 +28,48 @@ SLOPE = np.float32(NEGATIVE_SLOPE)
 
 # Bands, the low-pass image among them.
 LEVELS = 4
-# What slices are padded to a multiple of.
-ALIGNMENT = 2 ** (LEVELS - 1)
-
-# Channels at an eighth, where a feature costs least and sees most of the head.
-DEEPEST = 24
 
 
-def layers(deepest: int = DEEPEST) -> Dict[str, Tuple[int, int]]:
-    """Name -> (input channels, output channels) of the 3×3 convolutions, to an eighth and back to a half.
+class Channels(NamedTuple):
+    """How many there are where a feature costs least and sees most of the head.
 
-    :param deepest: channels at an eighth.
+    :param eighth: at an eighth of the resolution.
+    :param sixteenth: at a sixteenth; 0 for a network that ends at an eighth.
     """
+
+    eighth: int = 24
+    sixteenth: int = 0
+
+    @property
+    def alignment(self) -> int:
+        """What slices are padded to a multiple of."""
+        return 16 if self.sixteenth else 8
+
+    @property
+    def margin(self) -> int:
+        """With so many black rows and columns around the head, the result is that of the whole slice."""
+        return 112 if self.sixteenth else 64
+
+
+USUAL = Channels()
+
+
+def layers(channels: Channels = USUAL) -> Dict[str, Tuple[int, int]]:
+    """Name -> (input channels, output channels) of the 3×3 convolutions, down and back to a half.
+
+    What a sixteenth knows is added between both convolutions at an eighth.
+    """
+    eighth, sixteenth = channels
+    below = {"sixteenth_1": (eighth, sixteenth), "sixteenth_2": (sixteenth, eighth)} if sixteenth else {}
     return {
         "half_1": (8, 16),
         "half_2": (16, 16),
         "quarter_1": (16, 24),
         "quarter_2": (24, 24),
-        "eighth_1": (24, deepest),
-        "eighth_2": (deepest, deepest),
-        "up_quarter_1": (24 + deepest, 24),
+        "eighth_1": (24, eighth),
+        **below,
+        "eighth_2": (eighth, eighth),
+        "up_quarter_1": (24 + eighth, 24),
         "up_quarter_2": (24, 24),
         "up_half_1": (40, 16),
         "up_half_2": (16, 16),
@@ -55,12 +77,9 @@ def layers(deepest: int = DEEPEST) -> Dict[str, Tuple[int, int]]:
 
 
 # Stage -> pixels of the slice to one of its features.
-STAGES = {"half": 2, "quarter": 4, "eighth": 8, "up_quarter": 4, "up_half": 2}
+STAGES = {"half": 2, "quarter": 4, "eighth": 8, "sixteenth": 16, "up_quarter": 4, "up_half": 2}
 # Band -> (where its weights are read, channels of that): the finest band's weights, 2 × 2 pixels at once.
 HEADS = (("up_half_2", 8), ("up_half_2", 2), ("up_quarter_2", 2), ("eighth_2", 2))
-
-# With so many black rows and columns around the head, the result is that of the whole slice.
-MARGIN = 64
 
 # The fused image may be so much brighter than both images, which nobody sees: five gray levels of 255.
 BRIGHTER = 5 / 255
@@ -88,10 +107,11 @@ class SteeredRunner(Runner):
     """
 
     parts = parts_add_up = quick = True
-    margin = MARGIN
 
     def __init__(self, state: State, lam: Optional[float] = None):
-        folded, self._sizes = at_lambda(state, lam), layers(deepest_of(state))
+        size = channels_of(state)
+        folded, self._sizes = at_lambda(state, lam), layers(size)
+        self.margin, self._alignment = size.margin, size.alignment
         for name, (inputs, outputs) in self._sizes.items():
             if folded[name][0].shape != (outputs, inputs, 3, 3):
                 raise ValueError(f"The layer {name} has another size.")
@@ -130,7 +150,7 @@ class SteeredRunner(Runner):
     def _fuse(self, mri: np.ndarray, pet: np.ndarray, room: "_Room") -> Tuple[np.ndarray, ...]:
         """Fused image and parts; the next call writes over them."""
         rows, columns = mri.shape
-        size = rows + -rows % ALIGNMENT, columns + -columns % ALIGNMENT
+        size = rows + -rows % self._alignment, columns + -columns % self._alignment
         images = room.empty("images", (2, *size))
         images[0, :rows, :columns], images[1, :rows, :columns] = mri, pet
         bands = pyramid(images, room)
@@ -153,6 +173,7 @@ class SteeredRunner(Runner):
     def _weights(self, images: np.ndarray, room: "_Room") -> Iterator[np.ndarray]:
         """By band, fine to coarse, the weights of MRI and PET, (2, rows, columns) in (0, 2)."""
         size = np.array(images.shape[1:])
+        deeper = "sixteenth_1" in self._sizes
 
         def room_of(stage: str) -> np.ndarray:
             """For what comes into a stage."""
@@ -161,11 +182,14 @@ class SteeredRunner(Runner):
         def run(stage: str, out: Optional[np.ndarray] = None) -> np.ndarray:
             """Features of a stage, (rows, channels, columns)."""
             shape = size // STAGES[stage]
-            channels = self._sizes[f"{stage}_2"][1]
-            middle = room.padded(f"{stage} middle", channels, shape)
+            between, channels = self._sizes[f"{stage}_2"]
+            middle = room.padded(f"{stage} middle", between, shape)
             if out is None:
                 out = room.empty(f"{stage} out", (shape[0], channels, shape[1]))
             self._layers[f"{stage}_1"](room_of(stage), _inner(middle), room)
+            if stage == "eighth" and deeper:
+                _halve(_inner(middle), room_of("sixteenth"), room)
+                _add_doubled(run("sixteenth"), _inner(middle))
             self._layers[f"{stage}_2"](middle, out, room)
             return out
 
@@ -194,12 +218,13 @@ class SteeredRunner(Runner):
             yield steering if band else _shuffled(steering, room.empty("shuffled", images.shape))
 
 
-def deepest_of(state: State) -> int:
-    """Channels at an eighth of the network whose weights these are.
+def channels_of(state: State) -> Channels:
+    """Of the network whose weights these are.
 
     :raises KeyError: they are not those of this network.
     """
-    return len(state["convolutions.eighth_1.bias"])
+    deeper = state.get("convolutions.sixteenth_1.bias", ())
+    return Channels(len(state["convolutions.eighth_1.bias"]), len(deeper))
 
 
 def at_lambda(state: State, lam: Optional[float]) -> Dict[str, Tuple[np.ndarray, np.ndarray]]:
@@ -208,7 +233,7 @@ def at_lambda(state: State, lam: Optional[float]) -> Dict[str, Tuple[np.ndarray,
     :raises KeyError: a weight is missing, or the network needs a λ.
     :raises ValueError: λ outside [0, 1].
     """
-    sizes = layers(deepest_of(state))
+    sizes = layers(channels_of(state))
     folded = {
         name: (state[f"convolutions.{name}.weight"], state[f"convolutions.{name}.bias"]) for name in sizes
     }
@@ -298,7 +323,7 @@ class _Convolution:
 def pyramid(images: np.ndarray, room: Optional[_Room] = None) -> List[np.ndarray]:
     """The bands of (images, rows, columns), fine to coarse, the low-pass image last; borders are repeated.
 
-    :param images: rows and columns are multiples of :data:`ALIGNMENT`; they stay as they are.
+    :param images: rows and columns are multiples of eight; they stay as they are.
     :param room: where the bands are; they are new arrays if there is none.
     """
     room, bands = room or _Room(), []
@@ -413,3 +438,9 @@ def _double(features: np.ndarray, twice: np.ndarray) -> None:
     """Every pixel four times."""
     for row, column in _phases():
         twice[row::2, :, column::2] = features
+
+
+def _add_doubled(features: np.ndarray, total: np.ndarray) -> None:
+    """Likewise, to what is there."""
+    for row, column in _phases():
+        total[row::2, :, column::2] += features

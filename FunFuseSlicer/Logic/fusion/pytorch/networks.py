@@ -9,7 +9,7 @@ from torch import nn
 
 from ...errors import ModelError
 from ..models import STEERED, TWO_LANE, Model, write_weights
-from ..steered import deepest_of
+from ..steered import channels_of
 from .steered import SteeredNetwork
 from .two_lane import TwoLaneNetwork
 
@@ -39,7 +39,7 @@ def network_with(state: Mapping[str, np.ndarray], kind: str, conditioned: bool) 
     network: Network
     if kind == STEERED:
         try:
-            network = SteeredNetwork(conditioned, deepest=deepest_of(state))
+            network = SteeredNetwork(conditioned, channels=channels_of(state))
         except KeyError as error:
             raise _others() from error
     else:

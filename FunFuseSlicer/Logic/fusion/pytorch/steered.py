@@ -9,16 +9,15 @@ from torch.nn import functional
 
 from ..models import STEERED
 from ..steered import (
-    ALIGNMENT,
     BRIGHTER,
-    DEEPEST,
     HEADS,
     LEAST,
     LEVELS,
-    MARGIN,
     NEGATIVE_SLOPE,
     OFFSET,
-    deepest_of,
+    USUAL,
+    Channels,
+    channels_of,
     layers,
 )
 from .two_lane import FusionParts, lambda_features, lambda_per_sample
@@ -52,22 +51,21 @@ class SteeredNetwork(nn.Module):
 
     :param conditioned: True for one network that serves every λ; False for one fixed λ.
     :param limited: whether that holds in training, too.
-    :param deepest: channels at an eighth.
+    :param channels: where the resolution is low.
     """
 
     kind = STEERED
     parts_add_up = True
-    margin = MARGIN
-    deepest: int
     modulation: Optional[LambdaModulation]
 
-    def __init__(self, conditioned: bool = False, limited: bool = False, deepest: int = DEEPEST):
+    def __init__(self, conditioned: bool = False, limited: bool = False, channels: Channels = USUAL):
         super().__init__()
-        self._limited, self.deepest, sizes = limited, deepest, layers(deepest)
+        self._limited, self.channels, self.margin = limited, channels, channels.margin
+        sizes = layers(channels)
         self.convolutions = nn.ModuleDict(
             {name: nn.Conv2d(inputs, outputs, 3, padding=1) for name, (inputs, outputs) in sizes.items()}
         )
-        self.heads = nn.ModuleList(nn.Conv2d(sizes[name][1], channels, 1) for name, channels in HEADS)
+        self.heads = nn.ModuleList(nn.Conv2d(sizes[name][1], outputs, 1) for name, outputs in HEADS)
         outputs = {name: outputs for name, (_, outputs) in sizes.items()}
         self.modulation = LambdaModulation(outputs) if conditioned else None
 
@@ -85,7 +83,8 @@ class SteeredNetwork(nn.Module):
         :return: fused image, MRI part, PET part, each (N, 1, H, W); exactly 0 where both images are.
         """
         height, width = mri.shape[-2:]
-        padding = (0, -width % ALIGNMENT, 0, -height % ALIGNMENT)
+        alignment = self.channels.alignment
+        padding = (0, -width % alignment, 0, -height % alignment)
         images = [functional.pad(image, padding) for image in (mri, pet)]
         weights = self._weights(images[0], images[1], lam)
         parts = []
@@ -112,7 +111,7 @@ class SteeredNetwork(nn.Module):
             raise ValueError(f"λ must lie in [0, 1], not {lam}.")
         if self.modulation is None:
             return self
-        folded = SteeredNetwork(deepest=self.deepest)
+        folded = SteeredNetwork(channels=self.channels)
         folded.load_state_dict(self.state_dict(), strict=False)
         weight = self.convolution("half_1").weight
         folded.to(device=weight.device, dtype=weight.dtype)
@@ -139,6 +138,8 @@ class SteeredNetwork(nn.Module):
 
         def run(stage: str, x: Tensor) -> Tensor:
             for name in (f"{stage}_1", f"{stage}_2"):
+                if name == "eighth_2" and self.channels.sixteenth:
+                    x = x + _twice(run("sixteenth", functional.avg_pool2d(x, 2)))
                 x = self.convolution(name)(x)
                 if name in modulation:
                     scale, shift = modulation[name]
@@ -157,32 +158,39 @@ class SteeredNetwork(nn.Module):
 
 
 def initialize(network: SteeredNetwork) -> None:
-    """He initialization, and heads near 0, so that the fused image begins as the plain average."""
+    """He initialization, and heads near 0, so that the fused image begins as the plain average.
+
+    What a sixteenth adds begins as 0, so that weights of a network without it can be taken over.
+    """
     for name in network.convolutions:
         nn.init.kaiming_normal_(network.convolution(name).weight, a=NEGATIVE_SLOPE)
         nn.init.zeros_(cast(Tensor, network.convolution(name).bias))
+    if network.channels.sixteenth:
+        nn.init.zeros_(network.convolution("sixteenth_2").weight)
     for head in network.heads:
         nn.init.normal_(cast(Tensor, head.weight), std=0.01)
         nn.init.zeros_(cast(Tensor, head.bias))
 
 
 def widened(state: Mapping[str, np.ndarray], network: SteeredNetwork) -> Dict[str, np.ndarray]:
-    """Weights for a network with more channels at an eighth, with which it gives the same.
+    """Weights for a network with more channels, with which it gives the same but where a slice is padded.
 
-    :param state: of the network with fewer channels, or with as many.
+    :param state: of a network with fewer channels, or none, at an eighth and a sixteenth, or with as many.
     :param network: initialized: so its new channels begin, and nothing that was there reads them yet.
     :raises KeyError, ValueError: the weights are not those of such a network.
     """
     result = {name: array.numpy().copy() for name, array in network.state_dict().items()}
-    if set(state) != set(result):
-        raise ValueError("One of both networks serves every λ, the other does not.")
-    before = [outputs for _, outputs in layers(deepest_of(state)).values()]
-    after = [outputs for _, outputs in layers(network.deepest).values()]
+    before, after = layers(channels_of(state)), layers(network.channels)
+    new = {f"convolutions.{name}.{kind}" for name in set(after) - set(before) for kind in ("weight", "bias")}
+    if set(state) | new != set(result):
+        raise ValueError("One of both networks serves every λ, the other does not, or it has fewer layers.")
     # Rows of the modulation: scales of all layers, then their shifts.
-    places = np.concatenate(
-        [start + np.arange(kept) for start, kept in zip(np.cumsum([0, *after, *after]), [*before, *before])]
-    )
+    starts = np.cumsum([0, *(outputs for _, outputs in list(after.values()) * 2)])
+    kept = [before[name][1] if name in before else 0 for name in after] * 2
+    places = np.concatenate([start + np.arange(count) for start, count in zip(starts, kept)])
     for name, array in result.items():
+        if name in new:
+            continue
         former = state[name]
         if name.startswith("modulation.modulation"):
             array[places] = former
@@ -207,7 +215,7 @@ def limited(parts: List[Tensor], mri: Tensor, pet: Tensor) -> List[Tensor]:
 def pyramid(image: Tensor) -> List[Tensor]:
     """The bands of (N, 1, rows, columns), fine to coarse, the low-pass image last; borders are repeated.
 
-    :param image: rows and columns are multiples of :data:`ALIGNMENT`.
+    :param image: rows and columns are multiples of eight.
     """
     bands = []
     for _ in range(LEVELS - 1):
