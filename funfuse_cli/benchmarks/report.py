@@ -127,7 +127,7 @@ def plot_volumes(rows: pd.DataFrame, path: Path) -> None:
     heads = rows[rows["size"].notna()]
     voxels = np.array([math.prod(map(int, size.split("×"))) for size in heads["size"]]) / 1e6
     seconds = heads.median_ms.to_numpy() / 1000
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     FigureCanvasAgg(figure)
     time_panel, memory_panel = figure.subplots(1, 2)
     time_panel.loglog(voxels, seconds, "o-", label="measured")
@@ -142,7 +142,7 @@ def plot_volumes(rows: pd.DataFrame, path: Path) -> None:
     memory_panel.set_ylim(bottom=0)
     memory_panel.set_ylabel("peak memory above the volumes, MB")
     for panel in (time_panel, memory_panel):
-        panel.set_xticks(voxels, heads["size"], rotation=20, fontsize="small")
+        panel.set_xticks(voxels, heads["size"], rotation=90, fontsize="small")
         panel.minorticks_off()
         panel.set_xlabel("voxels")
         panel.grid(alpha=0.3)
