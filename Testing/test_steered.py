@@ -237,15 +237,18 @@ def test_products_stay_small_enough_for_one_thread(monkeypatch):
     np.testing.assert_allclose(SteeredRunner(state).fuse(mri, pet), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("channels", [Channels(), Channels(30, 12)])
+@pytest.mark.parametrize("source", [*STEERED_MODELS, Channels(), Channels(30, 12)])
 @pytest.mark.parametrize("first", [139, 150])
-def test_leaving_out_black_changes_nothing(channels, first):
-    """With random weights, which see as far as any."""
+def test_leaving_out_black_changes_nothing(source, first):
+    """By the shipped models, and by random weights, which see as far as any."""
     mri, pet = np.zeros((2, 2, 400, 430), np.float32)
     texture = ndimage.gaussian_filter(np.random.default_rng(5).random((79, 97)), 1.5)
     mri[0, first : first + 79, 153:250], pet[1, 160:210, 147:221] = texture, 0.7
-    state = random_network(4, channels=channels).state_dict()
-    runner = SteeredRunner({name: value.numpy() for name, value in state.items()})
+    if isinstance(source, Channels):
+        state = random_network(4, channels=source).state_dict()
+        runner = SteeredRunner({name: value.numpy() for name, value in state.items()})
+    else:
+        runner = runner_of(load_model(source), 0.8)
     whole = runner.fuse(mri, pet)
     cropped = fuse_slices(runner, mri, pet)
     for image, wanted in zip((cropped.fused, cropped.mri_part, cropped.pet_part), whole):

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import List
 
@@ -253,18 +253,9 @@ def _recipe(options):
     recipe = with_length(preset(options.preset), options.steps, options.epochs, options.minutes)
     if options.lam is not None:
         recipe = replace(recipe, lam=None if options.lam == "all" else options.lam)
-    names = ("batch", "crop", "rate", "optimizer", "seed", "start_from", "near_default")
-    names += ("eighth", "sixteenth", "objective", "structure_weight", "information_weight", "parts_weight")
-    names += ("gradient_weight", "brightness_weight", "average_weight", "limited", "luminance")
-    names += (
-        "order_weight",
-        "excess_weight",
-        "share_weight",
-        "steady_weight",
-        "synthetic",
-        "plateaus",
-        "averages",
-    )
+    # These are not taken as they are given.
+    apart = ("steps", "epochs", "minutes", "lam", "device", "architecture")
+    names = [field.name for field in fields(recipe) if field.name in options and field.name not in apart]
     recipe = replace(recipe, **_given(options, names))
     architecture = replace(recipe.architecture, **_given(options, ("rule", "batch_norm", "bias", "tanh")))
     return replace(recipe, architecture=architecture, device=str(choose_device(options.device)))

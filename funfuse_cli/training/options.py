@@ -112,13 +112,10 @@ class TrainingOptions:
             raise InputError(f"--share-weight needs a --crop of at least {SHARE_WINDOW}.")
         if self.steady_weight and self.crop < BLUR_WINDOW:
             raise InputError(f"--steady-weight needs a --crop of at least {BLUR_WINDOW}.")
-        if self.sixteenth < 0:
-            raise InputError("--sixteenth must not be negative.")
-        if self.seed < 0:
-            raise InputError("--seed must not be negative.")
-        for name in ("parts", "order", "excess", "share", "steady"):
-            if getattr(self, f"{name}_weight") < 0:
-                raise InputError(f"--{name}-weight must not be negative.")
+        weights = ("parts_weight", "order_weight", "excess_weight", "share_weight", "steady_weight")
+        for name in ("seed", "sixteenth", *weights):
+            if getattr(self, name) < 0:
+                raise InputError(f"--{name.replace('_', '-')} must not be negative.")
         for name in ("synthetic", "luminance", "near_default"):
             if not 0 <= getattr(self, name) <= 1:
                 option = name.replace("_", "-")

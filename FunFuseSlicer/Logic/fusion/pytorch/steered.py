@@ -188,10 +188,8 @@ def widened(state: Mapping[str, np.ndarray], network: SteeredNetwork) -> Dict[st
     starts = np.cumsum([0, *(outputs for _, outputs in list(after.values()) * 2)])
     kept = [before[name][1] if name in before else 0 for name in after] * 2
     places = np.concatenate([start + np.arange(count) for start, count in zip(starts, kept)])
-    for name, array in result.items():
-        if name in new:
-            continue
-        former = state[name]
+    for name, former in state.items():
+        array = result[name]
         if name.startswith("modulation.modulation"):
             array[places] = former
         elif array.ndim == 1:
